@@ -1,0 +1,7 @@
+//go:build !linux
+
+package private
+
+import "syscall"
+
+func dieWith(*syscall.SysProcAttr) {}
