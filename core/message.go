@@ -1,0 +1,173 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Body is the canonical content of a message or question: one of the types
+// named in the Catalogue, always as a pointer.
+type Body interface {
+	// Validate returns Problems, or nil.
+	Validate() error
+	// Key is the business key: the same at every attempt and unique per hospital
+	// and kind. It always de-duplicates.
+	Key() string
+	// Lane is the default lane: the visit, or the order number where there is no
+	// visit, so that a payment never overtakes the prescription it pays.
+	Lane() string
+}
+
+// Message is a fact that a hospital's HIS must be told exactly once.
+type Message struct {
+	Kind Kind
+	Body Body
+	// Lane overrides the body's default lane when set. Order is kept inside a lane.
+	Lane string
+	// Test marks a message of the synthetic clinic; nights leave it out.
+	Test bool
+}
+
+// Key is the business key of the message.
+func (m Message) Key() string { return m.Body.Key() }
+
+// LaneOrDefault is the lane in which the message keeps its place.
+func (m Message) LaneOrDefault() string {
+	if m.Lane != "" {
+		return m.Lane
+	}
+	return m.Body.Lane()
+}
+
+// Validate returns all Problems of the message at once, or nil.
+func (m Message) Validate() error {
+	t, ok := Lookup(m.Kind)
+	if !ok || t.Mode != Write {
+		return Problems{{Field: "kind", What: "not a kind of message; see the catalogue"}}
+	}
+	var ps Problems
+	if len(m.Lane) > 64 {
+		ps = append(ps, Problem{"lane", "longer than 64 characters"})
+	}
+	switch err := m.Body.Validate().(type) {
+	case nil:
+	case Problems:
+		ps = append(ps, err...)
+	default:
+		return err
+	}
+	return ps.OrNil()
+}
+
+// DecodeBody reads the canonical JSON of a message of that kind. It refuses
+// unknown fields, and its errors name the field, never the value.
+func DecodeBody(kind Kind, data []byte) (Body, error) {
+	t, ok := Lookup(kind)
+	if !ok {
+		return nil, Problems{{Field: "kind", What: "not in the catalogue"}}
+	}
+	body := t.Body()
+	if err := DecodeStrict(data, body); err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// DecodeStrict reads JSON into v, refusing unknown fields and trailing data;
+// its errors are Problems that name the field, never the value.
+func DecodeStrict(data []byte, v any) error {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return Problems{decodeProblem(err)}
+	}
+	if d.More() {
+		return Problems{{Field: "", What: "more than one JSON document"}}
+	}
+	return nil
+}
+
+func decodeProblem(err error) Problem {
+	switch err := err.(type) {
+	case *json.UnmarshalTypeError:
+		return Problem{err.Field, "wrong type: " + err.Value + " where " + err.Type.String() + " is expected"}
+	case *json.SyntaxError:
+		return Problem{"", fmt.Sprintf("not JSON at byte %d", err.Offset)}
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return Problem{strings.Trim(name, `"`), "no such field"}
+	}
+	return Problem{"", "cannot be read as JSON of this kind (is each time RFC 3339 with its zone?)"}
+}
+
+// Outbox is where a fact and the duty to tell it are saved together.
+type Outbox interface {
+	// Enqueue accepts a message for a hospital. When it returns nil inside a
+	// caller's transaction, the message is accepted when that transaction commits.
+	// The same key and content again is the same message (Duplicate). Errors:
+	// Problems; ErrUnknownHospital; ErrCannot when the hospital's dialect has no
+	// such transaction; *Conflict when the key was used for other content.
+	Enqueue(ctx context.Context, hospital string, m Message) (Accepted, error)
+}
+
+// Accepted names an accepted message.
+type Accepted struct {
+	ID        int64
+	Duplicate bool
+}
+
+// Conflict is returned when a business key comes again with other content.
+type Conflict struct {
+	ID int64
+	// Fields are the paths that differ, without values.
+	Fields []string
+}
+
+func (c *Conflict) Error() string {
+	return "the key was used before with other content; these fields differ: " + strings.Join(c.Fields, ", ")
+}
+
+// Event tells what became of a message. Consumers must expect repeats.
+type Event struct {
+	// Cursor resumes the feed after this event.
+	Cursor   string    `json:"cursor"`
+	Type     EventType `json:"type"`
+	Hospital string    `json:"hospital"`
+	Message  int64     `json:"message"`
+	Kind     Kind      `json:"kind"`
+	Key      string    `json:"key"`
+	At       time.Time `json:"at"`
+	// Class and Reason are set for parked and cancelled ones, in our words;
+	// Words are the HIS's own, which only staff may see unless ShowPatient.
+	Class       Class    `json:"class,omitempty"`
+	Reason      string   `json:"reason,omitempty"`
+	Words       string   `json:"words,omitempty"`
+	ShowPatient bool     `json:"show_patient,omitempty"`
+	Receipt     *Receipt `json:"receipt,omitempty"`
+	// Submission echoes the submitter's own reference for messages that came by
+	// the intake queue.
+	Submission string `json:"submission,omitempty"`
+}
+
+// EventType names what happened.
+type EventType string
+
+const (
+	EventAccepted   EventType = "message.accepted"
+	EventRefused    EventType = "message.refused" // by the intake: it never became a message
+	EventDelivered  EventType = "message.delivered"
+	EventParked     EventType = "message.parked"
+	EventCancelled  EventType = "message.cancelled"
+	EventRefundNow  EventType = "message.refund_now" // the HIS refused for good and the money must go back
+	EventSuperseded EventType = "message.superseded"
+)
+
+// Feed reads events in the order in which they became visible.
+type Feed interface {
+	// Read returns up to limit events after the cursor ("" is the beginning), and
+	// the cursor to go on from, which is never empty once anything was read.
+	Read(ctx context.Context, after string, limit int) (events []Event, next string, err error)
+}
