@@ -260,6 +260,14 @@ func (r *Refund) Validate() error {
 	return c.OrNil()
 }
 
+// Priced is implemented by bodies that carry an amount, so that what a HIS says
+// it holds can be compared with it.
+type Priced interface{ Total() Fen }
+
+func (p *Prescription) Total() Fen { return p.Amount }
+func (p *Payment) Total() Fen      { return p.Amount }
+func (r *Refund) Total() Fen       { return r.Amount }
+
 func lane(visit, otherwise string) string {
 	if visit != "" {
 		return visit

@@ -52,6 +52,9 @@ type ConnectorSpec struct {
 	Name string
 	// Kind is soap, rest, db.
 	Kind string
+	// Timeout bounds one call, from dialling to the last byte of the answer; the
+	// folder's option "timeout", 30 s by default. Hospital.Ask enforces it.
+	Timeout time.Duration
 	// Options as written in the folder, after ${ENV} was put in. Values are
 	// string, int, bool, []any or map[string]any.
 	Options map[string]any

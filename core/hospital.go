@@ -100,6 +100,14 @@ func (h *Hospital) Ask(ctx context.Context, call *Call, in Input, before func(co
 	return x
 }
 
+// Timeout of the connector of that name.
+func (d *Dialect) Timeout(connector string) time.Duration {
+	if t := d.Connectors[connector].Timeout; t > 0 {
+		return t
+	}
+	return 30 * time.Second
+}
+
 // ID of the hospital.
 func (h *Hospital) ID() string { return h.Dialect.Hospital }
 
@@ -154,6 +162,8 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		}
 	}
 	x.Left = true
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
+	defer cancel()
 	r, err := connector.Call(ctx, q)
 	x.Sent, x.Received = h.redact(r.Sent), h.redact(r.Received)
 	if err != nil {
