@@ -20,7 +20,7 @@ type Policy struct {
 }
 
 // DefaultPolicy holds on for about a day before it asks a person.
-var DefaultPolicy = Policy{MaxFailures: 300, MaxInquiries: 300, Base: time.Second, Cap: 5 * time.Minute}
+var DefaultPolicy = Policy{MaxFailures: 1500, MaxInquiries: 1500, Base: time.Second, Cap: time.Minute}
 
 // After is the whole policy. Each line is a row of the table in docs/design.md.
 func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
@@ -452,4 +452,11 @@ func cause(err error) string {
 		return "no cause given"
 	}
 	return err.Error()
+}
+
+// Skip goes on to the next step without an exchange: this one does not apply.
+func (p Policy) Skip(d *Delivery, op *core.Operation) Next {
+	n := next{Policy: p, d: d, op: op, a: &Attempt{}}
+	n.Progress = d.Progress
+	return n.advance(n.Step+1, nil, nil)
 }

@@ -1,0 +1,307 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"golang.org/x/time/rate"
+
+	"hishub/core"
+)
+
+// desk works the queue of one hospital: it claims what has a free slot and
+// carries each claim through its exchanges.
+type desk struct {
+	*Dispatcher
+	hospital string
+	woken    chan struct{}
+	closed   chan struct{}
+	once     sync.Once
+	breaker  circuitbreaker.CircuitBreaker[any]
+
+	mu          sync.Mutex
+	limiter     *rate.Limiter
+	inFlight    int // claims that hold a slot
+	settling    int // exchanges that are over but not yet settled
+	hungry      bool
+	lastSuccess time.Time
+	lastFailure time.Time
+}
+
+func newDesk(d *Dispatcher, hospital string) *desk {
+	k := &desk{Dispatcher: d, hospital: hospital, woken: make(chan struct{}, 1), closed: make(chan struct{})}
+	// Opens after five failures in a row, then lets one probe through at a time.
+	k.breaker = circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(5).WithSuccessThreshold(1).
+		WithDelay(2 * time.Second).Build()
+	return k
+}
+
+func (k *desk) wake() {
+	select {
+	case k.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (k *desk) close() { k.once.Do(func() { close(k.closed) }) }
+
+// run claims whenever it is woken, until the desk is closed.
+func (k *desk) run(ctx context.Context) {
+	for {
+		select {
+		case <-k.closed:
+			return
+		case <-k.woken:
+			if err := k.claim(ctx); err != nil {
+				k.Log.Error("claim", "hospital", k.hospital, "error", err)
+			}
+		}
+	}
+}
+
+// claim fills the free slots. While it runs, more slots may become free and more
+// messages due: the next claim takes them all at once.
+func (k *desk) claim(ctx context.Context) error {
+	h, err := k.Hospitals.Hospital(ctx, k.hospital, 0)
+	if err != nil {
+		return err
+	}
+	n := k.room(h, time.Now())
+	if n <= 0 {
+		return nil
+	}
+	from := time.Now()
+	claimed, err := k.Store.Claim(ctx, k.Process, k.hospital, n, k.Lease, deadline(h))
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.inFlight += len(claimed)
+	k.hungry = len(claimed) == n
+	if k.limiter != nil {
+		k.limiter.AllowN(time.Now(), len(claimed))
+	}
+	k.mu.Unlock()
+	for i := range claimed {
+		k.wg.Add(1)
+		go func() {
+			defer k.wg.Done()
+			k.deliver(ctx, &claimed[i], from)
+		}()
+	}
+	if len(claimed) == n {
+		k.wake()
+	}
+	return nil
+}
+
+// room is how many more claims the hospital may have now. Breaker, rate and
+// maintenance windows hold claims back, so waiting in them spends no attempt.
+func (k *desk) room(h *core.Hospital, now time.Time) int {
+	local := now.In(h.Zone)
+	for _, w := range h.Maintenance {
+		if w.Contains(local) {
+			return 0
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	slots := max(h.Limits.Concurrency, 1)
+	n := slots - k.inFlight
+	n = min(n, 4*slots+16-k.inFlight-k.settling)
+	if k.breaker.IsOpen() {
+		if k.breaker.RemainingDelay() > 0 {
+			return 0 // the sweep comes back
+		}
+		k.breaker.HalfOpen()
+	}
+	if k.breaker.IsHalfOpen() {
+		// One probe at a time. The slots count it, not the breaker's permits: a
+		// permit taken for a claim that finds nothing would never come back.
+		n = min(n, 1-k.inFlight)
+	}
+	if n <= 0 {
+		k.hungry = true
+		return 0
+	}
+	if h.Limits.Rate > 0 {
+		if k.limiter == nil || float64(k.limiter.Limit()) != h.Limits.Rate {
+			k.limiter = rate.NewLimiter(rate.Limit(h.Limits.Rate), max(1, int(h.Limits.Rate)))
+		}
+		if n = min(n, int(k.limiter.TokensAt(now))); n == 0 {
+			time.AfterFunc(time.Duration(float64(time.Second)/h.Limits.Rate), k.wake)
+			return 0
+		}
+	}
+	return n
+}
+
+// deadline is the longest that a call to this hospital may take.
+func deadline(h *core.Hospital) time.Duration {
+	longest := time.Second
+	for name := range h.Connectors {
+		longest = max(longest, h.Timeout(name))
+	}
+	return longest
+}
+
+// deliver carries one claim through its exchanges until it waits, ends or is
+// lost. held is when the claim was asked for, by this process's own clock.
+func (k *desk) deliver(ctx context.Context, d *Delivery, held time.Time) {
+	slot := true
+	release := func() {
+		if slot {
+			slot = false
+			k.mu.Lock()
+			k.inFlight--
+			hungry := k.hungry
+			k.mu.Unlock()
+			if hungry {
+				k.wake()
+			}
+		}
+	}
+	defer release()
+	// The ledger's clock, carried forward by ours.
+	claimedAt := d.LeaseUntil.Add(-k.Lease)
+	began := held
+	now := func() time.Time { return claimedAt.Add(time.Since(began)) }
+
+	for {
+		a, n, err := k.exchange(ctx, d, held, now)
+		if err != nil {
+			return // lost: whoever holds the claim now decides
+		}
+		if n.State != Sending {
+			release()
+		}
+		held = time.Now()
+		promoted, err := k.settle(ctx, d, a, n)
+		if err != nil {
+			return
+		}
+		if k.Ended != nil {
+			k.Ended(k.hospital, n)
+		}
+		if promoted {
+			k.wake()
+		}
+		if n.State != Sending {
+			return
+		}
+		d.Progress, d.Interrupted = n.Progress, false
+	}
+}
+
+// exchange makes the next exchange of a delivery and decides what follows. The
+// attempt is nil when it was decided without one.
+func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now func() time.Time) (*Attempt, Next, error) {
+	h, err := k.Hospitals.Hospital(ctx, d.Hospital, d.Revision)
+	if err != nil {
+		k.Log.Error("open hospital", "hospital", d.Hospital, "revision", d.Revision, "error", err)
+		return nil, Next{State: Queued, After: 5 * time.Second, Progress: d.Progress, Class: core.Unavailable, Because: "the hospital's configuration cannot be opened"}, nil
+	}
+	op := h.Operations[d.Kind]
+	if op == nil {
+		return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has no %s", h.Revision, d.Kind)}, nil
+	}
+	if d.Step >= len(op.Steps) {
+		return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has fewer steps than were done", h.Revision)}, nil
+	}
+	if instead, ok := k.Policy.Before(d, op, now()); !ok {
+		return nil, instead, nil
+	}
+	step := &op.Steps[d.Step]
+	in := core.Input{Body: d.Body, Captured: d.Captured, Stamp: h.Stamp(d.Body.Key(), d.Accepted, d.Attempts+1)}
+	if d.Phase == Send && d.LastByte.IsZero() && step.When != nil {
+		switch applies, err := step.When(in); {
+		case err != nil:
+			return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: "step " + step.Name + ": when: " + err.Error()}, nil
+		case !applies:
+			return nil, k.Policy.Skip(d, op), nil
+		}
+	}
+
+	call := &step.Call
+	switch {
+	case d.Phase == Inquire && step.Inquire == nil:
+		return nil, Next{State: Parked, Progress: d.Progress, Class: core.InDoubt, Because: "it may have happened and the HIS cannot be asked"}, nil
+	case d.Phase == Inquire:
+		call = &step.Inquire.Call
+	case d.Phase == Undo && step.Undo == nil:
+		return nil, Next{State: Parked, Progress: d.Progress, Class: core.Rejected, Because: "a finished step cannot be taken back"}, nil
+	case d.Phase == Undo:
+		call = &step.Undo.Call
+	}
+	before := func(ctx context.Context) error {
+		if d.Phase != Inquire { // a question changes nothing, so nothing need be known of it after a crash
+			if err := k.Store.Sent(ctx, d, h.Revision); err != nil {
+				return err
+			}
+			d.Revision = h.Revision
+		}
+		// The last act before the first byte: this process may have stood still.
+		if time.Since(held) > k.Lease-k.Lease/10 {
+			return ErrLeaseLost
+		}
+		return nil
+	}
+	x := h.Ask(ctx, call, in, before)
+	if lost(x.Verdict.Err) {
+		return nil, Next{}, ErrLeaseLost
+	}
+	k.record(x.Verdict.Outcome)
+	a := &Attempt{Number: d.Attempts + 1, Phase: d.Phase, Step: step.Name, Exchange: x, Now: now()}
+	return a, k.Policy.After(d, op, a), nil
+}
+
+// settle saves what happened. While the database is away it keeps trying: only
+// this process knows the answer, and the fence keeps a late one harmless.
+func (k *desk) settle(ctx context.Context, d *Delivery, a *Attempt, n Next) (promoted bool, err error) {
+	k.mu.Lock()
+	k.settling++
+	k.mu.Unlock()
+	defer func() {
+		k.mu.Lock()
+		k.settling--
+		k.mu.Unlock()
+	}()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		promoted, err = k.Store.Settle(ctx, d, a, n)
+		switch {
+		case err == nil:
+			return promoted, nil
+		case lost(err):
+			k.Log.Warn("an answer came after the lease was over; kept as late", "hospital", d.Hospital, "message", d.ID)
+			return false, err
+		}
+		k.Log.Error("settle; trying again", "hospital", d.Hospital, "message", d.ID, "error", err)
+		if !sleep(ctx, wait) {
+			return false, ctx.Err()
+		}
+	}
+}
+
+func (k *desk) record(o core.Outcome) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch o {
+	case core.OutcomeUnavailable, core.OutcomeInDoubt:
+		k.breaker.RecordFailure()
+		k.lastFailure = time.Now()
+	case core.OutcomeInvalid: // says nothing about the HIS
+	default:
+		k.breaker.RecordSuccess()
+		k.lastSuccess = time.Now()
+	}
+}
+
+func (k *desk) light() Light {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return Light{InFlight: k.inFlight, Breaker: k.breaker.State().String(), LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+}

@@ -1,0 +1,178 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Dispatcher works the queue of the hospitals that this process owns. Each
+// hospital has a desk of its own, so that a slow one holds nobody else.
+type Dispatcher struct {
+	// Process is this process's name, unique among those at the same database.
+	Process   string
+	Store     Store
+	Hospitals Hospitals
+	Wakes     Wakes
+	Policy    Policy
+	Log       *slog.Logger
+	// Lease is how long a claim holds before its first byte; 0 means 30 s.
+	Lease time.Duration
+	// Ownership is how long the hold on a shard lasts without renewal; 0 means 10 s.
+	Ownership time.Duration
+	// Sweep is the time between two looks for due work that no hint told of;
+	// 0 means 500 ms.
+	Sweep time.Duration
+	// Drain is how long a stop waits for exchanges in flight; 0 means 35 s.
+	Drain time.Duration
+	// Ended is called after each settlement, for metrics; may be nil.
+	Ended func(hospital string, n Next)
+
+	mu    sync.Mutex
+	desks map[string]*desk
+	wg    sync.WaitGroup
+}
+
+// Run works until ctx ends, then lets exchanges in flight finish, gives up what
+// was not sent and returns.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	d.setDefaults()
+	// Exchanges outlive ctx by up to Drain.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	var loops sync.WaitGroup
+	loops.Go(func() { d.own(ctx, work) })
+	loops.Go(func() { d.sweep(ctx, work) })
+	loops.Wait()
+
+	d.mu.Lock()
+	for _, k := range d.desks {
+		k.close()
+	}
+	d.mu.Unlock()
+	drained := make(chan struct{})
+	go func() { d.wg.Wait(); close(drained) }()
+	select {
+	case <-drained:
+	case <-time.After(d.Drain):
+		d.Log.Warn("exchanges still in flight at the end of the drain time; their outcome will be inquired")
+		stop()
+		<-drained
+	}
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return d.Store.Leave(leave, d.Process)
+}
+
+func (d *Dispatcher) setDefaults() {
+	or := func(v *time.Duration, otherwise time.Duration) {
+		if *v == 0 {
+			*v = otherwise
+		}
+	}
+	or(&d.Lease, 30*time.Second)
+	or(&d.Ownership, 10*time.Second)
+	or(&d.Sweep, 500*time.Millisecond)
+	or(&d.Drain, 35*time.Second)
+	d.desks = map[string]*desk{}
+}
+
+// own renews the hold on this process's shards and listens for their hints.
+func (d *Dispatcher) own(ctx, work context.Context) {
+	var held []int
+	for first := true; ; first = false {
+		shards, err := d.Store.Own(ctx, d.Process, d.Ownership)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			d.Log.Error("renew the hold on shards", "error", err)
+		case first || !equal(held, shards):
+			held = shards
+			if err := d.Wakes.Listen(ctx, shards, func(h string) { d.desk(work, h).wake() }); err != nil && ctx.Err() == nil {
+				d.Log.Warn("listen for hints; the sweep finds the work", "error", err)
+			}
+		}
+		if !sleep(ctx, d.Ownership/3) {
+			return
+		}
+	}
+}
+
+func (d *Dispatcher) sweep(ctx, work context.Context) {
+	for {
+		due, err := d.Store.Due(ctx, d.Process)
+		if err != nil && ctx.Err() == nil {
+			d.Log.Error("look for due work", "error", err)
+		}
+		for _, h := range due {
+			d.desk(work, h).wake()
+		}
+		if !sleep(ctx, d.Sweep) {
+			return
+		}
+	}
+}
+
+// Wake tells the desk of a hospital to look for work, if this process has one.
+func (d *Dispatcher) desk(work context.Context, hospital string) *desk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.desks[hospital]
+	if k == nil {
+		k = newDesk(d, hospital)
+		d.desks[hospital] = k
+		go k.run(work)
+	}
+	return k
+}
+
+// Light is what a desk knows of its hospital.
+type Light struct {
+	InFlight int
+	// Breaker is closed, open or half-open.
+	Breaker     string
+	LastSuccess time.Time
+	LastFailure time.Time
+}
+
+// Lights of the hospitals that this process has worked for.
+func (d *Dispatcher) Lights() map[string]Light {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make(map[string]Light, len(d.desks))
+	for h, k := range d.desks {
+		all[h] = k.light()
+	}
+	return all
+}
+
+func equal(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// sleep waits; false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// lost reports whether an exchange was given up because the claim is another's.
+func lost(err error) bool { return errors.Is(err, ErrLeaseLost) }
