@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"hishub/core"
 	"hishub/mapping/formats"
@@ -26,7 +27,7 @@ func doc(namesAndValues ...any) tree {
 	return t
 }
 
-func mustNew(t testing.TB, name string, options opts) formats.Format {
+func mustNew(t rapid.TB, name string, options opts) formats.Format {
 	t.Helper()
 	f, err := formats.New(name, options)
 	if err != nil {

@@ -177,7 +177,7 @@ func (r *jsonReader) name() (string, *Error) {
 	if n <= 0 {
 		return "", wrong("a name must stand here")
 	}
-	name := strings.TrimRight(r.text[begin:begin+n], " \t")
+	name := strings.TrimRight(r.text[begin:begin+n], looseBlanks)
 	r.i += len(name)
 	return name, nil
 }
@@ -200,7 +200,7 @@ func (r *jsonReader) scalar(bare bool) (core.Value, *Error) {
 	if n < 0 {
 		n = len(rest)
 	}
-	word := strings.TrimRight(rest[:n], " \t")
+	word := strings.TrimRight(rest[:n], looseBlanks)
 	if !bare && !isJSONWord(word) {
 		return nil, wrong("a value must stand here: text in quotes, a number, true, false, null, an object or a list")
 	}
@@ -286,6 +286,10 @@ func (r *jsonReader) unicode(i int) (rune, bool) {
 	return rune(code), err == nil
 }
 
+// looseBlanks end a bare word. Who types full-width punctuation types the
+// full-width blank as well.
+const looseBlanks = " \t\u3000"
+
 func (r *jsonReader) ahead(c byte) bool { return r.i < len(r.text) && r.text[r.i] == c }
 
 func (r *jsonReader) take(c byte) bool {
@@ -308,7 +312,6 @@ func (r *jsonReader) blanks() {
 	for r.i < len(r.text) && (r.text[r.i] == ' ' || r.text[r.i] == '\n' || r.text[r.i] == '\t' || r.text[r.i] == '\r') {
 		r.i++
 	}
-	// Typists of full-width punctuation use the full-width blank as well.
 	if r.lenient && r.takeText("\u3000") {
 		r.blanks()
 	}
