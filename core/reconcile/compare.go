@@ -188,7 +188,15 @@ func sortEntries(es []Entry) { slices.SortFunc(es, compareEntry) }
 
 func compareEntry(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.HisNo, b.HisNo), cmp.Compare(a.ChannelNo, b.ChannelNo),
-		cmp.Compare(a.Amount, b.Amount), a.At.Compare(b.At), cmp.Compare(a.Message, b.Message), cmp.Compare(a.State, b.State))
+		cmp.Compare(a.Amount, b.Amount), a.At.Compare(b.At), cmp.Compare(a.Message, b.Message), cmp.Compare(a.State, b.State),
+		cmp.Compare(bit(a.Reversal), bit(b.Reversal)))
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func compareEntries(a, b []Entry) int { return slices.CompareFunc(a, b, compareEntry) }
