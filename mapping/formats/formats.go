@@ -9,6 +9,8 @@
 //     one stays what it is;
 //   - text with invalid UTF-8 or with a NUL is refused, and so is what is
 //     larger than MaxText or nested deeper than MaxDepth;
+//   - leaves share the memory of the text they were read from: who keeps one for
+//     long (a login token) keeps a strings.Clone of it;
 //   - no error ever quotes a value, only names and places.
 package formats
 

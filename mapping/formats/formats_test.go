@@ -137,6 +137,8 @@ func TestNew(t *testing.T) {
 		{"empty replacement", "delimited", opts{"replace": opts{"": "x"}}, `format delimited: option "replace" cannot replace an empty text`},
 		{"no separator", "delimited", opts{"sep": ""}, `format delimited: option "sep" is at least one character`},
 		{"separators", "delimited", opts{"sep": "|", "row": "||"}, `format delimited: option "row" and sep must not hold one another`},
+		{"NUL", "delimited", opts{"sep": "\x00"}, `format delimited: option "sep" holds a NUL character`},
+		{"invalid UTF-8", "delimited", opts{"replace": opts{"a": "\xff"}}, `format delimited: option "replace" is not valid UTF-8`},
 		{"columns", "delimited", opts{"columns": []any{"a", "a"}}, `format delimited: option "columns" names "a" twice`},
 		{"all at once", "form", opts{"b": 1, "a": 1, "sort": 1},
 			`format form: option "a" does not exist; there are sort, drop_empty, nil_as, nulls, lenient

@@ -92,6 +92,9 @@ func (o Option) accept(v any) (value any, reason string) {
 		if !ok {
 			break
 		}
+		if err := sound(text); err != nil {
+			return nil, err.Reason
+		}
 		if len(o.Values) > 0 && !slices.Contains(o.Values, text) {
 			return nil, "is " + strings.Join(o.Values, " or ")
 		}
@@ -110,6 +113,9 @@ func (o Option) accept(v any) (value any, reason string) {
 			if texts[i], ok = item.(string); !ok {
 				return nil, fmt.Sprintf("is %s, item %d is %s", o.Type, i+1, yamlName(item))
 			}
+			if err := sound(texts[i]); err != nil {
+				return nil, err.Reason
+			}
 		}
 		return texts, ""
 	case TypePairs:
@@ -122,6 +128,9 @@ func (o Option) accept(v any) (value any, reason string) {
 			text, ok := item.(string)
 			if !ok {
 				return nil, fmt.Sprintf("is %s, %q is given %s", o.Type, key, yamlName(item))
+			}
+			if err := sound(key + text); err != nil {
+				return nil, err.Reason
 			}
 			pairs[key] = text
 		}

@@ -23,6 +23,8 @@ var xmlOptions = []Option{
 // element is nil, also one with xsi:nil="true". Line ends are kept as they
 // came, unlike XML 1.0 section 2.11 has it: HL7 inside CDATA lives on its CRs.
 //
+// Written, a CR is &#xD; except in CDATA, which has no escapes.
+//
 // There are no entities but the five of XML and numeric ones; a document type
 // declaration is refused.
 type xmlFormat struct {
