@@ -1,0 +1,43 @@
+# hishub. `make` alone builds bin/hishub.
+GO ?= go
+export CGO_ENABLED ?= 0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
+
+.PHONY: build demo test check bench torture soak lint generate clean
+
+build:
+	$(BUILD) -o bin/hishub ./cmd/hishub
+
+# The main job on embedded defaults, browsable until Ctrl-C. ONCE=1 ends by
+# itself with the assertions as exit status; FULL=1 uses real RabbitMQ and Redis.
+demo: build
+	@tools/install postgresql $(if $(FULL),rabbitmq redis)
+	@bin/hishub demo $(if $(ONCE),--once) $(if $(FULL),--full)
+
+# Everything, against private PostgreSQL, RabbitMQ, Redis and MariaDB.
+test: build
+	@tools/install postgresql rabbitmq redis mariadb
+	@tools/test
+
+# Build, vet, lint and the tests that need no server.
+check:
+	$(GO) build ./...
+	$(GO) vet ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
+	$(GO) test -short $$($(GO) list ./... | grep -v -E '/(servers|private|postgres|rabbit|redis|dbhis|db|cmd/hishub)(/|$$)')
+
+bench: build
+	@tools/install postgresql
+	@bin/hishub bench
+
+# kill -9 and every fault at full size; SEED=n repeats a run.
+torture: build
+	@tools/install postgresql
+	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTorture' ./cmd/hishub
+
+soak: torture
+
+clean:
+	rm -rf bin

@@ -1,0 +1,3 @@
+module hishub/tools
+
+go 1.26.0
