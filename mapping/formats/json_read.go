@@ -78,13 +78,14 @@ func (r *jsonReader) object(depth int) (core.Value, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		r.blanks()
+		if !r.take(':') && !(r.lenient && r.takeText("：")) {
+			// What has no colon may well be a value: the error does not name it.
+			return nil, wrong("a colon must follow the name")
+		}
 		if !names.add(r.fields[first:], name) {
 			r.i = begin
 			return nil, wrong("is a name that stands twice").under(name)
-		}
-		r.blanks()
-		if !r.take(':') && !(r.lenient && r.takeText("：")) {
-			return nil, wrong("a colon must follow the name").under(name)
 		}
 		v, err := r.member(depth)
 		if err != nil {

@@ -82,8 +82,8 @@ func TestJSONErrors(t *testing.T) {
 		{about: "trailing comma in a list", text: `[1,]`, want: `read json: 1:4: [2]: a value must stand here: text in quotes, a number, true, false, null, an object or a list`},
 		{about: "missing comma", text: `{"a":1 "b":2}`, want: `read json: 1:8: a comma or } must follow`},
 		{about: "missing comma in a list", text: `[1 2]`, want: `read json: 1:4: a comma or ] must follow`},
-		{about: "missing colon", text: `{"a" 1}`, want: `read json: 1:6: a: a colon must follow the name`},
-		{about: "full width", text: `{"a"：1}`, want: `read json: 1:5: a: a colon must follow the name`},
+		{about: "missing colon", text: `{"a" 1}`, want: `read json: 1:6: a colon must follow the name`},
+		{about: "full width", text: `{"a"：1}`, want: `read json: 1:5: a colon must follow the name`},
 		{about: "leading zero read", text: `{"a":007}`, want: `read json: 1:6: a: a value must stand here: text in quotes, a number, true, false, null, an object or a list`},
 		{about: "BOM", text: "\ufeff{}", want: `read json: 1:1: a value must stand here: text in quotes, a number, true, false, null, an object or a list`},
 		{about: "control character", text: "{\"a\":\"" + secret + "\n\"}", want: `read json: 1:11: a: a control character in text must be escaped`},
@@ -93,7 +93,7 @@ func TestJSONErrors(t *testing.T) {
 		{about: "escaped NUL", text: `["\u0000"]`, want: `read json: 1:3: [1]: the text holds a NUL character`},
 		{about: "signed escape", text: `["\u+123"]`, want: `read json: 1:3: [1]: an escape that JSON does not know`},
 		{about: "comma after comma, lenient", options: lenient, text: `[1,,2]`, want: `read json: 1:4: [2]: a value must stand here`},
-		{about: "value cut by a comma, lenient", options: lenient, text: "{a：1，024.00}", want: `read json: 1:12: 024.00: a colon must follow the name`},
+		{about: "value cut by a comma, lenient", options: lenient, text: "{a：1，" + secret + "}", want: `read json: 1:10: a colon must follow the name`},
 	})
 }
 
