@@ -81,15 +81,12 @@ func (f Function) Option() expr.Option {
 // the functions, the few built-ins of expr that keep lists and text what they
 // are, the arithmetic of money, and the rules no type can say.
 func Options(zone *time.Location) []expr.Option {
-	all := For(zone)
+	all := slices.Concat(For(zone), moneyOperators())
 	options := []expr.Option{expr.DisableAllBuiltins()}
 	for _, name := range builtins {
 		options = append(options, expr.EnableBuiltin(name))
 	}
 	for _, f := range all {
-		options = append(options, f.Option())
-	}
-	for _, f := range moneyOperators() {
 		options = append(options, f.Option())
 	}
 	return append(options, ruled(all))

@@ -3,6 +3,7 @@ package functions
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -168,11 +169,7 @@ func isNil(n ast.Node) bool {
 }
 
 func (r *rules) builtin(node *ast.Node, n *ast.BuiltinNode) {
-	known := false
-	for _, name := range builtins {
-		known = known || name == n.Name
-	}
-	if !known {
+	if !slices.Contains(builtins, n.Name) {
 		if words, ok := instead[n.Name]; ok {
 			r.refuse(node, errors.New(words))
 		} else {

@@ -1,0 +1,128 @@
+package functions
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
+)
+
+// maxUnpacked bounds what a compressed answer may grow to.
+const maxUnpacked = 8 << 20
+
+func bytesAsText() []Function {
+	return []Function{
+		define("base64", "base64(data) text: standard, padded, on one line", func(in *arguments) (any, error) {
+			return base64.StdEncoding.EncodeToString(in.data(0)), nil
+		}, new(func(Data) string)),
+
+		reader("from_base64", "from_base64(text) bytes: padded or not, on one line or several; nil gives nil", func(in *arguments) (any, error) {
+			b, err := base64.RawStdEncoding.DecodeString(unpadded(in.text(0)))
+			if err != nil {
+				return nil, errors.New("the text is not base64")
+			}
+			return b, nil
+		}, new(func(string) []byte)),
+
+		define("base64url", "base64url(data) text: the alphabet of URLs, without padding", func(in *arguments) (any, error) {
+			return base64.RawURLEncoding.EncodeToString(in.data(0)), nil
+		}, new(func(Data) string)),
+
+		reader("from_base64url", "from_base64url(text) bytes: the alphabet of URLs, padded or not; nil gives nil", func(in *arguments) (any, error) {
+			b, err := base64.RawURLEncoding.DecodeString(unpadded(in.text(0)))
+			if err != nil {
+				return nil, errors.New("the text is not base64url")
+			}
+			return b, nil
+		}, new(func(string) []byte)),
+
+		define("hex", "hex(data) text: lower case", func(in *arguments) (any, error) {
+			return hex.EncodeToString(in.data(0)), nil
+		}, new(func(Data) string)),
+
+		reader("from_hex", "from_hex(text) bytes: either case; nil gives nil", func(in *arguments) (any, error) {
+			b, err := hex.DecodeString(in.text(0))
+			if err != nil {
+				return nil, errors.New("the text is not hexadecimal")
+			}
+			return b, nil
+		}, new(func(string) []byte)),
+
+		define("gb18030", "gb18030(text) bytes: the text in GB18030, which has every character", func(in *arguments) (any, error) {
+			text := in.text(0)
+			if !utf8.ValidString(text) {
+				return nil, errors.New("the text is not valid UTF-8")
+			}
+			b, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(text))
+			if err != nil {
+				return nil, errors.New("the text has a character that GB18030 lacks")
+			}
+			return b, nil
+		}, new(func(string) []byte)),
+
+		reader("from_gb18030", "from_gb18030(bytes) text: the text that was in GB18030; nil gives nil", func(in *arguments) (any, error) {
+			return decodeGB18030(in.bytes(0))
+		}, new(func([]byte) string)),
+
+		define("gzip", "gzip(data) bytes: compressed, the same for the same data", func(in *arguments) (any, error) {
+			var b bytes.Buffer
+			w := gzip.NewWriter(&b)
+			_, _ = w.Write(in.data(0)) // a buffer does not fail
+			_ = w.Close()
+			return b.Bytes(), nil
+		}, new(func(Data) []byte)),
+
+		reader("from_gzip", "from_gzip(bytes) bytes: what was compressed, at most 8 MiB; nil gives nil", func(in *arguments) (any, error) {
+			return unpack(in.bytes(0))
+		}, new(func([]byte) []byte)),
+	}
+}
+
+// unpadded takes MIME's line ends and the padding away, which half of the
+// encoders in hospitals write and the other half don't.
+func unpadded(text string) string {
+	return strings.TrimRight(strings.Map(func(r rune) rune {
+		if r == '\r' || r == '\n' || r == ' ' || r == '\t' {
+			return -1
+		}
+		return r
+	}, text), "=")
+}
+
+// decodeGB18030 encodes again where it meets U+FFFD, because the decoder writes
+// that for bytes it does not know, without an error.
+func decodeGB18030(b []byte) (string, error) {
+	text, err := simplifiedchinese.GB18030.NewDecoder().String(string(b))
+	if err == nil && strings.ContainsRune(text, utf8.RuneError) {
+		again, failed := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(text))
+		if failed != nil || !bytes.Equal(again, b) {
+			err = errors.New("unknown bytes")
+		}
+	}
+	if err != nil {
+		return "", errors.New("the bytes are not GB18030")
+	}
+	return text, nil
+}
+
+func unpack(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, errors.New("the bytes are not gzip")
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxUnpacked+1))
+	if err != nil {
+		return nil, errors.New("the bytes are not gzip")
+	}
+	if len(out) > maxUnpacked {
+		return nil, fmt.Errorf("unpacks to more than %d bytes", maxUnpacked)
+	}
+	return out, nil
+}
