@@ -181,7 +181,7 @@ func (c *Cluster) launch(ctx context.Context, o Options, bin binaries) error {
 			c.shutDown(context.WithoutCancel(ctx), syscall.SIGQUIT)
 			return err
 		}
-		said := c.dir.lastWords()
+		said := c.dir.lastWords(c.PID)
 		portTaken := o.Port == 0 && strings.Contains(said, "could not bind")
 		stillEnding := strings.Contains(said, "still in use")
 		if try == 20 || !portTaken && !stillEnding {
@@ -321,23 +321,34 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// lastWords is the end of what the server wrote while starting: its standard
-// error, and its newest log, where it writes once its log collector runs.
-func (f folder) lastWords() string {
-	files, _ := filepath.Glob(filepath.Join(f.path, "log", "*.log"))
-	newest, age := "", time.Time{}
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil && info.ModTime().After(age) {
-			newest, age = file, info.ModTime()
+// lastWords is what a server wrote that ended while starting: to standard error,
+// and to its newest log once its log collector ran. The collector writes after
+// the server's end, so the line that always comes last is waited for.
+func (f folder) lastWords(pid int) string {
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		words := lines(f.startLog(), "")
+		files, _ := filepath.Glob(filepath.Join(f.path, "log", "*.log"))
+		newest, age := "", time.Time{}
+		for _, file := range files {
+			if info, err := os.Stat(file); err == nil && info.ModTime().After(age) {
+				newest, age = file, info.ModTime()
+			}
+		}
+		words = append(words, lines(newest, fmt.Sprintf("[%d]", pid))...)
+		text := strings.Join(words[max(0, len(words)-12):], "; ")
+		if strings.Contains(text, "FATAL") || time.Since(began) > 5*time.Second {
+			return text
 		}
 	}
-	var words []string
-	for _, file := range []string{f.startLog(), newest} {
-		text, _ := os.ReadFile(file)
-		text = text[max(0, len(text)-2000):]
-		for line := range strings.Lines(string(text)) {
-			words = append(words, strings.TrimSpace(line))
+}
+
+// lines are the last lines of a file that contain a mark.
+func lines(file, mark string) (found []string) {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text[max(0, len(text)-8000):])) {
+		if strings.Contains(line, mark) {
+			found = append(found, strings.TrimSpace(line))
 		}
 	}
-	return strings.Join(words[max(0, len(words)-12):], "; ")
+	return found
 }

@@ -3,6 +3,7 @@ package private
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -179,9 +180,13 @@ func TestStartWaitsForSurvivingChildren(t *testing.T) {
 
 	short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	if c, err := Start(short, Options{Dir: dir}); err == nil {
+	c, err = Start(short, Options{Dir: dir})
+	if err == nil {
 		c.Kill()
 		t.Fatal("started beside a process of the old server")
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Start gave up before its context did: %v", err)
 	}
 	syscall.Kill(busy, syscall.SIGKILL)
 	startIn(t, Options{Dir: dir})
