@@ -53,7 +53,10 @@ func (c cluster) kill()                          { c.Kill() }
 // startSharedPostgres gives up surviving a power cut for speed: the clusters of
 // a test process end with it. A killed server still loses nothing.
 func startSharedPostgres(ctx context.Context, dir string) (*Server, error) {
-	return startPostgres(ctx, dir, map[string]string{"fsync": "off", "full_page_writes": "off"})
+	return startPostgres(ctx, dir, map[string]string{
+		"fsync": "off", "full_page_writes": "off",
+		"max_connections": "500", // several packages with a pool for each test
+	})
 }
 
 // Postgres returns the URL of a new, empty database, dropped at the end of the

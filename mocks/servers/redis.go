@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -45,7 +46,16 @@ func launchRedis(ctx context.Context, dir string, ports []int) (running, error) 
 		return nil, err
 	}
 	defer client.Close()
-	return p, p.waitReady(ctx, func(ctx context.Context) error { return client.Ping(ctx).Err() })
+	address := client.Options().Addr
+	return p, p.waitReady(ctx, func(ctx context.Context) error {
+		// go-redis logs each refused connection, and until it listens that is expected.
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		conn.Close()
+		return client.Ping(ctx).Err()
+	})
 }
 
 func redisClient(address string) (*redis.Client, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -299,6 +300,41 @@ func gone(t *testing.T, pids []int) {
 		if alive(pid) {
 			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			t.Errorf("PID %d is left: %s", pid, strings.ReplaceAll(string(name), "\x00", " "))
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+func TestFoldersOfKilledProcessesAreRemoved(t *testing.T) {
+	make := func(lock bool) string {
+		root, err := os.MkdirTemp("", "hishub-servers-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(root) })
+		f, err := os.Create(filepath.Join(root, "lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if lock {
+			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return root
+	}
+	abandoned, used, young := make(false), make(true), make(false)
+	old := time.Now().Add(-time.Hour)
+	for _, root := range []string{abandoned, used} {
+		if err := os.Chtimes(root, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removeAbandoned()
+	for root, kept := range map[string]bool{abandoned: false, used: true, young: true} {
+		if _, err := os.Stat(root); (err == nil) != kept {
+			t.Errorf("%s: %v, want kept %v", root, err, kept)
 		}
 	}
 }
