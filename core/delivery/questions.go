@@ -1,0 +1,136 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"hishub/core"
+)
+
+// Questions asks hospitals at once, without the queue.
+type Questions struct {
+	Hospitals Hospitals
+	// Answers keeps answers for the kinds that may be served again for a while; nil
+	// asks every time.
+	Answers Answers
+
+	mu    sync.Mutex
+	slots map[string]chan struct{}
+}
+
+// Answers caches answers by key. Its fetch runs once for callers that come
+// together; asOf is when the answer was given.
+type Answers interface {
+	Fetch(ctx context.Context, key string, ttl time.Duration, fetch func(context.Context) ([]byte, error)) (answer []byte, asOf time.Time, err error)
+}
+
+// ErrCannot: the hospital's dialect has no such transaction.
+var ErrCannot = errors.New("this hospital's HIS has no such transaction")
+
+// Question implements reconcile.Asker: it asks now, whatever was answered before.
+func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error) {
+	if err := body.Validate(); err != nil {
+		return nil, err
+	}
+	h, err := q.Hospitals.Hospital(ctx, hospital, 0)
+	if err != nil {
+		return nil, err
+	}
+	op := h.Operations[kind]
+	t, ok := core.Lookup(kind)
+	if op == nil || !ok || t.Mode != core.Question {
+		return nil, ErrCannot
+	}
+	free, err := q.slot(ctx, h)
+	if err != nil {
+		return nil, &core.Fault{Class: core.Unavailable, Op: string(kind), Err: errors.New("all of the hospital's slots for questions are taken")}
+	}
+	defer free()
+	x := h.Ask(ctx, &op.Steps[0].Call, core.Input{Body: body, Stamp: h.Stamp(body.Key(), time.Now(), 1)}, nil)
+	switch v := x.Verdict; v.Outcome {
+	case core.OutcomeOK:
+		if v.Answer == nil {
+			return t.Answer(), nil
+		}
+		return v.Answer, nil
+	case core.OutcomeNoData:
+		return empty(t), nil
+	case core.OutcomeRejected, core.OutcomeRefundNow:
+		return nil, &Refusal{Words: v.Words, ShowPatient: v.ShowPatient}
+	case core.OutcomeInvalid:
+		return nil, &core.Fault{Class: core.Invalid, Op: string(kind), Err: v.Err}
+	default:
+		err := v.Err
+		if err == nil {
+			err = fmt.Errorf("the HIS answered %s", v.Outcome)
+		}
+		// A question that was not answered may simply be asked again.
+		return nil, &core.Fault{Class: core.Unavailable, Op: string(kind), Err: err, RetryAfter: x.RetryAfter}
+	}
+}
+
+// Refusal is the HIS's no to a question.
+type Refusal struct {
+	// Words of the HIS; they may name a patient.
+	Words       string
+	ShowPatient bool
+}
+
+func (*Refusal) Error() string { return "the HIS refused to answer" }
+
+// Fresh asks unless the same question was answered within the time that the
+// catalogue allows for its kind. The answer is canonical JSON.
+func (q *Questions) Fresh(ctx context.Context, hospital string, kind core.Kind, body core.Body) (json.RawMessage, time.Time, error) {
+	ask := func(ctx context.Context) ([]byte, error) {
+		answer, err := q.Question(ctx, hospital, kind, body)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(answer)
+	}
+	t, _ := core.Lookup(kind)
+	if q.Answers == nil || t.Keep == 0 {
+		answer, err := ask(ctx)
+		return answer, time.Now(), err
+	}
+	question, err := json.Marshal(body)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return q.Answers.Fetch(ctx, hospital+" "+string(kind)+" "+string(question), t.Keep, ask)
+}
+
+// empty is the answer when the HIS says that there is nothing.
+func empty(t core.Transaction) any {
+	answer := t.Answer()
+	if s, ok := answer.(*core.Status); ok {
+		s.State = core.StateAbsent
+	}
+	return answer
+}
+
+// slot waits for one of the hospital's slots for questions: half as many as it
+// has for deliveries, so that a night or a busy clinic never starves the queue.
+func (q *Questions) slot(ctx context.Context, h *core.Hospital) (free func(), err error) {
+	q.mu.Lock()
+	if q.slots == nil {
+		q.slots = map[string]chan struct{}{}
+	}
+	n := max(1, h.Limits.Concurrency/2)
+	s := q.slots[h.ID()]
+	if s == nil || cap(s) != n {
+		s = make(chan struct{}, n)
+		q.slots[h.ID()] = s
+	}
+	q.mu.Unlock()
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
