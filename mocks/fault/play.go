@@ -33,7 +33,7 @@ func (s *Script) Play(w http.ResponseWriter, r *http.Request, x Exchange) {
 	if !s.Wait(x.Latency) {
 		return
 	}
-	strike := s.Strike(x.Operation, x.Key)
+	strike := s.Strike(x.Key, x.Operation)
 	switch kind := strike.Kind; kind {
 	case "", DuplicateAnswer:
 		send(w, x.Act(kind))

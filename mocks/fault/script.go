@@ -90,8 +90,8 @@ func (r Rule) Check(known []Kind) error {
 	return nil
 }
 
-func (r Rule) fits(operation, key string) bool {
-	return (r.Operation == "" || r.Operation == operation) && (r.Key == "" || strings.Contains(key, r.Key))
+func (r Rule) fits(key string, operations []string) bool {
+	return (r.Operation == "" || slices.Contains(operations, r.Operation)) && (r.Key == "" || strings.Contains(key, r.Key))
 }
 
 // limited tells a down that strikes single connections from one that is total.
@@ -180,13 +180,15 @@ func (s *Script) tell() {
 // closed when the rules are cleared.
 type Strike struct {
 	Kind     Kind
+	Key      string // of the rule
 	Delay    Delay
 	Released <-chan struct{}
 }
 
-// Strike finds the fault for a request; the zero Strike is none.
-func (s *Script) Strike(operation, key string) Strike {
-	return s.strike(func(r *Rule) bool { return r.Fault != Down && r.fits(operation, key) })
+// Strike finds the fault for a request, which may be several operations at once;
+// the zero Strike is none.
+func (s *Script) Strike(key string, operations ...string) Strike {
+	return s.strike(func(r *Rule) bool { return r.Fault != Down && r.fits(key, operations) })
 }
 
 // StrikeDown reports whether this connection is one to be closed unread.
@@ -206,7 +208,7 @@ func (s *Script) strike(fits func(*Rule) bool) Strike {
 			continue
 		}
 		r.Hits++
-		found = Strike{Kind: r.Fault, Delay: r.Delay, Released: s.release}
+		found = Strike{Kind: r.Fault, Key: r.Key, Delay: r.Delay, Released: s.release}
 		if spent = r.Times > 0 && r.Hits >= r.Times; spent {
 			s.rules = slices.Delete(s.rules, i, i+1)
 		}

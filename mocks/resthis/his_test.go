@@ -316,6 +316,8 @@ func TestEachFault(t *testing.T) {
 			if err := h.Script().Add(c.rule); err != nil {
 				t.Fatal(err)
 			}
+			// Else a kept connection may be used before its end is noticed.
+			http.DefaultClient.CloseIdleConnections()
 			ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
 			defer cancel()
 			if w, body, err := post(ctx, h, k, "PAY001", pay("IH1", "46.19")); !c.seen(w, body, err) {
