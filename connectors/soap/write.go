@@ -1,0 +1,376 @@
+package soap
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hishub/connectors/option"
+	"hishub/core"
+)
+
+const (
+	envelopePrefix    = "soap"
+	envelopeNamespace = "http://schemas.xmlsoap.org/soap/envelope/"
+)
+
+// style is how names are spelled where a WSDL leaves the choice.
+type style struct {
+	namespace string
+	prefix    string // of the namespace; "" makes it the default one
+	qualified bool   // parameters are in the namespace, too (without a WSDL)
+}
+
+// writer puts an envelope together, in UTF-8.
+type writer struct {
+	style
+	b []byte
+}
+
+func (w *writer) begin(charset, header string) {
+	w.b = make([]byte, 0, 1024)
+	w.add(`<?xml version="1.0" encoding="`, charset, `"?><`, envelopePrefix, `:Envelope xmlns:`, envelopePrefix, `="`, envelopeNamespace, `">`,
+		header, `<`, envelopePrefix, `:Body>`)
+}
+
+func (w *writer) end() {
+	w.add(`</`, envelopePrefix, `:Body></`, envelopePrefix, `:Envelope>`)
+}
+
+func (w *writer) add(texts ...string) {
+	for _, t := range texts {
+		w.b = append(w.b, t...)
+	}
+}
+
+// call writes the wrapper with its parameters.
+func (w *writer) call(operation string, wrapper *element, body core.Value) error {
+	var parameters core.Tree
+	switch body := body.(type) {
+	case nil:
+	case core.Tree:
+		parameters = body
+	default:
+		return errors.New("a SOAP call carries named parameters, not a text; write send: {parameter: ...}")
+	}
+	name, namespace := operation, w.namespace
+	if wrapper != nil {
+		name, namespace = wrapper.name, wrapper.namespace
+		w.namespace = namespace // what the prefix stands for
+	}
+	tag := name
+	inherited := ""
+	if w.prefix == "" {
+		w.add("<", tag, ` xmlns="`)
+		w.attribute(namespace)
+		w.add(`">`)
+		inherited = namespace
+	} else {
+		tag = w.prefix + ":" + name
+		w.add("<", tag, ` xmlns:`, w.prefix, `="`)
+		w.attribute(namespace)
+		w.add(`">`)
+	}
+	var err error
+	if wrapper != nil {
+		err = w.described(wrapper.typ, parameters, inherited, "")
+	} else {
+		err = w.free(parameters, inherited, "")
+	}
+	w.add("</", tag, ">")
+	return err
+}
+
+// described writes the children of a complex type in its own order.
+func (w *writer) described(t *typ, given core.Tree, inherited, path string) error {
+	if t.unknown != "" {
+		return fmt.Errorf("%sthe WSDL uses %s here, which is not known yet", at(path), t.unknown)
+	}
+	for i := range given {
+		if !t.has(given[i].Name) {
+			return fmt.Errorf("the WSDL has no parameter %s", t.noSuch(path, given[i].Name))
+		}
+	}
+	for _, e := range t.children {
+		found := 0
+		for i := range given {
+			if given[i].Name != e.name {
+				continue
+			}
+			values, ok := given[i].Value.(core.List)
+			if !ok {
+				values = core.List{given[i].Value}
+			}
+			for _, v := range values {
+				if found++; found > 1 && !e.list {
+					return fmt.Errorf("the WSDL allows one %s%s only", path, e.name)
+				}
+				if err := w.element(e, v, inherited, path); err != nil {
+					return err
+				}
+			}
+		}
+		if found == 0 && e.required {
+			return fmt.Errorf("the WSDL wants parameter %s%s; write it, empty if need be", path, e.name)
+		}
+	}
+	return nil
+}
+
+func (w *writer) element(e *element, v core.Value, inherited, path string) error {
+	tag, inherited := w.open(e.name, e.namespace, inherited)
+	w.add(">")
+	var err error
+	switch v := v.(type) {
+	case core.Tree:
+		if !e.typ.complex {
+			return fmt.Errorf("the WSDL has text in %s%s, not a document; nest it with $xml or $json", path, e.name)
+		}
+		err = w.described(e.typ, v, inherited, path+e.name+".")
+	case nil:
+	default:
+		if e.typ.complex {
+			return fmt.Errorf("the WSDL has a document in %s%s, not text", path, e.name)
+		}
+		err = w.text(v)
+	}
+	if err != nil {
+		return fmt.Errorf("%s%w", at(path+e.name), err)
+	}
+	w.add("</", tag, ">")
+	return nil
+}
+
+// open writes a start tag without its end, and says which default namespace
+// holds inside.
+func (w *writer) open(name, namespace, inherited string) (tag, inside string) {
+	switch {
+	case w.prefix != "" && namespace == w.namespace && namespace != "":
+		tag = w.prefix + ":" + name
+		w.add("<", tag)
+	case namespace == inherited:
+		tag = name
+		w.add("<", tag)
+	default:
+		tag = name
+		w.add("<", tag, ` xmlns="`)
+		w.attribute(namespace)
+		w.add(`"`)
+		inherited = namespace
+	}
+	return tag, inherited
+}
+
+// free writes children as they are given; there is no WSDL to check them.
+func (w *writer) free(given core.Tree, inherited, path string) error {
+	namespace := ""
+	if w.qualified {
+		namespace = w.namespace
+	}
+	for _, f := range given {
+		if f.Name == core.TextName {
+			if err := w.text(f.Value); err != nil {
+				return fmt.Errorf("%s%w", at(path), err)
+			}
+			continue
+		}
+		if strings.HasPrefix(f.Name, ".") {
+			if path == "" {
+				return fmt.Errorf("the wrapper of a call has no attributes (%s)", f.Name)
+			}
+			continue // written with the start tag
+		}
+		if !isName(f.Name) {
+			return fmt.Errorf("%s%s is not a name that XML allows", path, f.Name)
+		}
+		values, ok := f.Value.(core.List)
+		if !ok {
+			values = core.List{f.Value}
+		}
+		for _, v := range values {
+			tag, inside := w.open(f.Name, namespace, inherited)
+			if err := w.inside(v, inside, path+f.Name); err != nil {
+				return err
+			}
+			w.add("</", tag, ">")
+		}
+	}
+	return nil
+}
+
+func (w *writer) inside(v core.Value, inherited, path string) error {
+	t, ok := v.(core.Tree)
+	if !ok {
+		w.add(">")
+		if err := w.text(v); err != nil {
+			return fmt.Errorf("%s%w", at(path), err)
+		}
+		return nil
+	}
+	if err := w.attributes(t, path); err != nil {
+		return err
+	}
+	w.add(">")
+	return w.free(t, inherited, path+".")
+}
+
+func (w *writer) attributes(t core.Tree, path string) error {
+	for _, f := range t {
+		name, ok := strings.CutPrefix(f.Name, ".")
+		if !ok {
+			continue
+		}
+		text, ok := core.Text(f.Value)
+		if !ok || !isName(name) || forbidden(text) {
+			return fmt.Errorf("%sattribute %s cannot be written", at(path), name)
+		}
+		w.add(" ", name, `="`)
+		w.attribute(text)
+		w.add(`"`)
+	}
+	return nil
+}
+
+var errForbidden = errors.New("holds a control character, which XML cannot carry")
+
+// text writes a leaf.
+func (w *writer) text(v core.Value) error {
+	s, ok := core.Text(v)
+	if !ok {
+		return errors.New("is a list or document inside a list, which a parameter cannot be")
+	}
+	if forbidden(s) {
+		return errForbidden
+	}
+	switch v.(type) {
+	case core.Raw:
+		w.add(s)
+	case core.CData:
+		// A section cannot hold its own end: it is split between the brackets.
+		w.add("<![CDATA[", strings.ReplaceAll(s, "]]>", "]]]]><![CDATA[>"), "]]>")
+	default:
+		w.escape(s, false)
+	}
+	return nil
+}
+
+func (w *writer) attribute(s string) { w.escape(s, true) }
+
+func (w *writer) escape(s string, inAttribute bool) {
+	from := 0
+	for i := 0; i < len(s); i++ {
+		var entity string
+		switch c := s[i]; {
+		case c == '<':
+			entity = "&lt;"
+		case c == '>':
+			entity = "&gt;"
+		case c == '&':
+			entity = "&amp;"
+		case c == '\r':
+			entity = "&#13;" // a reader would make a line feed of it
+		case inAttribute && c == '"':
+			entity = "&quot;"
+		case inAttribute && c == '\n':
+			entity = "&#10;"
+		case inAttribute && c == '\t':
+			entity = "&#9;"
+		default:
+			continue
+		}
+		w.b = append(append(w.b, s[from:i]...), entity...)
+		from = i + 1
+	}
+	w.b = append(w.b, s[from:]...)
+}
+
+func forbidden(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return true
+		}
+	}
+	return strings.Contains(s, "\uFFFE") || strings.Contains(s, "\uFFFF")
+}
+
+// isName is the part of XML's rule that serves: letters, digits, marks, one
+// prefix.
+func isName(s string) bool {
+	if s == "" || strings.Count(s, ":") > 1 || strings.HasPrefix(s, ":") || strings.HasSuffix(s, ":") {
+		return false
+	}
+	for i, r := range s {
+		letter := r == '_' || r == ':' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r >= 0xC0 && r != '\uFFFD'
+		if !letter && (i == 0 || r != '-' && r != '.' && (r < '0' || r > '9') && r != '·') {
+			return false
+		}
+	}
+	return true
+}
+
+func at(path string) string {
+	if path = strings.TrimSuffix(path, "."); path == "" {
+		return ""
+	}
+	return path + ": "
+}
+
+func (t *typ) has(name string) bool {
+	return slices.ContainsFunc(t.children, func(e *element) bool { return e.name == name })
+}
+
+func (t *typ) noSuch(path, name string) string {
+	names := make([]string, len(t.children))
+	for i, e := range t.children {
+		names[i] = e.name
+	}
+	if near := option.Near(name, names); len(near) > 0 {
+		return path + name + "; did you mean " + near[0] + "?"
+	}
+	return path + name + "; there are " + strings.Join(names, ", ")
+}
+
+// writeHeader writes the constant header of every envelope: a document as a
+// core.Tree, or a plain map, whose children are put in the order of their names.
+func writeHeader(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	tree, ok := plainTree(v).(core.Tree)
+	if !ok {
+		return "", errors.New("not a document")
+	}
+	w := writer{}
+	w.add("<", envelopePrefix, ":Header")
+	if err := w.inside(tree, "", "header"); err != nil {
+		return "", err
+	}
+	w.add("</", envelopePrefix, ":Header>")
+	return string(w.b), nil
+}
+
+func plainTree(v any) core.Value {
+	switch v := v.(type) {
+	case map[string]any:
+		names := make([]string, 0, len(v))
+		for name := range v {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		t := make(core.Tree, len(names))
+		for i, name := range names {
+			t[i] = core.Field{Name: name, Value: plainTree(v[name])}
+		}
+		return t
+	case []any:
+		l := make(core.List, len(v))
+		for i := range v {
+			l[i] = plainTree(v[i])
+		}
+		return l
+	case int, bool:
+		return fmt.Sprint(v)
+	}
+	return v
+}

@@ -1,0 +1,154 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+var errClosed = errors.New("the connector is closed")
+
+const (
+	dialTimeout = 10 * time.Second
+	// idleTimeout is shorter than that of the servers met (Apache and Node close
+	// after 5 s), so that a request seldom meets a connection that is about to close.
+	idleTimeout = 4 * time.Second
+	idleMost    = 64
+)
+
+// Transport carries HTTP requests of one connector. Unlike http.Transport alone
+// it never sends a request a second time once a byte of it left, whatever its
+// method or headers say: the HIS may have acted. Its errors are *Error.
+type Transport struct {
+	Options
+	http   *http.Transport
+	closed atomic.Bool
+}
+
+// NewTransport opens nothing yet.
+func NewTransport(o Options) *Transport {
+	t := &Transport{Options: o}
+	t.http = &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return Dial(ctx, dialTimeout, network, address)
+		},
+		TLSClientConfig:        o.TLS,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxIdleConns:           idleMost,
+		MaxIdleConnsPerHost:    idleMost,
+		MaxConnsPerHost:        o.Concurrency,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true, // the exchange log wants the bytes as they came, and a bomb is not unpacked
+	}
+	return t
+}
+
+// Close lets go of idle connections; those in use follow when they are done.
+func (t *Transport) Close() error {
+	t.closed.Store(true)
+	t.http.CloseIdleConnections()
+	return nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *Transport) RoundTrip(q *http.Request) (*http.Response, error) {
+	if t.closed.Load() {
+		return nil, &Error{Err: errClosed}
+	}
+	var j journey
+	trace := &httptrace.ClientTrace{GotConn: j.got}
+	r, err := t.http.RoundTrip(q.WithContext(httptrace.WithClientTrace(q.Context(), trace)))
+	if err != nil {
+		// After a redirect, q.Response is the answer of the server that was asked first.
+		left := j.end() || q.Response != nil
+		if ctx := q.Context().Err(); ctx != nil {
+			err = ctx
+		}
+		return nil, &Error{Left: left, Err: Plain(err)}
+	}
+	return r, nil
+}
+
+// journey is the way of one request over one or, when idle ones turn out to be
+// closed, several connections.
+type journey struct {
+	conn *Conn
+	left bool
+}
+
+// got is called with each connection before anything is written to it.
+// http.Transport tries another one also after bytes left (GET, or a header
+// Idempotency-Key); that one is barred.
+func (j *journey) got(info httptrace.GotConnInfo) {
+	j.left = j.end()
+	j.conn = Under(info.Conn)
+	j.conn.Begin(info.Reused, 0)
+	if j.left {
+		j.conn.Bar()
+	}
+}
+
+func (j *journey) end() bool {
+	return j.conn != nil && j.conn.Bar() || j.left
+}
+
+// Body reads the whole answer, up to MaxAnswer.
+func (t *Transport) Body(r *http.Response) ([]byte, error) {
+	defer r.Body.Close()
+	if r.ContentLength > t.MaxAnswer {
+		return nil, &Error{Left: true, Err: ErrTooLarge}
+	}
+	var b []byte
+	var err error
+	if r.ContentLength > 0 {
+		b = make([]byte, r.ContentLength)
+		var n int
+		n, err = io.ReadFull(r.Body, b)
+		b = b[:n]
+		if err == nil {
+			// Reading the end gives the connection back.
+			_, err = r.Body.Read(make([]byte, 1))
+			if err == io.EOF {
+				err = nil
+			}
+		}
+	} else {
+		b, err = io.ReadAll(io.LimitReader(r.Body, t.MaxAnswer+1))
+	}
+	switch {
+	case err != nil:
+		if ctx := r.Request.Context().Err(); ctx != nil {
+			err = ctx
+		}
+		return b, &Error{Left: true, Err: Plain(err)}
+	case int64(len(b)) > t.MaxAnswer:
+		return b[:t.MaxAnswer], &Error{Left: true, Err: ErrTooLarge}
+	}
+	return b, nil
+}
+
+// CheckField tells whether a header can be written at all.
+func CheckField(name, value string) error {
+	if name == "" || strings.ContainsFunc(name, notToken) {
+		return errors.New("the header name is not one that HTTP allows")
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return errors.New("header " + name + ": a line break or control character cannot be sent")
+	}
+	switch http.CanonicalHeaderKey(name) {
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Expect", "Upgrade":
+		return errors.New("header " + name + " is the transport's own")
+	}
+	return nil
+}
+
+func notToken(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
