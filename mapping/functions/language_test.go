@@ -85,8 +85,12 @@ func TestMoneyIsAddedAndComparedWithMoneyOnly(t *testing.T) {
 		"from_yuan(nil ?? answer.none) == nil":                    true,
 		"total(map(payment.lines, .amount)) == payment.amount":    true,
 		"payment.amount + neg(payment.amount) == from_fen(\"0\")": true,
-		"yuan(first(payment.lines).amount)":                       "10.00",
-		"fen(if n == 3 {payment.amount} else {payment.owed})":     "2150",
+		"payment.amount - payment.owed + payment.owed - payment.amount + payment.owed == payment.owed": true,
+		"(if n == 3 {payment.amount + payment.owed} else {payment.owed}) > payment.amount":             true,
+		"let due = payment.amount - payment.owed; yuan(due + due)":                                     "3.00",
+		"any(payment.lines, .amount + .amount > payment.amount)":                                       true,
+		"yuan(first(payment.lines).amount)":                                                            "10.00",
+		"fen(if n == 3 {payment.amount} else {payment.owed})":                                          "2150",
 	} {
 		if got := run(t, cell, "21.5"); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s = %v, want %v", cell, got, want)
@@ -140,6 +144,10 @@ func TestWhatDoesNotCompile(t *testing.T) {
 		"sortBy(payment.lines, .name)":            "not a function of this language",
 		"reduce(payment.lines, #acc + #.qty, 0)":  "not a function of this language",
 		"text(len(sortBy(payment.lines, .name)))": "not a function of this language",
+		`sum(list(get(answer.it, "fee")))`:        "unknown name get",
+		"md5(upper(payment.chanel))":              "chanel",
+		"map(amuont, upper(#))":                   "unknown name amuont",
+		"upper(payment.amount + payment.owed)":    "upper takes text, not money",
 		"max(1, 2)":                               "unknown name max",
 		"payment.amuont":                          "amuont",
 		"first(payment.lines).nmae":               "nmae",

@@ -45,16 +45,12 @@ func parseLayout(text string) (layout, error) {
 		c := text[i]
 		switch {
 		case c == '\'':
-			end := strings.IndexByte(text[i+1:], '\'')
-			if end < 0 {
+			quoted, size, ok := unquote(text[i:])
+			if !ok {
 				return nil, errors.New("layout has a quote that does not end")
 			}
-			if end == 0 {
-				literal("'")
-			} else {
-				literal(text[i+1 : i+1+end])
-			}
-			i += end + 2
+			literal(quoted)
+			i += size
 		case fields[c] != nil:
 			width := 1
 			for i+width < len(text) && text[i+width] == c {
@@ -76,6 +72,24 @@ func parseLayout(text string) (layout, error) {
 		return nil, errors.New("layout is empty")
 	}
 	return l, nil
+}
+
+// unquote reads what is between quotes, in which two quotes are one; two quotes
+// with nothing between them are one as well.
+func unquote(text string) (quoted string, size int, ok bool) {
+	if strings.HasPrefix(text, "''") {
+		return "'", 2, true
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] != '\'' {
+			continue
+		}
+		if i+1 == len(text) || text[i+1] != '\'' {
+			return strings.ReplaceAll(text[1:i], "''", "'"), i + 1, true
+		}
+		i++
+	}
+	return "", 0, false
 }
 
 // readable refuses a layout that leaves the day open.

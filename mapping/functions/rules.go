@@ -72,22 +72,31 @@ func ruled(all []Function) expr.Option {
 type rules struct {
 	config   *conf.Config
 	literals map[string]func(int, string) error
-	changed  bool // in this walk
-	settled  bool // this walk is the last
+	calls    []*ast.CallNode // of this walk
+	changed  bool            // in this walk
+	fresh    bool            // the types are of the tree as it is
+	settled  bool            // this walk is the last
 }
 
 // Reset and ShouldRepeat are expr's words for a visitor that repeats.
-func (r *rules) Reset() { r.changed = false }
+func (r *rules) Reset() { r.changed, r.calls = false, nil }
 
+// ShouldRepeat makes expr forget the type of every call. Once it knows that type
+// it does not look into the call again, and what is wrong with an argument, even
+// an unknown name, would be lost after the first look.
 func (r *rules) ShouldRepeat() bool {
+	for _, call := range r.calls {
+		call.SetNature(nature.Nature{})
+	}
 	again := !r.settled
-	r.settled = !r.changed
+	r.settled = r.fresh && !r.changed
+	r.fresh = true
 	return again
 }
 
 func (r *rules) Visit(node *ast.Node) {
-	if call, ok := (*node).(*ast.CallNode); ok && r.changed {
-		r.forget(call)
+	if call, ok := (*node).(*ast.CallNode); ok {
+		r.calls = append(r.calls, call)
 	}
 	if !r.settled {
 		if n, ok := (*node).(*ast.BinaryNode); ok && n.Left.Type() == moneyType && n.Right.Type() == moneyType {
@@ -110,14 +119,6 @@ func (r *rules) Visit(node *ast.Node) {
 		r.builtin(node, n)
 	case *ast.CallNode:
 		r.call(n)
-	}
-}
-
-// forget drops the type of a call in which something has changed: expr does not
-// look again into a call whose type it knows.
-func (r *rules) forget(call *ast.CallNode) {
-	if callee, ok := call.Callee.(*ast.IdentifierNode); ok && r.config.Functions[callee.Value] != nil {
-		call.SetNature(nature.Nature{})
 	}
 }
 
@@ -185,9 +186,10 @@ func (r *rules) builtin(node *ast.Node, n *ast.BuiltinNode) {
 	}
 	for i := 0; i < lists && i < len(n.Arguments); i++ {
 		if t := n.Arguments[i].Type(); t == anyType || t == treeType {
-			call := &ast.CallNode{Callee: &ast.IdentifierNode{Value: "list"}, Arguments: []ast.Node{n.Arguments[i]}}
-			call.SetType(listType)
-			ast.Patch(&n.Arguments[i], call)
+			ast.Patch(&n.Arguments[i], &ast.CallNode{
+				Callee:    &ast.IdentifierNode{Value: "list"},
+				Arguments: []ast.Node{n.Arguments[i]},
+			})
 		}
 	}
 }
@@ -201,7 +203,6 @@ func (r *rules) call(n *ast.CallNode) {
 		if text, ok := argument.(*ast.StringNode); ok {
 			if err := r.literals[callee.Value](i, text.Value); err != nil {
 				r.refuse(&n.Arguments[i], errors.New(callee.Value+": "+err.Error()))
-				r.forget(n)
 			}
 		}
 	}
@@ -210,7 +211,6 @@ func (r *rules) call(n *ast.CallNode) {
 // refuse makes the expression fail at this node. A visitor of expr cannot report
 // an error, so the node becomes a call that does not pass the check.
 func (r *rules) refuse(node *ast.Node, err error) {
-	r.changed = true
 	name := err.Error()
 	r.config.Functions[name] = &builtin.Function{
 		Name:     name,
