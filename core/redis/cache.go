@@ -49,6 +49,10 @@ func (c *Cache) Fetch(ctx context.Context, key string, ttl time.Duration, ask fu
 	}
 	flight := c.flights.DoChan(key, func() (any, error) {
 		ctx := context.WithoutCancel(ctx)
+		// The flight before this one may have landed since the look above.
+		if value, asOf, ok := c.get(ctx, key); ok {
+			return answer{value, asOf}, nil
+		}
 		asOf := time.Now()
 		value, err := ask(ctx)
 		if err != nil {

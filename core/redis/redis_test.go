@@ -99,6 +99,9 @@ func conformance(t *testing.T, open func(*testing.T) (a, b *Client)) {
 			})
 		}
 		all.Wait()
+		if n := a.rdb.Exists(ctx, lockKey("dongshan", "token")).Val(); n != 0 {
+			t.Error("the lock stayed")
+		}
 		if most.Load() != 1 || logins.Load() != 16 {
 			t.Errorf("%d logins, up to %d at once", logins.Load(), most.Load())
 		}
