@@ -120,6 +120,10 @@ func TestCiphersOfTheStandards(t *testing.T) {
 func TestCiphersRefuse(t *testing.T) {
 	key := "0123456789abcdef"
 	sealed := call(t, "aes_ecb", "text", key).([]byte)
+	// Without the block that the padding adds, what was sealed is taken for it.
+	zeros := call(t, "aes_ecb", bytes.Repeat([]byte{0}, 16), key).([]byte)[:16]
+	twoBlocks := call(t, "aes_ecb", bytes.Repeat([]byte{32}, 32), key).([]byte)[:32]
+	uneven := call(t, "aes_ecb", "0123456789abcd\x01\x02", key).([]byte)[:16]
 	for name, c := range map[string]struct {
 		f    string
 		args []any
@@ -130,6 +134,9 @@ func TestCiphersRefuse(t *testing.T) {
 		"another key":         {"from_aes_ecb", []any{sealed, "fedcba9876543210"}, "do not open with this key"},
 		"half a block":        {"from_aes_ecb", []any{sealed[:8], key}, "do not open with this key"},
 		"no block":            {"from_aes_ecb", []any{[]byte{}, key}, "do not open with this key"},
+		"padding of none":     {"from_aes_ecb", []any{zeros, key}, "do not open with this key"},
+		"padding of two":      {"from_aes_ecb", []any{twoBlocks, key}, "do not open with this key"},
+		"uneven padding":      {"from_aes_ecb", []any{uneven, key}, "do not open with this key"},
 		"text":                {"from_aes_ecb", []any{"text", key}, "write from_base64(...)"},
 		"a key that is none":  {"rsa_sign", []any{"text", "no key", "sha256"}, "neither PEM nor base64"},
 		"a cert that is none": {"sm2", []any{"text", "no cert"}, "for SM2"},
