@@ -235,6 +235,7 @@ func TestWhatCellsGive(t *testing.T) {
 		{`time(from_time(answer.it, "yyyy-MM-ddTHH:mm:ssXXX"), "yyyy-MM-dd HH:mm")`, "2026-01-05T23:00:00Z", "2026-01-06 07:00"},
 		{`time(from_time(answer.it, "yyyy-M-d H:m"), "yyyy-MM-dd HH:mm")`, "2026-1-15 9:05", "2026-01-15 09:05"},
 		{`time(from_time(answer.it, "yyyy-MM-dd HH"), "yyyy")`, "2026-02-03 24", fmt.Errorf("fits no layout")},
+		{`time(from_time(answer.it, "yyyy-MM-dd HH:mm"), "yyyy")`, "2026-02-03 00:60", fmt.Errorf("fits no layout")},
 		{`time(from_time(answer.it, "yyyy-MM-dd"), "yyyy")`, "2026-02-30", fmt.Errorf("from_time: the text fits no layout")},
 		{`time(from_time(answer.it, "yyyy-MM-dd"), "yyyy")`, "2026-01-05 ", fmt.Errorf("fits no layout")},
 		{`time(from_time(answer.it, "yyyy-MM-dd"), "yyyy")`, nil, fmt.Errorf("time: takes a time, but there is none")},
