@@ -1,0 +1,169 @@
+// Package clinic is what every module of the platform shares: the database, the
+// outbox of the caller's transaction, the inbox of events, state machines as
+// tables. A module owns one schema and is reached by its exported interface or
+// by events; it knows hospitals by their ID only.
+package clinic
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hishub/core"
+)
+
+// Clinic is what a module is given.
+type Clinic struct {
+	Database *pgxpool.Pool
+	// Outbox is bound to the caller's transaction: the fact and the duty to tell
+	// it are saved together.
+	Outbox func(pgx.Tx) core.Outbox
+	// Wake tells the hub after a commit that a hospital has work.
+	Wake func(hospital string)
+	// Seal and Open keep patient data unreadable at rest.
+	Vault Vault
+	Log   *slog.Logger
+}
+
+// Vault seals bytes for one purpose and number; opening them for another fails.
+type Vault interface {
+	Seal(plain []byte, purpose, number string) ([]byte, error)
+	Open(sealed []byte, purpose, number string) ([]byte, error)
+}
+
+// Errors that a person can mend; each module wraps them with what it was doing.
+var (
+	ErrNotFound = errors.New("no such record")
+	// ErrState: the record is not in a state in which this can be done.
+	ErrState = errors.New("not possible in this state")
+	// ErrRule: a rule of the law or the house forbids it.
+	ErrRule = errors.New("forbidden by a rule")
+)
+
+// States is a state machine as a table: from each state, where it may go.
+type States[S ~string] map[S][]S
+
+// Move returns to, or ErrState when the table has no such way.
+func (m States[S]) Move(from, to S) (S, error) {
+	for _, s := range m[from] {
+		if s == to {
+			return to, nil
+		}
+	}
+	return from, fmt.Errorf("%w: it is %s and cannot become %s", ErrState, from, to)
+}
+
+// Transact runs f in one transaction and wakes the hospital after the commit.
+func (c *Clinic) Transact(ctx context.Context, hospital string, f func(tx pgx.Tx, outbox core.Outbox) error) error {
+	err := pgx.BeginFunc(ctx, c.Database, func(tx pgx.Tx) error { return f(tx, c.Outbox(tx)) })
+	if err == nil {
+		c.Wake(hospital)
+	}
+	return err
+}
+
+//go:embed schema.sql
+var schema embed.FS
+
+// Migrate makes the shared part of the schema and runs a module's own files,
+// each once, in the order of their names.
+func Migrate(ctx context.Context, db *pgxpool.Pool, module string, files fs.FS) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		shared, err := schema.ReadFile("schema.sql")
+		if err != nil {
+			return err
+		}
+		// One at a time: several processes may start together.
+		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('hishub clinic migrate'))`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, string(shared)); err != nil {
+			return err
+		}
+		names, err := fs.Glob(files, "*.sql")
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			tag, err := tx.Exec(ctx, `insert into clinic.migration (module, file) values ($1, $2) on conflict do nothing`, module, name)
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				continue
+			}
+			sql, err := fs.ReadFile(files, name)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, string(sql)); err != nil {
+				return fmt.Errorf("migrate %s: %s: %w", module, name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Inbox follows the hub's events for one module. What an event changes and the
+// place in the feed are saved in one transaction, so that each event takes
+// effect once; repeats and late ones are legal inputs all the same.
+type Inbox struct {
+	*Clinic
+	Module string
+	Feed   core.Feed
+	// Take applies one event; an event that is none of the module's business is nil.
+	Take func(ctx context.Context, tx pgx.Tx, e core.Event) error
+}
+
+// Run follows until ctx ends.
+func (in *Inbox) Run(ctx context.Context) {
+	for {
+		n, err := in.Step(ctx)
+		if err != nil && ctx.Err() == nil {
+			in.Log.Error("inbox", "module", in.Module, "error", err)
+		}
+		wait := 200 * time.Millisecond
+		if err != nil {
+			wait = 2 * time.Second
+		} else if n > 0 {
+			wait = 0
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Step takes the events that are there now, up to 200, and returns how many.
+func (in *Inbox) Step(ctx context.Context) (n int, err error) {
+	err = pgx.BeginFunc(ctx, in.Database, func(tx pgx.Tx) error {
+		var cursor string
+		err := tx.QueryRow(ctx, `insert into clinic.inbox (module) values ($1)
+			on conflict (module) do update set module = excluded.module returning cursor`, in.Module).Scan(&cursor)
+		if err != nil {
+			return err
+		}
+		events, next, err := in.Feed.Read(ctx, cursor, 200)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if err := in.Take(ctx, tx, e); err != nil {
+				return fmt.Errorf("event %s of message %d: %w", e.Type, e.Message, err)
+			}
+		}
+		n = len(events)
+		_, err = tx.Exec(ctx, `update clinic.inbox set cursor = $2 where module = $1`, in.Module, next)
+		return err
+	})
+	return n, err
+}

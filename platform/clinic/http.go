@@ -1,0 +1,59 @@
+package clinic
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hishub/core"
+)
+
+// Answer turns an error of a module into the API's problem; what a caller cannot
+// mend stays as it is and becomes a 500 that tells nothing.
+func Answer(err error) error {
+	var ps core.Problems
+	var conflict *core.Conflict
+	switch {
+	case errors.As(err, &ps):
+		details := make([]error, len(ps))
+		for i, p := range ps {
+			details[i] = &huma.ErrorDetail{Location: "body." + p.Field, Message: p.What}
+		}
+		return huma.NewError(http.StatusUnprocessableEntity, "the request has mistakes", details...)
+	case errors.As(err, &conflict):
+		return huma.NewError(http.StatusConflict, conflict.Error())
+	case errors.Is(err, ErrNotFound):
+		return huma.NewError(http.StatusNotFound, ErrNotFound.Error())
+	case errors.Is(err, ErrState):
+		return huma.NewError(http.StatusConflict, err.Error())
+	case errors.Is(err, ErrRule):
+		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
+	}
+	return err
+}
+
+// Operation describes one endpoint of the clinic.
+func Operation(id, method, path, summary string, success int) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: "/clinic/v1/hospitals/{hospital}" + path, Summary: summary, Tags: []string{"clinic"},
+		DefaultStatus: success, MaxBodyBytes: 256 << 10,
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	}
+}
+
+// Hospital is the path parameter that every endpoint has.
+type Hospital struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+}
+
+// Out is an answer with a body.
+type Out[T any] struct{ Body T }
+
+// Reply makes an endpoint's answer.
+func Reply[T any](v T, err error) (*Out[T], error) {
+	if err != nil {
+		return nil, Answer(err)
+	}
+	return &Out[T]{v}, nil
+}

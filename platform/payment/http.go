@@ -1,0 +1,47 @@
+package payment
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+)
+
+type one struct {
+	clinic.Hospital
+	OrderID string `path:"order_id" maxLength:"64" doc:"our order number"`
+}
+
+// Routes registers the module's endpoints. Who may call them for which hospital
+// is decided before they are reached.
+func (s *Service) Routes(api huma.API) {
+	huma.Register(api, clinic.Operation("clinic-payment-pay", http.MethodPost, "/payments", "the channel says that an order was paid; it may say so again", http.StatusCreated),
+		func(ctx context.Context, in *struct {
+			clinic.Hospital
+			Body Paid
+		}) (*clinic.Out[Payment], error) {
+			return clinic.Reply(s.Pay(ctx, in.Hospital.Hospital, in.Body))
+		})
+	huma.Register(api, clinic.Operation("clinic-payment-refund", http.MethodPost, "/payments/{order_id}/refunds", "the channel says that money went back; it may say so again", http.StatusCreated),
+		func(ctx context.Context, in *struct {
+			one
+			Body struct {
+				RefundNo        string    `json:"refund_no" maxLength:"64"`
+				ChannelRefundNo string    `json:"channel_refund_no" maxLength:"64"`
+				Amount          core.Fen  `json:"amount" minimum:"1" doc:"fen"`
+				Reason          string    `json:"reason" minLength:"1" maxLength:"200"`
+				RefundedAt      time.Time `json:"refunded_at"`
+			}
+		}) (*clinic.Out[Payment], error) {
+			b := in.Body
+			return clinic.Reply(s.Refund(ctx, in.Hospital.Hospital, in.OrderID, b.RefundNo, b.ChannelRefundNo, b.Amount, b.Reason, b.RefundedAt))
+		})
+	huma.Register(api, clinic.Operation("clinic-payment-get", http.MethodGet, "/payments/{order_id}", "state of a payment", http.StatusOK),
+		func(ctx context.Context, in *one) (*clinic.Out[Payment], error) {
+			return clinic.Reply(s.Get(ctx, in.Hospital.Hospital, in.OrderID))
+		})
+}
