@@ -1,0 +1,219 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/core/delivery"
+)
+
+// claimable: not claimed, or its claim ran out. One whose bytes may have left is
+// left alone until the call that carries them must have ended too.
+const claimable = `q.head and q.state = 'queued' and q.due <= statement_timestamp()
+	and (q.lease_until is null or case when q.sent_at is null then q.lease_until else q.takeover_at end <= statement_timestamp())`
+
+// Due implements delivery.Store.
+func (s *Store) Due(ctx context.Context, process string) ([]string, error) {
+	rows, err := s.hot.Query(ctx, `
+		select h.id from hub.hospital h join hub.shard s on s.number = h.shard
+		where s.process = $1 and s.until > clock_timestamp() and h.paused_at is null
+			and exists (select from hub.queue q where q.hospital = h.id and `+claimable+`)`, process)
+	var due []string
+	if err == nil {
+		due, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for due hospitals: %w", err)
+	}
+	return due, nil
+}
+
+// claim keeps sent_at of a claim that ran out: if this process ends too before
+// it has settled anything, the next one must still know that bytes may have left.
+const claim = `
+	with picked as materialized (
+		select q.message, q.sent_at, q.takeover_at from hub.queue q
+		where q.hospital = $2 and ` + claimable + `
+			and exists (select from hub.hospital h join hub.shard s on s.number = h.shard
+				where h.id = $2 and h.paused_at is null and s.process = $1 and s.until > clock_timestamp())
+		order by q.due limit $3
+		for update of q skip locked
+	), claimed as (
+		update hub.queue q set fence = q.fence + 1, process = $1, lease_us = $4::bigint, deadline_us = $5::bigint,
+			lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
+			takeover_at = clock_timestamp() + ($4::bigint + $5::bigint) * interval '1 microsecond'
+		from picked p where q.message = p.message
+		returning q.*, p.sent_at as was_sent, p.takeover_at as was_until
+	)
+	select c.message, c.kind, c.key, c.lane, c.accepted_at, c.revision, c.fence, c.lease_until,
+		c.was_sent is not null, coalesce(c.was_until, 'epoch'), c.cancel_wanted, c.progress, c.secret, b.sealed
+	from claimed c left join hub.body b on b.message = c.message and b.accepted_at = c.accepted_at
+	order by c.due`
+
+// Claim implements delivery.Store. What cannot be opened is parked instead.
+func (s *Store) Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration) ([]delivery.Delivery, error) {
+	b := &pgx.Batch{}
+	// Not waiting for the disk here loses nothing: a claim that a crash of the
+	// database undoes is a row that can be claimed again, and nothing was sent
+	// under it, because Sent, which is durable, is committed after it.
+	b.Queue(`select set_config('synchronous_commit', 'off', true)`)
+	b.Queue(claim, process, hospital, n, lease.Microseconds(), deadline.Microseconds())
+	var claimed []delivery.Delivery
+	var broken []brokenClaim
+	err := s.send(ctx, b, func(br pgx.BatchResults) error {
+		if _, err := br.Exec(); err != nil {
+			return err
+		}
+		rows, err := br.Query()
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			d := delivery.Delivery{Hospital: hospital}
+			var key string
+			var takeover time.Time
+			var progress, secret, sealed []byte
+			if err := rows.Scan(&d.ID, &d.Kind, &key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
+				&d.Interrupted, &takeover, &d.CancelWanted, &progress, &secret, &sealed); err != nil {
+				return err
+			}
+			if err := s.unpack(ctx, &d, key, progress, secret, sealed); err != nil {
+				broken = append(broken, brokenClaim{d, err})
+				continue
+			}
+			if d.Interrupted && d.Phase != delivery.Inquire && d.LastByte.Before(takeover) {
+				d.LastByte = takeover
+			}
+			claimed = append(claimed, d)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	for _, w := range broken {
+		if _, err := s.Settle(ctx, &w.Delivery, nil, delivery.Next{State: delivery.Parked, Progress: w.Progress, Class: core.Invalid, Because: w.err.Error()}); err != nil {
+			return claimed, fmt.Errorf("claim: park what cannot be opened: %w", err)
+		}
+	}
+	return claimed, nil
+}
+
+type brokenClaim struct {
+	delivery.Delivery
+	err error
+}
+
+// secret is the part of delivery.Progress that may name a patient or unlock
+// something.
+type secret struct {
+	Captured map[string]string `json:"captured,omitempty"`
+	Words    string            `json:"words,omitempty"`
+}
+
+func (s *Store) unpack(ctx context.Context, d *delivery.Delivery, key string, progress, sealedSecret, sealedBody []byte) (err error) {
+	if d.Progress, err = s.openProgress(ctx, d.ID, progress, sealedSecret); err != nil {
+		return err
+	}
+	if sealedBody == nil {
+		return fmt.Errorf("the stored body is missing")
+	}
+	if d.Body, err = s.openBody(ctx, sealedBody, d.Hospital, d.Kind, key); err != nil {
+		return fmt.Errorf("the stored body cannot be read: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) openProgress(ctx context.Context, id int64, plain, sealed []byte) (p delivery.Progress, err error) {
+	p.Phase = delivery.Send
+	if plain != nil {
+		if err := json.Unmarshal(plain, &p); err != nil {
+			return p, fmt.Errorf("the stored progress cannot be read: %w", err)
+		}
+	}
+	if sealed != nil {
+		text, err := s.openText(ctx, sealed, sealedProgress, id)
+		var hidden secret
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &hidden)
+		}
+		if err != nil {
+			return p, fmt.Errorf("what was captured cannot be read: %w", err)
+		}
+		p.Captured, p.Words = hidden.Captured, hidden.Words
+	}
+	return p, nil
+}
+
+// sealProgress splits a progress into what may stand in the open and what may not.
+func (s *Store) sealProgress(id int64, p delivery.Progress) (plain *string, sealed []byte) {
+	hidden := secret{p.Captured, p.Words}
+	p.Captured, p.Words = nil, ""
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings, numbers and times within their years
+	}
+	if len(hidden.Captured) > 0 || hidden.Words != "" {
+		h, err := json.Marshal(hidden)
+		if err != nil {
+			panic(err)
+		}
+		sealed = s.sealText(string(h), sealedProgress, id)
+	}
+	open := string(text)
+	return &open, sealed
+}
+
+// mark is a wish to send.
+type mark struct {
+	message, fence int64
+	revision       int
+}
+
+// Sent implements delivery.Store. It sets d.Revision.
+func (s *Store) Sent(ctx context.Context, d *delivery.Delivery, revision int) error {
+	ok, err := s.marks.do(ctx, mark{d.ID, d.Fence, revision})
+	if err != nil {
+		return fmt.Errorf("mark as sent: %w", err)
+	}
+	if !ok {
+		return delivery.ErrLeaseLost
+	}
+	if d.Revision == 0 {
+		d.Revision = revision
+	}
+	return nil
+}
+
+func (s *Store) markAll(ctx context.Context, ms []mark) ([]bool, error) {
+	message, fence, revision := make([]int64, len(ms)), make([]int64, len(ms)), make([]int, len(ms))
+	at := make(map[mark]int, len(ms))
+	for i, m := range ms {
+		message[i], fence[i], revision[i] = m.message, m.fence, m.revision
+		at[mark{message: m.message, fence: m.fence}] = i
+	}
+	rows, err := s.hot.Query(ctx, `
+		update hub.queue q set sent_at = clock_timestamp(), revision = case q.revision when 0 then i.revision else q.revision end
+		from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
+		where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
+		returning q.message, q.fence`, message, fence, revision)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	ok := make([]bool, len(ms))
+	for rows.Next() {
+		var m mark
+		if err := rows.Scan(&m.message, &m.fence); err != nil {
+			return nil, err
+		}
+		ok[at[m]] = true
+	}
+	return ok, rows.Err()
+}

@@ -1,0 +1,320 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+)
+
+// ErrUnknownHospital and ErrCannot are what core.Outbox promises.
+var (
+	ErrUnknownHospital = errors.New("no such hospital")
+	ErrCannot          = errors.New("this hospital's dialect has no such transaction")
+)
+
+// Circumstances of an acceptance.
+type Circumstances struct {
+	// Submission is the submitter's own reference, echoed in every event of the
+	// message; Announce adds the event "accepted" in the same transaction.
+	Submission string
+	Announce   bool
+	// Trace is the W3C traceparent of the request.
+	Trace string
+}
+
+// Enqueue accepts a message in a transaction of its own, together with whoever
+// else enqueues at this moment. It returns when that is durable.
+func (s *Store) Enqueue(ctx context.Context, hospital string, m core.Message) (core.Accepted, error) {
+	return s.EnqueueAs(ctx, hospital, m, Circumstances{})
+}
+
+// EnqueueAs is Enqueue with more said about where the message comes from.
+func (s *Store) EnqueueAs(ctx context.Context, hospital string, m core.Message, c Circumstances) (core.Accepted, error) {
+	e, err := s.enqueueing(hospital, m, c)
+	if err != nil {
+		return core.Accepted{}, err
+	}
+	r, err := s.accepts.do(ctx, e)
+	if err == nil && !r.held {
+		r, err = s.acceptAlone(ctx, e)
+	}
+	if err != nil {
+		return core.Accepted{}, fmt.Errorf("enqueue %s: %w", m.Kind, err)
+	}
+	if r.id != 0 {
+		s.Woken(hospital)
+	}
+	return s.accepted(ctx, s.calm, e, r)
+}
+
+// In returns an Outbox bound to the caller's transaction: what it accepts is
+// accepted when that transaction commits, and telling a dispatcher of it (a
+// wake-up) is up to the caller then.
+//
+// The transaction holds the message's lane until it ends, so it should end soon,
+// and it must be READ COMMITTED. Two transactions that each enqueue into the
+// same lanes in opposite order may deadlock, as with any rows; PostgreSQL undoes
+// one of them (40P01).
+func (s *Store) In(tx pgx.Tx) core.Outbox { return bound{s, tx} }
+
+type bound struct {
+	s  *Store
+	tx pgx.Tx
+}
+
+func (b bound) Enqueue(ctx context.Context, hospital string, m core.Message) (core.Accepted, error) {
+	e, err := b.s.enqueueing(hospital, m, Circumstances{})
+	if err != nil {
+		return core.Accepted{}, err
+	}
+	r, err := acceptIn(ctx, b.tx, e)
+	if err != nil {
+		return core.Accepted{}, fmt.Errorf("enqueue %s: %w", m.Kind, err)
+	}
+	return b.s.accepted(ctx, b.tx, e, r)
+}
+
+// enqueueing is a message ready to be written.
+type enqueueing struct {
+	hospital, kind, key, lane string
+	laneLock, keyLock         int64
+	digest, sealed            []byte
+	test                      bool
+	Circumstances
+	entry *ledgerEntry
+	body  core.Body
+}
+
+// enqueued is what became of it. Neither id nor old are set for an unknown
+// hospital; nothing is when its locks were not held.
+type enqueued struct {
+	held      bool
+	known     bool
+	id        int64
+	old       int64
+	oldDigest []byte
+}
+
+// ledgerEntry is the money that a message tells of.
+type ledgerEntry struct {
+	kind, channel, channelNo string
+	amount                   core.Fen
+	at                       time.Time
+}
+
+func entryOf(b core.Body) *ledgerEntry {
+	switch b := b.(type) {
+	case *core.Payment:
+		return &ledgerEntry{string(core.EntryPayment), string(b.Channel), b.ChannelNo, b.Amount, b.PaidAt}
+	case *core.Refund:
+		return &ledgerEntry{string(core.EntryRefund), string(b.Channel), b.ChannelRefundNo, b.Amount, b.RefundedAt}
+	}
+	return nil
+}
+
+func (s *Store) enqueueing(hospital string, m core.Message, c Circumstances) (enqueueing, error) {
+	if err := m.Validate(); err != nil {
+		return enqueueing{}, err
+	}
+	if !printable(m.Lane) {
+		return enqueueing{}, core.Problems{{Field: "lane", What: "holds characters that cannot be printed"}}
+	}
+	if !s.Can(hospital, m.Kind) {
+		return enqueueing{}, ErrCannot
+	}
+	content, err := json.Marshal(m.Body)
+	if err != nil {
+		return enqueueing{}, fmt.Errorf("write %s as JSON: %w", m.Kind, err)
+	}
+	e := enqueueing{
+		hospital: hospital, kind: string(m.Kind), key: m.Key(), lane: m.LaneOrDefault(),
+		digest: s.keys.Digest(content), sealed: s.sealBody(hospital, m.Kind, m.Key(), content),
+		test: m.Test, Circumstances: c, entry: entryOf(m.Body), body: m.Body,
+	}
+	e.laneLock, e.keyLock = laneLock(hospital, e.lane), keyLock(hospital, m.Kind, e.key)
+	return e, nil
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// accepted turns the result into the Outbox's answer. A repeated key is the same
+// message when its content is; else it is a Conflict, which names the fields.
+func (s *Store) accepted(ctx context.Context, q querier, e enqueueing, r enqueued) (core.Accepted, error) {
+	switch {
+	case r.id != 0:
+		return core.Accepted{ID: r.id}, nil
+	case !r.known:
+		return core.Accepted{}, ErrUnknownHospital
+	case slices.Equal(r.oldDigest, e.digest):
+		return core.Accepted{ID: r.old, Duplicate: true}, nil
+	}
+	old, err := s.bodyOf(ctx, q, r.old)
+	if errors.Is(err, ErrNotFound) { // its bytes are past their retention
+		return core.Accepted{}, &core.Conflict{ID: r.old}
+	}
+	if err != nil {
+		return core.Accepted{}, fmt.Errorf("enqueue %s: compare with the message that has this key: %w", e.kind, err)
+	}
+	if fields := differing(old, e.body); len(fields) > 0 {
+		return core.Accepted{}, &core.Conflict{ID: r.old, Fields: fields}
+	}
+	return core.Accepted{ID: r.old, Duplicate: true}, nil
+}
+
+// accept writes messages. It is one statement, whose snapshot is taken after
+// the locks of the statement before it were obtained: it sees all that those
+// who held them before have committed.
+const accept = `
+	with input as materialized (
+		select i.*, h.id is not null as known, substr(current_setting('hub.held'), i.n::integer, 1) = '1' as held, old.id as old, old.digest as old_digest
+		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::boolean[], $8::text[], $9::text[], $10::boolean[],
+			$11::text[], $12::text[], $13::text[], $14::bigint[], $15::timestamptz[])
+			with ordinality as i(hospital, kind, key, lane, digest, sealed, test, submission, trace, announce,
+				entry, channel, channel_no, amount, entry_at, n)
+		left join hub.hospital h on h.id = i.hospital
+		left join hub.message old on old.key = i.key and old.hospital = i.hospital and old.kind = i.kind and old.superseded_by is null
+		where current_setting('transaction_isolation') = 'read committed'
+	), fresh as materialized (
+		-- Ids in the order in which they came, so that a lane keeps it.
+		select nextval('hub.message_id') as id, clock_timestamp() as at,
+			row_number() over (partition by o.hospital, o.lane order by o.n) = 1 as first, o.*
+		from (select * from input where held and known and old is null order by n) o
+		order by o.n
+	), message as (
+		insert into hub.message (id, hospital, kind, key, lane, place, digest, test, submission, trace, accepted_at)
+		select id, hospital, kind, key, lane, id, digest, test, nullif(submission, ''), nullif(trace, ''), at from fresh
+	), body as (
+		insert into hub.body (message, accepted_at, sealed) select id, at, sealed from fresh
+	), queue as (
+		insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at)
+		select id, hospital, kind, key, lane, id,
+			first and not exists (select from hub.queue h where h.hospital = f.hospital and h.lane = f.lane and h.head),
+			at, at
+		from fresh f
+	), entry as (
+		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount)
+		select id, hospital, entry_at, entry, key, channel, channel_no, amount from fresh where entry is not null
+	), event as (
+		insert into hub.event (hospital, message, kind, key, type, data)
+		select hospital, id, kind, key, 'message.accepted', jsonb_strip_nulls(jsonb_build_object('submission', nullif(submission, ''))) from fresh where announce
+	)
+	select n, true, true, id, 0, null::bytea from fresh
+	union all
+	select n, held, known, 0, coalesce(old, 0), old_digest from input where not (held and known and old is null)`
+
+// acceptAll accepts a batch in one round trip and one transaction.
+func (s *Store) acceptAll(ctx context.Context, es []enqueueing) ([]enqueued, error) {
+	lanes, keys := make([]int64, len(es)), make([]int64, len(es))
+	seen := make(map[int64]bool, len(es))
+	for i := range es {
+		lanes[i], keys[i] = es[i].laneLock, es[i].keyLock
+		if seen[keys[i]] {
+			// The same key twice at once: the second must see the first committed.
+			es[i].hospital = ""
+		}
+		seen[keys[i]] = true
+	}
+	b := &pgx.Batch{}
+	b.Queue(tryLocks, lanes, keys)
+	b.Queue(accept, acceptArgs(es)...)
+	var results []enqueued
+	err := s.send(ctx, b, func(br pgx.BatchResults) (err error) {
+		if _, err = br.Exec(); err != nil {
+			return err
+		}
+		results, err = readAccepted(br, len(es))
+		return err
+	})
+	for i := range results {
+		if es[i].hospital == "" {
+			results[i] = enqueued{}
+		}
+	}
+	return results, err
+}
+
+// acceptAlone accepts one whose lane or key was busy, and waits for it.
+func (s *Store) acceptAlone(ctx context.Context, e enqueueing) (r enqueued, err error) {
+	err = s.alongside(ctx, func(tx pgx.Tx) error {
+		r, err = acceptIn(ctx, tx, e)
+		return err
+	})
+	return r, err
+}
+
+func acceptIn(ctx context.Context, tx pgx.Tx, e enqueueing) (enqueued, error) {
+	locks := []int64{e.laneLock, e.keyLock}
+	slices.Sort(locks)
+	b := &pgx.Batch{}
+	b.Queue(takeLocks, locks)
+	b.Queue(accept, acceptArgs([]enqueueing{e})...)
+	br := tx.SendBatch(ctx, b)
+	defer br.Close()
+	if _, err := br.Exec(); err != nil {
+		return enqueued{}, err
+	}
+	rs, err := readAccepted(br, 1)
+	if err != nil {
+		return enqueued{}, err
+	}
+	return rs[0], br.Close()
+}
+
+func acceptArgs(es []enqueueing) []any {
+	n := len(es)
+	hospital, kind, key, lane := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	digest, sealed := make([][]byte, n), make([][]byte, n)
+	test, announce := make([]bool, n), make([]bool, n)
+	submission, trace := make([]string, n), make([]string, n)
+	entry, channel, channelNo := make([]*string, n), make([]*string, n), make([]*string, n)
+	amount, at := make([]*int64, n), make([]*time.Time, n)
+	for i := range es {
+		e := &es[i]
+		hospital[i], kind[i], key[i], lane[i] = e.hospital, e.kind, e.key, e.lane
+		digest[i], sealed[i] = e.digest, e.sealed
+		test[i], announce[i] = e.test, e.Announce
+		submission[i], trace[i] = e.Submission, e.Trace
+		if l := e.entry; l != nil {
+			fen := int64(l.amount)
+			entry[i], channel[i], channelNo[i], amount[i], at[i] = &l.kind, &l.channel, &l.channelNo, &fen, &l.at
+		}
+	}
+	return []any{hospital, kind, key, lane, digest, sealed, test, submission, trace, announce, entry, channel, channelNo, amount, at}
+}
+
+func readAccepted(br pgx.BatchResults, n int) ([]enqueued, error) {
+	rows, err := br.Query()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	results, got := make([]enqueued, n), 0
+	for rows.Next() {
+		var i int
+		var r enqueued
+		if err := rows.Scan(&i, &r.held, &r.known, &r.id, &r.old, &r.oldDigest); err != nil {
+			return nil, err
+		}
+		results[i-1] = r
+		got++
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if got != n {
+		return nil, errors.New("the transaction is not READ COMMITTED, which lanes need")
+	}
+	return results, nil
+}

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hishub/core"
+)
+
+// Read implements core.Feed. A cursor is "<transaction>-<event>".
+//
+// Ids are given when a row is written and not when it becomes visible, so a feed
+// by id would step over a transaction that commits late. Therefore events are
+// ordered by transaction, and only those of transactions older than every one
+// still at work are shown. One that writes for long holds the feed back, whatever
+// it writes; idle ones are ended after a minute.
+func (s *Store) Read(ctx context.Context, after string, limit int) (events []core.Event, next string, err error) {
+	xid, id, err := parseCursor(after)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := s.calm.Query(ctx, `
+		select xid::text, id, at, hospital, message, kind, key, type, data, words from hub.event
+		where (xid, id) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
+		order by xid, id limit $3`, xid, id, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("read events: %w", err)
+	}
+	defer rows.Close()
+	next = after
+	for rows.Next() {
+		var e core.Event
+		var xid string
+		var id int64
+		var data, words []byte
+		if err := rows.Scan(&xid, &id, &e.At, &e.Hospital, &e.Message, &e.Kind, &e.Key, &e.Type, &data, &words); err != nil {
+			return nil, "", fmt.Errorf("read events: %w", err)
+		}
+		if err := json.Unmarshal(data, &e); err != nil {
+			return nil, "", fmt.Errorf("read event %d: %w", id, err)
+		}
+		if e.Words, err = s.openText(ctx, words, sealedWords, e.Message); err != nil {
+			return nil, "", fmt.Errorf("read event %d: %w", id, err)
+		}
+		e.Cursor = xid + "-" + strconv.FormatInt(id, 10)
+		events, next = append(events, e), e.Cursor
+	}
+	if err := rows.Err(); err != nil {
+		return nil, "", fmt.Errorf("read events: %w", err)
+	}
+	return events, next, nil
+}
+
+// ErrCursor is returned for a cursor that the feed never gave.
+var ErrCursor = errors.New("not a cursor of this feed")
+
+func parseCursor(cursor string) (xid string, id int64, err error) {
+	if cursor == "" {
+		return "0", 0, nil
+	}
+	xid, number, ok := strings.Cut(cursor, "-")
+	if _, e := strconv.ParseUint(xid, 10, 64); !ok || e != nil {
+		return "", 0, ErrCursor
+	}
+	if id, err = strconv.ParseInt(number, 10, 64); err != nil {
+		return "", 0, ErrCursor
+	}
+	return xid, id, nil
+}

@@ -1,0 +1,173 @@
+// Package postgres is the one store of the hub: messages, the queue, attempts,
+// events, revisions, decisions, in the schema "hub" of one PostgreSQL (14 or newer).
+//
+// What runs once per message is written for many messages at a time: concurrent
+// callers are gathered (gather.go) into one transaction of a few statements over
+// arrays, sent in one round trip. Lanes are kept in order by one rule: who
+// changes the membership of a lane holds the lane's lock (lanes.go).
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hishub/core"
+	"hishub/core/delivery"
+	"hishub/core/postgres/seal"
+)
+
+// Options for Open. URL and KeyFile are required.
+type Options struct {
+	// URL of the database, "postgres://…". It must be migrated.
+	URL string
+	// KeyFile holds the master key. With CreateKey it is made when it is missing
+	// and the database holds nothing sealed yet.
+	KeyFile   string
+	CreateKey bool
+	// MaxConns bounds all connections to the database; 0 means 24.
+	MaxConns int
+	// Can reports whether the hospital's dialect has such a transaction; nil: always.
+	Can func(hospital string, kind core.Kind) bool
+	// PassWhenParked reports whether a lane goes on behind a parked message; nil:
+	// never. It is not asked about money, which never passes.
+	PassWhenParked func(hospital string, kind core.Kind) bool
+	// Woken is called after a message was committed that can be claimed at once;
+	// nil: nobody is told. It must not block.
+	Woken func(hospital string)
+}
+
+// Store is the hub's ledger. It is safe for parallel use.
+type Store struct {
+	Options
+	// hot serves what happens once per message or oftener, calm all the rest: a
+	// slow list or a waiting person never takes a delivery's connection.
+	hot, calm *pgxpool.Pool
+	keys      *seal.Ring
+	master    *seal.Master
+
+	accepts *gather[enqueueing, enqueued]
+	marks   *gather[mark, bool]
+	settles *gather[settlement, settled]
+	// alone bounds transactions that wait for a lane that is busy.
+	alone chan struct{}
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+}
+
+var (
+	_ delivery.Store = (*Store)(nil)
+	_ core.Outbox    = (*Store)(nil)
+	_ core.Feed      = (*Store)(nil)
+)
+
+// ErrNotFound is returned for a message, hospital or key that does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Open connects to a migrated database. It fails when the key file is missing
+// or its key cannot open the database's data keys.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.MaxConns == 0 {
+		o.MaxConns = 24
+	}
+	if o.Can == nil {
+		o.Can = func(string, core.Kind) bool { return true }
+	}
+	if o.PassWhenParked == nil {
+		o.PassWhenParked = func(string, core.Kind) bool { return false }
+	}
+	if o.Woken == nil {
+		o.Woken = func(string) {}
+	}
+	s := &Store{Options: o, keys: &seal.Ring{}, alone: make(chan struct{}, 4)}
+	if s.hot, err = pool(ctx, o.URL, max(8, o.MaxConns*2/3), lookups); err != nil {
+		return nil, err
+	}
+	if s.calm, err = pool(ctx, o.URL, max(4, o.MaxConns/3), nil); err != nil {
+		s.hot.Close()
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.hot.Close()
+			s.calm.Close()
+		}
+	}()
+	if err = s.loadKeys(ctx); err != nil {
+		return nil, err
+	}
+	if err = s.partitionsAhead(ctx, time.Time{}); err != nil {
+		return nil, err
+	}
+	var background context.Context
+	background, s.stop = context.WithCancel(context.Background())
+	s.accepts = newGather(background, &s.work, s.acceptAll)
+	s.marks = newGather(background, &s.work, s.markAll)
+	s.settles = newGather(background, &s.work, s.settleAll)
+	return s, nil
+}
+
+// Close ends what is under way and gives back the connections.
+func (s *Store) Close() {
+	s.stop()
+	s.work.Wait()
+	s.hot.Close()
+	s.calm.Close()
+}
+
+// lookups are the planner settings of hot connections. Each statement there
+// looks up few rows by an index. A plan that was made and cached while the queue
+// was empty would scan or hash it, and would still be in use when the queue
+// holds 100,000 rows.
+var lookups = map[string]string{
+	"enable_seqscan":    "off",
+	"enable_bitmapscan": "off",
+	"enable_hashjoin":   "off",
+	"enable_mergejoin":  "off",
+	"plan_cache_mode":   "force_generic_plan",
+}
+
+func pool(ctx context.Context, url string, conns int, settings map[string]string) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	c.MaxConns = int32(conns)
+	c.ConnConfig.RuntimeParams["application_name"] = "hishub"
+	c.ConnConfig.RuntimeParams["jit"] = "off"
+	// A process that stands still in the middle of a transaction must not hold
+	// lanes, nor the feed, for ever.
+	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
+	maps.Copy(c.ConnConfig.RuntimeParams, settings)
+	p, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Ping(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Now is the database's clock.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	err = s.calm.QueryRow(ctx, `select clock_timestamp()`).Scan(&now)
+	if err != nil {
+		return now, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return now, nil
+}

@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Revision is one applied state of a hospital's folder.
+type Revision struct {
+	Hospital  string
+	Number    int
+	Archive   []byte // as it was given to Apply; nil in lists
+	Digest    string
+	AppliedAt time.Time
+	AppliedBy string
+	Note      string
+}
+
+// HospitalRecord is a hospital as the ledger knows it.
+type HospitalRecord struct {
+	ID, Name string
+	// Revision is the active one.
+	Revision  int
+	Shard     int
+	PausedAt  *time.Time
+	PausedBy  string
+	PausedWhy string
+}
+
+// Apply makes a folder the hospital's active revision and returns its number,
+// from 1. Applying what is active already changes nothing but the name.
+func (s *Store) Apply(ctx context.Context, hospital, name string, archive []byte, digest, who, note string) (number int, err error) {
+	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, lockOf("hub revision", hospital)); err != nil {
+			return err
+		}
+		var active string
+		err := tx.QueryRow(ctx, `select h.active_revision, r.digest from hub.hospital h
+			join hub.revision r on r.hospital = h.id and r.number = h.active_revision where h.id = $1`, hospital).Scan(&number, &active)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if active != digest {
+			if err := tx.QueryRow(ctx, `select coalesce(max(number), 0) + 1 from hub.revision where hospital = $1`, hospital).Scan(&number); err != nil {
+				return err
+			}
+		}
+		b := &pgx.Batch{}
+		b.Queue(`insert into hub.hospital (id, name, active_revision, shard) values ($1, $2, $3, $4)
+			on conflict (id) do update set name = excluded.name, active_revision = excluded.active_revision`, hospital, name, number, ShardOf(hospital))
+		if active != digest {
+			b.Queue(`insert into hub.revision (hospital, number, archive, digest, applied_by, note) values ($1, $2, $3, $4, $5, $6)`,
+				hospital, number, archive, digest, who, note)
+			b.Queue(`insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, 'apply', $3, jsonb_build_object('revision', $4::integer))`,
+				hospital, who, note, number)
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return 0, fmt.Errorf("apply a revision of hospital %s: %w", hospital, err)
+	}
+	return number, nil
+}
+
+// Revision returns a revision with its archive; number 0 is the active one.
+func (s *Store) Revision(ctx context.Context, hospital string, number int) (Revision, error) {
+	r := Revision{Hospital: hospital}
+	err := s.calm.QueryRow(ctx, `
+		select r.number, r.archive, r.digest, r.applied_at, r.applied_by, r.note from hub.revision r
+		join hub.hospital h on h.id = r.hospital
+		where h.id = $1 and r.number = case $2::integer when 0 then h.active_revision else $2 end`, hospital, number).
+		Scan(&r.Number, &r.Archive, &r.Digest, &r.AppliedAt, &r.AppliedBy, &r.Note)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("read revision %d of hospital %s: %w", number, hospital, err)
+	}
+	return r, nil
+}
+
+// Revisions lists a hospital's revisions, newest first, without archives.
+func (s *Store) Revisions(ctx context.Context, hospital string) ([]Revision, error) {
+	rows, err := s.calm.Query(ctx, `select hospital, number, null::bytea, digest, applied_at, applied_by, note
+		from hub.revision where hospital = $1 order by number desc`, hospital)
+	var all []Revision
+	if err == nil {
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Revision])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list revisions: %w", err)
+	}
+	return all, nil
+}
+
+// Hospitals lists all hospitals by id.
+func (s *Store) Hospitals(ctx context.Context) ([]HospitalRecord, error) {
+	rows, err := s.calm.Query(ctx, `select id, name, active_revision, shard, paused_at, coalesce(paused_by, ''), coalesce(paused_why, '')
+		from hub.hospital order by id`)
+	var all []HospitalRecord
+	if err == nil {
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[HospitalRecord])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list hospitals: %w", err)
+	}
+	return all, nil
+}
+
+// Pause stops claims for a hospital; what is in flight ends as it would.
+func (s *Store) Pause(ctx context.Context, hospital, who, why string) error {
+	return s.pause(ctx, hospital, who, why, true)
+}
+
+// Resume lets claims go on.
+func (s *Store) Resume(ctx context.Context, hospital, who, why string) error {
+	err := s.pause(ctx, hospital, who, why, false)
+	if err == nil {
+		s.Woken(hospital)
+	}
+	return err
+}
+
+func (s *Store) pause(ctx context.Context, hospital, who, why string, pause bool) error {
+	verb := "resume"
+	if pause {
+		verb = "pause"
+	}
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `update hub.hospital set paused_at = case when $4 then coalesce(paused_at, clock_timestamp()) end,
+			paused_by = case when $4 then $2 end, paused_why = case when $4 then $3 end where id = $1`, hospital, who, why, pause)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return ErrNotFound
+		}
+		_, err = tx.Exec(ctx, `insert into hub.decision (hospital, who, verb, note) values ($1, $2, $3, $4)`, hospital, who, verb, why)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s hospital %s: %w", verb, hospital, err)
+	}
+	return nil
+}
