@@ -193,3 +193,5 @@ func (l *ledger) events(after string) (types []string, next string) {
 	}
 	return types, next
 }
+
+var core8 = time.FixedZone("", 8*60*60)
