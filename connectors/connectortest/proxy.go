@@ -1,0 +1,200 @@
+package connectortest
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Mode is how the proxy treats what comes from now on, on open connections too.
+type Mode int
+
+const (
+	// Through passes everything.
+	Through Mode = iota
+	// Down closes open connections and refuses new ones.
+	Down
+	// CutAfter passes the request and, when the answer begins, closes both sides.
+	CutAfter
+	// Hang passes the request and keeps the answer.
+	Hang
+	// Garbled passes the request and answers with bytes of no meaning.
+	Garbled
+	// Truncated passes the request and the first half of the answer, then closes.
+	Truncated
+)
+
+// Garbage is what a garbled answer holds. No error may repeat it: a real one
+// holds patients.
+const Garbage = "\x00\xff\x13garbage 张三测试\r\n\r\n\x7f\xfe"
+
+// Proxy stands between a connector and a real server and misbehaves on the
+// level of TCP, so that it serves for every protocol.
+type Proxy struct {
+	target  string
+	address string
+	// Held is told about each answer that is kept back or spoilt.
+	Held     chan struct{}
+	returned atomic.Int64
+
+	mu       sync.Mutex
+	mode     Mode
+	listener net.Listener
+	open     map[net.Conn]bool
+	wait     sync.WaitGroup
+}
+
+// NewProxy listens on a free port.
+func NewProxy(target string) (*Proxy, error) {
+	p := &Proxy{target: target, Held: make(chan struct{}, 1000), open: map[net.Conn]bool{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p.address = l.Addr().String()
+	p.listen(l)
+	return p, nil
+}
+
+// Address is where the proxy listens, also after it was down.
+func (p *Proxy) Address() string { return p.address }
+
+// Returned is how many bytes of answers went through.
+func (p *Proxy) Returned() int64 { return p.returned.Load() }
+
+// Set changes the mode.
+func (p *Proxy) Set(m Mode) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mode = m
+	switch {
+	case m == Down && p.listener != nil:
+		p.listener.Close()
+		p.listener = nil
+		p.closeOpen()
+	case m != Down && p.listener == nil:
+		l, err := net.Listen("tcp", p.address)
+		if err != nil {
+			return err
+		}
+		p.listen(l)
+	}
+	return nil
+}
+
+// Cut closes the open connections.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeOpen()
+}
+
+// Close ends the proxy and all that goes through it.
+func (p *Proxy) Close() {
+	p.Set(Down)
+	p.wait.Wait()
+}
+
+func (p *Proxy) closeOpen() {
+	for c := range p.open {
+		c.Close()
+		delete(p.open, c)
+	}
+}
+
+// listen is called with the lock held, or before anybody else knows of p.
+func (p *Proxy) listen(l net.Listener) {
+	p.listener = l
+	p.wait.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.wait.Go(func() { p.serve(c) })
+		}
+	})
+}
+
+func (p *Proxy) keep(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listener == nil {
+		c.Close()
+		return false
+	}
+	p.open[c] = true
+	return true
+}
+
+func (p *Proxy) drop(cs ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range cs {
+		c.Close()
+		delete(p.open, c)
+	}
+}
+
+func (p *Proxy) now() Mode {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	if !p.keep(client) || !p.keep(server) {
+		client.Close()
+		server.Close()
+		return
+	}
+	p.wait.Go(func() {
+		defer p.drop(client, server)
+		b := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(b)
+			if err != nil {
+				return
+			}
+			if _, err := server.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	})
+	defer p.drop(client, server)
+	b := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(b)
+		if err != nil {
+			return
+		}
+		answer, more := p.spoil(b[:n])
+		if _, err := client.Write(answer); err != nil || !more {
+			return
+		}
+		p.returned.Add(int64(len(answer)))
+	}
+}
+
+// spoil makes of an answer what the mode wants, and says whether to go on.
+func (p *Proxy) spoil(answer []byte) ([]byte, bool) {
+	mode := p.now()
+	if mode == Through || mode == Down {
+		return answer, true
+	}
+	defer func() { p.Held <- struct{}{} }()
+	switch mode {
+	case Hang:
+		return nil, true
+	case Garbled:
+		return []byte(Garbage), false
+	case Truncated:
+		return answer[:len(answer)/2], false
+	}
+	return nil, false
+}
