@@ -1,0 +1,55 @@
+// Package connectors is the list of all kinds of connectors.
+package connectors
+
+import (
+	"strings"
+
+	"hishub/connectors/db"
+	"hishub/connectors/option"
+	"hishub/connectors/rest"
+	"hishub/connectors/soap"
+	"hishub/core"
+)
+
+// Kind is one transport.
+type Kind struct {
+	Name string
+	// Open makes a connector of its options, without touching the network. Its
+	// error is core.Problems: Field is the path of the option.
+	Open func(core.ConnectorSpec) (core.Connector, error)
+	// Options are the names that a folder may write, nested ones with a dot.
+	Options []string
+}
+
+// Kinds is every kind, in the order of the documentation.
+var Kinds = []Kind{
+	{"soap", soap.Open, []string{
+		"endpoint", "wsdl", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap",
+		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+	{"rest", rest.Open, []string{
+		"base", "content_type", "follow",
+		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+	{"db", db.Open, []string{
+		"driver", "dsn", "schema",
+		"timeout", "max_answer", "concurrency", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+}
+
+// Open makes the connector of that spec, without touching the network. The
+// error is core.Problems.
+func Open(spec core.ConnectorSpec) (core.Connector, error) {
+	names := make([]string, len(Kinds))
+	for i, k := range Kinds {
+		if k.Name == spec.Kind {
+			return k.Open(spec)
+		}
+		names[i] = k.Name
+	}
+	what := "not one of " + strings.Join(names, ", ")
+	if near := option.Near(spec.Kind, names); len(near) > 0 {
+		what += "; did you mean " + near[0] + "?"
+	}
+	return nil, core.Problems{{Field: "kind", What: what}}
+}

@@ -1,0 +1,241 @@
+// Package db carries requests to a database: rows of interface tables in one
+// transaction, procedures, statements with :names.
+//
+// Values go and come as text with the database's own spelling: decimals keep
+// their scale, timestamps are "2026-01-05 14:56:01" (with a fraction or zone if
+// the column has one), bytes are lower hex digits, NULL is nil. Only FLOAT and
+// DOUBLE of MySQL are respelled, as the shortest decimal that means the same,
+// and its ZEROFILL integers lose their zeros (cast them to char).
+//
+// Interface tables must be transactional; rows that MyISAM took cannot be
+// rolled back.
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"hishub/connectors/option"
+	"hishub/connectors/wire"
+	"hishub/core"
+)
+
+// Connector is one database entrance.
+type Connector struct {
+	engine  engine
+	options wire.Options
+	pool    *pool
+}
+
+// Open reads the options; it touches no network. Errors are core.Problems.
+func Open(spec core.ConnectorSpec) (core.Connector, error) {
+	s := option.New(spec.Options)
+	driver := s.Needed("driver")
+	open, ok := drivers[driver]
+	if driver != "" && !ok {
+		s.Problem("driver", "not one of "+strings.Join(slices.Sorted(maps.Keys(drivers)), ", "))
+	}
+	dsn := s.Needed("dsn")
+	schema := s.Text("schema", "")
+	for _, name := range []string{"charset", "unencodable"} {
+		s.Refuse(name, "leave it out: the connection speaks UTF-8 and the database converts")
+	}
+	options := wire.ReadOptions(s, spec.Files)
+	if schema != "" && !identifier.MatchString(schema) {
+		s.Problem("schema", "not a name of letters, digits, _ and $")
+	}
+	c := &Connector{options: options}
+	if ok && dsn != "" {
+		c.engine = open(s, dsn, schema, options)
+	}
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	c.pool = newPool(options.Concurrency, c.engine.connect)
+	return c, nil
+}
+
+// Close implements core.Connector.
+func (c *Connector) Close() error {
+	c.pool.close()
+	return nil
+}
+
+// Call implements core.Connector. A taken unique key comes back as the error
+// "duplicate", an exception that the HIS's own code raised as "fault", both
+// with code and message.
+func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, error) {
+	s, err := c.engine.plan(q)
+	if err != nil {
+		return core.Response{}, wire.Invalid("db "+operationName(q.Operation), err)
+	}
+	op := "db " + s.name
+	sent := s.text()
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	on, err := c.pool.get(ctx)
+	if err != nil {
+		return core.Response{Sent: sent}, &core.Fault{Class: core.Unavailable, Op: op, Err: unconnected(err)}
+	}
+	r, healthy, err := c.run(ctx, on, s)
+	if healthy {
+		c.pool.put(on)
+	} else {
+		c.pool.drop(on)
+	}
+	r.Sent = sent
+	if err != nil {
+		var f *core.Fault
+		if errors.As(err, &f) {
+			f.Op = op
+		}
+		return r, err
+	}
+	return r, nil
+}
+
+func operationName(operation string) string {
+	if p, ok, _ := parseProcedure(operation); ok {
+		return p.name
+	}
+	return firstWord(operation)
+}
+
+func unconnected(err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		return fmt.Errorf("log in: %w", r)
+	}
+	if errors.Is(err, errClosed) {
+		return errClosed
+	}
+	return fmt.Errorf("connect: %w", wire.Plain(err))
+}
+
+// run sends a script. healthy tells whether the connection can be used again.
+func (c *Connector) run(ctx context.Context, on session, s *script) (core.Response, bool, error) {
+	if s.transaction {
+		return c.insert(ctx, on, s)
+	}
+	var last rows
+	acted := false
+	for i, st := range s.statements {
+		got, err := c.step(ctx, on, st, i == 0)
+		if err != nil {
+			return c.failed(on, s, err, acted)
+		}
+		acted = acted || !st.harmless
+		last = got
+	}
+	return s.answer(last), true, nil
+}
+
+// insert is all or nothing, so nothing is in doubt before COMMIT left.
+func (c *Connector) insert(ctx context.Context, on session, s *script) (core.Response, bool, error) {
+	for i, st := range append([]statement{{sql: "begin"}}, s.statements...) {
+		if _, err := c.step(ctx, on, st, i == 0); err != nil {
+			return c.undone(ctx, on, err)
+		}
+	}
+	if _, err := c.step(ctx, on, statement{sql: "commit"}, false); err != nil {
+		return c.failed(on, s, err, false)
+	}
+	return core.Response{Body: core.List{}, Received: []byte("[]")}, true, nil
+}
+
+func (c *Connector) step(ctx context.Context, on session, st statement, first bool) (rows, error) {
+	on.conn().Begin(first, c.options.MaxAnswer)
+	return on.run(ctx, st, c.options.MaxAnswer)
+}
+
+// undone: something failed before COMMIT was sent. The server rolls back, at
+// our word or because the connection ends.
+func (c *Connector) undone(ctx context.Context, on session, err error) (core.Response, bool, error) {
+	refused := c.engine.judge(err)
+	if refused == nil || refused.meaning == severed {
+		return core.Response{}, false, &core.Fault{Class: core.Unavailable, Err: reason(refused, err)}
+	}
+	_, rollback := c.step(ctx, on, statement{sql: "rollback"}, false)
+	healthy := rollback == nil
+	if a, ok := refused.answer(); ok {
+		return a, healthy, nil
+	}
+	class := core.Unavailable
+	if refused.meaning == unfit {
+		class = core.Invalid
+	}
+	return core.Response{}, healthy, &core.Fault{Class: class, Err: refused}
+}
+
+// failed: the statement that takes effect by itself failed, or COMMIT did.
+// acted is true when an earlier statement of the same call went through.
+func (c *Connector) failed(on session, s *script, err error, acted bool) (core.Response, bool, error) {
+	refused := c.engine.judge(err)
+	if refused == nil || refused.meaning == severed {
+		class := core.InDoubt
+		if !on.conn().Bar() && !acted {
+			class = core.Unavailable
+		}
+		return core.Response{}, false, &core.Fault{Class: class, Err: reason(refused, err)}
+	}
+	if a, ok := refused.answer(); ok {
+		return a, true, nil
+	}
+	class := core.InDoubt
+	switch {
+	case acted, s.procedure && c.engine.piecemeal && !refused.unstarted:
+	case refused.meaning == unfit:
+		class = core.Invalid
+	case refused.meaning == later:
+		class = core.Unavailable
+	}
+	return core.Response{}, !s.transaction, &core.Fault{Class: class, Err: refused}
+}
+
+func reason(refused *refusal, err error) error {
+	if refused != nil {
+		return refused
+	}
+	return wire.Plain(err)
+}
+
+// answer makes a response of the last statement's rows.
+func (s *script) answer(last rows) core.Response {
+	var r core.Response
+	if len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs) {
+		r.Body = tree(s.outs, last.values[0])
+	} else {
+		r.Body = last.list()
+	}
+	r.Received = marshal(r.Body)
+	return r
+}
+
+// Write implements core.Offline.
+func (c *Connector) Write(q core.Request) ([]byte, error) {
+	s, err := c.engine.plan(q)
+	if err != nil {
+		return nil, wire.Invalid("db "+operationName(q.Operation), err)
+	}
+	return s.text(), nil
+}
+
+// Read implements core.Offline. The recorded answer is JSON: a list of row
+// objects, an object of out parameters, or {"error": "duplicate"} and
+// {"error": "fault"} with code and message.
+func (c *Connector) Read(q core.Request, answer []byte) (core.Response, error) {
+	v, err := unmarshal(answer)
+	if err != nil {
+		return core.Response{Received: answer}, wire.InDoubt("db "+operationName(q.Operation), err)
+	}
+	r := core.Response{Body: v, Received: answer}
+	if t, ok := v.(core.Tree); ok && len(t) > 0 && t[0].Name == "error" {
+		r.Error, _ = core.Text(t[0].Value)
+		r.Body = t[1:]
+	}
+	return r, nil
+}

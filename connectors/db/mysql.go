@@ -1,0 +1,275 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"hishub/connectors/option"
+	"hishub/connectors/wire"
+)
+
+func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
+	e := engine{
+		syntax: syntax{
+			backslash: true, hash: true,
+			placeholder: func(int) string { return "?" },
+			quote:       func(name string) string { return "`" + name + "`" },
+		},
+		call:      callMySQL,
+		judge:     judgeMySQL,
+		piecemeal: true,
+	}
+	config, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		s.Problem("dsn", "not like user:password@tcp(host:3306)/database")
+		return e
+	}
+	// The text protocol brings values as the database spells them. It needs
+	// parameters inside the statement, which is safe in UTF-8 only.
+	config.InterpolateParams = true
+	config.ParseTime = false
+	config.MultiStatements = false
+	config.AllowAllFiles = false
+	config.Logger = silence{}
+	if err := config.Apply(mysql.Charset("utf8mb4", "")); err != nil {
+		s.Problem("dsn", "the connection must be able to speak utf8mb4")
+	}
+	if config.Params == nil {
+		config.Params = map[string]string{}
+	}
+	// Without it a too long name is cut and a bad amount becomes 0, with a mere warning.
+	config.Params["sql_mode"] = "concat(@@sql_mode, ',STRICT_ALL_TABLES')"
+	if schema != "" {
+		config.DBName = schema
+	}
+	if o.TLS != nil {
+		config.TLS = o.TLS.Clone()
+		if host, _, err := net.SplitHostPort(config.Addr); err == nil && config.TLS.ServerName == "" {
+			config.TLS.ServerName = host
+		}
+	}
+	e.connect = func(ctx context.Context) (session, error) { return dialMySQL(ctx, config.Clone()) }
+	return e
+}
+
+type silence struct{}
+
+func (silence) Print(...any) {}
+
+type mysqlSession struct {
+	driver driver.Conn
+	wire   *wire.Conn
+}
+
+func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
+	s := &mysqlSession{}
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		var err error
+		s.wire, err = wire.Dial(ctx, dialTimeout, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return s.wire, nil
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, errors.New("the dsn cannot be used")
+	}
+	s.driver, err = connector.Connect(ctx)
+	if err != nil {
+		if s.wire != nil {
+			s.wire.Close()
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if r := judgeMySQL(err); r != nil {
+			r.public = ""
+			return nil, r
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *mysqlSession) conn() *wire.Conn { return s.wire }
+
+func (s *mysqlSession) close() {
+	// The connection goes first: the driver would wait to say goodbye.
+	s.wire.Close()
+	s.driver.Close()
+}
+
+func (s *mysqlSession) run(ctx context.Context, st statement, most int64) (rows, error) {
+	args := make([]driver.NamedValue, len(st.args))
+	for i, a := range st.args {
+		args[i].Ordinal = i + 1
+		if a != nil {
+			args[i].Value = *a
+		}
+	}
+	result, err := s.driver.(driver.QueryerContext).QueryContext(ctx, st.sql, args)
+	if err != nil {
+		return rows{}, cause(ctx, err)
+	}
+	r, err := readMySQL(result)
+	if err != nil {
+		s.wire.Close() // so that closing the result does not read the rest of it
+		result.Close()
+		return rows{}, cause(ctx, err)
+	}
+	if err := result.Close(); err != nil {
+		return rows{}, cause(ctx, err)
+	}
+	return r, nil
+}
+
+// cause prefers the end of the context to what it did to the connection.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil && judgeMySQL(err) == nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func readMySQL(result driver.Rows) (rows, error) {
+	var last rows
+	for {
+		columns := result.Columns()
+		if len(columns) > 0 {
+			last = rows{columns: append([]string(nil), columns...)}
+		}
+		types, _ := result.(driver.RowsColumnTypeDatabaseTypeName)
+		values := make([]driver.Value, len(columns))
+		for {
+			err := result.Next(values)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return rows{}, err
+			}
+			texts := make([]*string, len(values))
+			for i, v := range values {
+				texts[i] = textMySQL(v, types.ColumnTypeDatabaseTypeName(i))
+			}
+			last.values = append(last.values, texts)
+		}
+		next, ok := result.(driver.RowsNextResultSet)
+		if !ok || !next.HasNextResultSet() {
+			return last, nil
+		}
+		if err := next.NextResultSet(); err == io.EOF {
+			return last, nil
+		} else if err != nil {
+			return rows{}, err
+		}
+	}
+}
+
+func textMySQL(v driver.Value, databaseType string) *string {
+	var t string
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []byte:
+		switch databaseType {
+		case "BINARY", "VARBINARY", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "GEOMETRY", "VECTOR":
+			t = hex.EncodeToString(v)
+		case "BIT":
+			var n uint64
+			for _, b := range v {
+				n = n<<8 | uint64(b)
+			}
+			t = strconv.FormatUint(n, 10)
+		default:
+			t = string(v)
+		}
+	case float32:
+		t = strconv.FormatFloat(float64(v), 'f', -1, 32)
+	case float64:
+		t = strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		t = fmt.Sprint(v)
+	}
+	return &t
+}
+
+// callMySQL keeps out parameters in variables of the session and asks for them
+// in a second statement.
+func callMySQL(name string, ps []parameter, args []*string) []statement {
+	var sets, marks, outs []string
+	var setArgs, callArgs []*string
+	for i, p := range ps {
+		variable := fmt.Sprintf("@hishub_%d", i+1)
+		if p.out {
+			outs = append(outs, variable)
+		}
+		if !p.in {
+			marks = append(marks, variable)
+			continue
+		}
+		a := args[0]
+		args = args[1:]
+		if p.out {
+			sets = append(sets, variable+" = ?")
+			setArgs = append(setArgs, a)
+			marks = append(marks, variable)
+		} else {
+			marks = append(marks, "?")
+			callArgs = append(callArgs, a)
+		}
+	}
+	var statements []statement
+	if len(sets) > 0 {
+		statements = append(statements, statement{sql: "set " + strings.Join(sets, ", "), args: setArgs, harmless: true})
+	}
+	statements = append(statements, statement{sql: "call " + name + "(" + strings.Join(marks, ", ") + ")", args: callArgs})
+	if len(outs) > 0 {
+		statements = append(statements, statement{sql: "select " + strings.Join(outs, ", ")})
+	}
+	return statements
+}
+
+// judgeMySQL goes by the numbers that MySQL and MariaDB share (their manuals'
+// lists of server errors).
+func judgeMySQL(err error) *refusal {
+	var m *mysql.MySQLError
+	if !errors.As(err, &m) {
+		return nil
+	}
+	r := &refusal{code: "error " + strconv.Itoa(int(m.Number)), words: m.Message}
+	switch m.Number {
+	case 1044, 1046, 1305, 1318, 1370:
+		r.unstarted = true
+	}
+	switch m.Number {
+	case 1022, 1062, 1586:
+		r.meaning = duplicate
+	case 1644:
+		r.meaning = raised
+		r.code = string(m.SQLState[:])
+	case 1044, 1045, 1046, 1049, 1054, 1136, 1142, 1143, 1146, 1227, 1305, 1318, 1370:
+		r.meaning = unfit
+		r.public = m.Message // names objects only
+	case 1048, 1052, 1064, 1065, 1109, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1451, 1452, 3819, 4025:
+		r.meaning = unfit // the message repeats values
+	case 1040, 1047, 1203, 1205, 1213, 1226, 1290, 1317, 1792, 1836, 1969, 3024:
+		r.meaning = later
+	case 1053, 1077, 1079, 1080, 1152, 1159, 1160, 1161, 1927:
+		r.meaning = severed
+	}
+	return r
+}

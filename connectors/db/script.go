@@ -1,0 +1,292 @@
+package db
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"hishub/connectors/option"
+	"hishub/core"
+)
+
+// script is what one call sends.
+type script struct {
+	// name for errors and people: "insert", the procedure's name, "select".
+	name       string
+	statements []statement
+	// transaction: all or nothing; else the one statement commits itself.
+	transaction bool
+	// outs are the names under which the columns of the last row come back.
+	outs []string
+	// procedure is true when a refusal may come from inside, after it acted.
+	procedure bool
+}
+
+// statement is SQL with its parameters as text; nil is NULL.
+type statement struct {
+	sql  string
+	args []*string
+	// harmless: it changes nothing that lasts.
+	harmless bool
+}
+
+const (
+	// rowsAtOnce bounds the rows of one insert statement; PostgreSQL allows 65,535
+	// parameters.
+	rowsAtOnce = 100
+	opInsert   = "insert"
+)
+
+// plan turns a request into what is to be sent.
+func (e engine) plan(q core.Request) (*script, error) {
+	if len(q.Headers) > 0 || len(q.Query) > 0 {
+		return nil, errors.New("a database takes neither headers nor a query")
+	}
+	operation := strings.TrimSpace(q.Operation)
+	if operation == opInsert {
+		return e.planInsert(q.Body)
+	}
+	var given core.Tree
+	switch body := q.Body.(type) {
+	case nil:
+	case core.Tree:
+		given = body
+	default:
+		return nil, errors.New("parameters are given by name; write send: {name: ...}")
+	}
+	if p, ok, err := parseProcedure(operation); err != nil {
+		return nil, err
+	} else if ok {
+		return e.planProcedure(p, given)
+	}
+	n, err := e.parseNames(operation)
+	if err != nil {
+		return nil, err
+	}
+	args, err := arguments(n.names, given)
+	if err != nil {
+		return nil, err
+	}
+	return &script{name: firstWord(operation), statements: []statement{{sql: n.sql, args: args}}}, nil
+}
+
+var word = regexp.MustCompile(`^\w*`)
+
+func firstWord(s string) string { return strings.ToLower(word.FindString(strings.TrimSpace(s))) }
+
+// arguments picks the values of names; every name and every value is needed.
+func arguments(names []string, given core.Tree) ([]*string, error) {
+	for i := range given {
+		if !slices.Contains(names, given[i].Name) {
+			what := "there is no parameter " + given[i].Name
+			if near := option.Near(given[i].Name, names); len(near) > 0 {
+				what += "; did you mean " + near[0] + "?"
+			}
+			return nil, errors.New(what)
+		}
+	}
+	args := make([]*string, len(names))
+	for i, name := range names {
+		at := slices.IndexFunc(given, func(f core.Field) bool { return f.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("parameter %s has no value; write it, empty for NULL", name)
+		}
+		var err error
+		if args[i], err = leaf(given[at].Value); err != nil {
+			return nil, fmt.Errorf("parameter %s %w", name, err)
+		}
+	}
+	return args, nil
+}
+
+func leaf(v core.Value) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	text, ok := core.Text(v)
+	if _, tree := v.(core.Tree); !ok || tree {
+		return nil, errors.New("is a document, not a text; encode it with $xml or $json")
+	}
+	if strings.ContainsRune(text, 0) {
+		return nil, errors.New("holds a NUL character, which no database takes")
+	}
+	return &text, nil
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*$`)
+
+// quoteName checks and quotes a name with up to three parts.
+func (e engine) quoteName(name string) (string, error) {
+	parts := strings.Split(name, ".")
+	for i, p := range parts {
+		if !identifier.MatchString(p) || len(parts) > 3 {
+			return "", fmt.Errorf("%q is not a name of letters, digits, _ and $, with its schema before a dot", name)
+		}
+		parts[i] = e.quote(p)
+	}
+	return strings.Join(parts, "."), nil
+}
+
+// planInsert writes the rows of all tables in their order, in one transaction.
+func (e engine) planInsert(body core.Value) (*script, error) {
+	tables, ok := body.(core.Tree)
+	if !ok || len(tables) == 0 {
+		return nil, errors.New("insert takes tables with their rows; write send: {TABLE: {COLUMN: ...}}")
+	}
+	s := &script{name: opInsert, transaction: true}
+	for _, table := range tables {
+		rows, ok := table.Value.(core.List)
+		if !ok {
+			rows = core.List{table.Value}
+		}
+		for from := 0; from < len(rows); {
+			st, n, err := e.insert(table.Name, rows[from:])
+			if err != nil {
+				return nil, err
+			}
+			s.statements = append(s.statements, st)
+			from += n
+		}
+	}
+	if len(s.statements) == 0 {
+		return nil, errors.New("there is no row to insert")
+	}
+	return s, nil
+}
+
+// insert takes the first row and those behind it that have the same columns.
+func (e engine) insert(table string, rows core.List) (statement, int, error) {
+	name, err := e.quoteName(table)
+	if err != nil {
+		return statement{}, 0, fmt.Errorf("table %w", err)
+	}
+	first, ok := rows[0].(core.Tree)
+	if !ok || len(first) == 0 {
+		return statement{}, 0, fmt.Errorf("a row of %s is not columns with values", table)
+	}
+	columns := make([]string, len(first))
+	for i, f := range first {
+		if !identifier.MatchString(f.Name) {
+			return statement{}, 0, fmt.Errorf("column %q of %s is not a name of letters, digits, _ and $", f.Name, table)
+		}
+		columns[i] = e.quote(f.Name)
+	}
+	var b strings.Builder
+	b.WriteString("insert into " + name + " (" + strings.Join(columns, ", ") + ") values ")
+	var args []*string
+	n := 0
+	for ; n < len(rows) && n < rowsAtOnce; n++ {
+		row, ok := rows[n].(core.Tree)
+		if !ok || !sameNames(first, row) {
+			break
+		}
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteByte('(')
+		for i, f := range row {
+			value, err := leaf(f.Value)
+			if err != nil {
+				return statement{}, 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
+			}
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			args = append(args, value)
+			b.WriteString(e.placeholder(len(args)))
+		}
+		b.WriteByte(')')
+	}
+	return statement{sql: b.String(), args: args}, n, nil
+}
+
+func sameNames(a, b core.Tree) bool {
+	return slices.EqualFunc(a, b, func(x, y core.Field) bool { return x.Name == y.Name })
+}
+
+// procedure is a call like name(a, in b, out c, inout d).
+type procedure struct {
+	name       string
+	parameters []parameter
+}
+
+type parameter struct {
+	name    string
+	in, out bool
+}
+
+var (
+	procedureShape = regexp.MustCompile(`^([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)*)\s*\(([^()]*)\)$`)
+	parameterShape = regexp.MustCompile(`(?i)^(?:(in|out|inout)\s+)?([A-Za-z_][\w$]*)$`)
+)
+
+// parseProcedure tells a procedure from a statement.
+func parseProcedure(operation string) (p procedure, ok bool, err error) {
+	m := procedureShape.FindStringSubmatch(operation)
+	if m == nil {
+		return p, false, nil
+	}
+	switch strings.ToLower(m[1]) {
+	case "select", "values", "with", "call":
+		return p, false, nil
+	}
+	p.name = m[1]
+	if strings.TrimSpace(m[2]) == "" {
+		return p, true, nil
+	}
+	for _, part := range strings.Split(m[2], ",") {
+		pm := parameterShape.FindStringSubmatch(strings.TrimSpace(part))
+		if pm == nil {
+			return p, true, fmt.Errorf("%q is not a parameter; write NAME(in, out result, inout both)", strings.TrimSpace(part))
+		}
+		way := strings.ToLower(pm[1])
+		p.parameters = append(p.parameters, parameter{pm[2], way != "out", way == "out" || way == "inout"})
+	}
+	return p, true, nil
+}
+
+func (e engine) planProcedure(p procedure, given core.Tree) (*script, error) {
+	name, err := e.quoteName(p.name)
+	if err != nil {
+		return nil, err
+	}
+	var ins, outs []string
+	for _, x := range p.parameters {
+		if x.in {
+			ins = append(ins, x.name)
+		}
+		if x.out {
+			outs = append(outs, x.name)
+		}
+	}
+	args, err := arguments(ins, given)
+	if err != nil {
+		return nil, err
+	}
+	return &script{name: p.name, statements: e.call(name, p.parameters, args), outs: outs, procedure: true}, nil
+}
+
+// text shows the statements, one a line, each with its parameters as JSON.
+func (s *script) text() []byte {
+	var b bytes.Buffer
+	lines := s.statements
+	if s.transaction {
+		lines = slices.Concat([]statement{{sql: "begin"}}, lines, []statement{{sql: "commit"}})
+	}
+	for _, st := range lines {
+		b.WriteString(strings.Join(strings.Fields(st.sql), " "))
+		if len(st.args) > 0 {
+			b.WriteString(" -- ")
+			e := json.NewEncoder(&b)
+			e.SetEscapeHTML(false)
+			e.Encode(st.args) // ends with a line feed
+		} else {
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
+}
