@@ -1,0 +1,77 @@
+package mapping
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// maxFolder bounds a hospital folder, in bytes of all files.
+const maxFolder = 32 << 20
+
+// Archive packs a folder as it is stored with a revision. The digest is of the
+// files' names and content alone: the same folder has it on every machine.
+func Archive(folder fs.FS) (archive []byte, digest string, err error) {
+	var names []string
+	err = fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != "." && hidden(name) && d.IsDir():
+			return fs.SkipDir
+		case d.IsDir() || hidden(name):
+			return nil
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("pack the folder: %w", err)
+	}
+	slices.Sort(names)
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	sum, total := sha256.New(), 0
+	for _, name := range names {
+		data, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return nil, "", fmt.Errorf("pack the folder: %w", err)
+		}
+		if total += len(data); total > maxFolder {
+			return nil, "", fmt.Errorf("pack the folder: it is larger than %d MiB", maxFolder>>20)
+		}
+		fmt.Fprintf(sum, "%d:%s %d:", len(name), name, len(data))
+		sum.Write(data)
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("pack the folder: %w", err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, "", fmt.Errorf("pack the folder: %w", err)
+	}
+	return out.Bytes(), hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Unpack opens an archived folder.
+func Unpack(archive []byte) (fs.FS, error) {
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, fmt.Errorf("unpack a hospital folder: %w", err)
+	}
+	total := uint64(0)
+	for _, f := range z.File {
+		if total += f.UncompressedSize64; total > maxFolder {
+			return nil, errors.New("unpack a hospital folder: it is too large")
+		}
+	}
+	return z, nil
+}

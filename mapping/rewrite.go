@@ -1,0 +1,482 @@
+package mapping
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
+
+	"hishub/core"
+)
+
+// rewriter turns what somebody wrote into what runs: names into where their
+// values are computed, member access on trees into nil-safe walking, code tables
+// into lookups. On its way it refuses what no type can say, in the words of the
+// grammar.
+type rewriter struct {
+	scope     *scope
+	config    *conf.Config
+	variables map[string]bool
+	wrong     []wrongAt
+	// Of the outermost node, for what the cell is used for.
+	read  bool
+	table *codeTable
+}
+
+// wrongAt is a mistake at a character of the expression.
+type wrongAt struct {
+	at         int
+	what, cure string
+}
+
+func (w *rewriter) refuse(n ast.Node, cure, what string, args ...any) {
+	w.wrong = append(w.wrong, wrongAt{n.Location().From, fmt.Sprintf(what, args...), cure})
+}
+
+// known is the static type of a node; ok is false where only the run can tell.
+func (w *rewriter) known(n ast.Node) (t reflect.Type, ok bool) {
+	nt := n.Nature()
+	if nt.Nil || nt.IsUnknown(&w.config.NtCache) {
+		return nil, nt.Nil
+	}
+	return nt.Type, true
+}
+
+func call(name string, args ...ast.Node) *ast.CallNode {
+	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: name}, Arguments: args}
+}
+
+func (w *rewriter) replace(p *ast.Node, name string, args ...ast.Node) {
+	ast.Patch(p, call(name, args...))
+}
+
+// load replaces a name by the slot that holds its value: for now by a name of
+// the environment, which keeps its type through all checks.
+func (w *rewriter) load(p *ast.Node, slot int, typ reflect.Type) {
+	name := slotName + strconv.Itoa(slot)
+	w.config.Env.TypeData.Fields[name] = w.config.NtCache.FromType(typ)
+	n := &ast.IdentifierNode{Value: name}
+	n.SetNature(w.config.NtCache.FromType(typ))
+	ast.Patch(p, n)
+}
+
+// loading turns those names into what computes the values; nothing is checked
+// after it.
+type loading struct{}
+
+func (loading) Visit(p *ast.Node) {
+	n, ok := (*p).(*ast.IdentifierNode)
+	if !ok || !strings.HasPrefix(n.Value, slotName) {
+		return
+	}
+	slot, err := strconv.Atoi(n.Value[len(slotName):])
+	if err != nil {
+		return
+	}
+	out := call(slotCall, &ast.IdentifierNode{Value: runName}, &ast.IntegerNode{Value: slot})
+	out.Arguments[1].SetType(intType)
+	out.SetNature(*n.Nature())
+	ast.Patch(p, out)
+}
+
+func (w *rewriter) walk(p *ast.Node) {
+	w.read, w.table = false, nil
+	read, table := false, (*codeTable)(nil)
+	switch n := (*p).(type) {
+	case *ast.IdentifierNode:
+		read = w.name(p, n)
+	case *ast.MemberNode:
+		read = w.member(p, n)
+	case *ast.ChainNode:
+		w.walk(&n.Node)
+		read = w.read
+	case *ast.CallNode:
+		table = w.call(p, n)
+	case *ast.BuiltinNode:
+		w.builtin(n)
+	case *ast.BinaryNode:
+		w.binary(p, n)
+	case *ast.UnaryNode:
+		w.walk(&n.Node)
+		if n.Operator == "!" || n.Operator == "not" {
+			w.condition(n.Node)
+		} else if _, ok := w.known(n.Node); !ok {
+			w.refuse(n, "write sum, mul or from_yuan", "%s is text, it has no sign", n.Node)
+		}
+	case *ast.ConditionalNode:
+		w.conditional(n)
+	case *ast.PredicateNode:
+		w.walk(&n.Node)
+	case *ast.VariableDeclaratorNode:
+		w.walk(&n.Value)
+		before := w.variables[n.Name]
+		w.variables[n.Name] = true
+		w.walk(&n.Expr)
+		w.variables[n.Name] = before
+	case *ast.ArrayNode:
+		for i := range n.Nodes {
+			w.walk(&n.Nodes[i])
+		}
+	case *ast.SliceNode:
+		w.refuse(n, "write left, right, cut or take", "[from:to] is not part of this language")
+	case *ast.MapNode:
+		w.refuse(n, "write it as YAML in a let", "maps are not part of this language, they have no order")
+	case *ast.SequenceNode:
+		w.refuse(n, "write one expression", "; is not part of this language")
+	case *ast.BytesNode:
+		w.refuse(n, "write text", "bytes cannot be written out")
+	}
+	w.read, w.table = read, table
+}
+
+func (w *rewriter) name(p *ast.Node, n *ast.IdentifierNode) (read bool) {
+	if w.variables[n.Value] {
+		return false
+	}
+	b, ok := w.scope.names[n.Value]
+	switch {
+	case !ok && n.Value == "absent":
+		w.replace(p, absentCall)
+	case !ok:
+		w.unknown(n)
+	case b.members != nil:
+		w.refuse(n, fmt.Sprintf("write %s.<name>", n.Value), "%s is a group of names, not a value", n.Value)
+	case b.slot >= 0:
+		w.load(p, b.slot, b.typ)
+		return b.typ == nil
+	default:
+		return b.typ == nil
+	}
+	return false
+}
+
+func (w *rewriter) unknown(n *ast.IdentifierNode) {
+	name := n.Value
+	if why, ok := w.scope.hidden[name]; ok {
+		w.refuse(n, "", "%s is not visible here: %s", name, why)
+		return
+	}
+	if _, ok := w.config.Functions[name]; ok {
+		w.refuse(n, fmt.Sprintf("write %s(...)", name), "%s is a function", name)
+		return
+	}
+	cure := ""
+	if near := nearest(name, w.scope.visible()); near != "" {
+		cure = fmt.Sprintf("did you mean %q?", near)
+	} else {
+		cure = `visible are ` + joined(w.scope.visible()) + `; text stands in quotes`
+	}
+	w.refuse(n, cure, "there is no name %q here", name)
+}
+
+func (w *rewriter) member(p *ast.Node, n *ast.MemberNode) (read bool) {
+	name, literal := n.Property.(*ast.StringNode)
+	if root, ok := n.Node.(*ast.IdentifierNode); ok && !w.variables[root.Value] {
+		if b := w.scope.names[root.Value]; b.members != nil {
+			if !literal {
+				w.refuse(n.Property, fmt.Sprintf("write %s.<name>", root.Value), "the members of %s have fixed names", root.Value)
+				return false
+			}
+			return w.groupMember(p, root.Value, b, name)
+		}
+	}
+	written := n.Node.String()
+	w.walk(&n.Node)
+	if !literal {
+		w.walk(&n.Property)
+	}
+	t, ok := w.known(n.Node)
+	switch {
+	case !ok || t == treeType:
+		w.replace(p, getCall, n.Node, n.Property)
+		return true
+	case t == nil:
+		w.refuse(n.Property, "", "nil has no fields")
+	case viewFields(t) != nil && literal:
+		if fields := viewFields(t); !slices.Contains(fields, name.Value) {
+			w.refuse(n.Property, didYouMean(name.Value, fields), "%s has no field %q", written, name.Value)
+		}
+	case t.Kind() == reflect.Slice && literal && t != bytesType:
+		w.refuse(n.Property, fmt.Sprintf("write map(%s, .%s), first(%s) or $each", written, name.Value, written), "%s is a list, it has no field %q", written, name.Value)
+	case t.Kind() == reflect.Slice:
+		if elem := t.Elem(); elem.Kind() == reflect.Interface || elem == textType {
+			w.replace(p, getCall, n.Node, n.Property) // out of range is nil here too
+			return elem != textType
+		}
+	default:
+		w.refuse(n.Property, "", "%s is %s, it has no fields", written, typeName(t))
+	}
+	return false
+}
+
+func (w *rewriter) groupMember(p *ast.Node, root string, b binding, name *ast.StringNode) (read bool) {
+	m, ok := b.members[name.Value]
+	if !ok {
+		if why, hidden := b.hidden[name.Value]; hidden {
+			w.refuse(name, "", "%s.%s %s", root, name.Value, why)
+			return false
+		}
+		w.refuse(name, didYouMean(name.Value, slices.Collect(maps.Keys(b.members))), "there is no %s.%s", root, name.Value)
+		return false
+	}
+	if m.eval == nil {
+		text := &ast.StringNode{Value: m.constant}
+		text.SetType(textType)
+		ast.Patch(p, text)
+		return false
+	}
+	w.load(p, w.scope.unit.memberSlot(root, name.Value, m), m.typ)
+	return m.typ == nil
+}
+
+func (w *rewriter) call(p *ast.Node, n *ast.CallNode) *codeTable {
+	callee, ok := n.Callee.(*ast.IdentifierNode)
+	if !ok {
+		w.refuse(n, "write a function, f(x)", "values have no methods")
+		return nil
+	}
+	name := callee.Value
+	if _, ok := w.config.Functions[name]; !ok {
+		var names []string
+		for f := range w.config.Functions {
+			if identifier.MatchString(f) {
+				names = append(names, f)
+			}
+		}
+		names = append(names, "map", "filter", "all", "any", "none", "count", "find", "concat", "uniq", "take", "reverse")
+		cure := ""
+		if near := nearest(name, names); near != "" {
+			cure = fmt.Sprintf("did you mean %q?", near)
+		}
+		w.refuse(n, cure, "there is no function %q", name)
+		return nil
+	}
+	written := make([]ast.Node, len(n.Arguments))
+	for i := range n.Arguments {
+		written[i] = n.Arguments[i]
+		w.walk(&n.Arguments[i])
+	}
+	if name == "code" || name == "from_code" {
+		return w.code(p, n, name, written)
+	}
+	return nil
+}
+
+// code resolves the table of a code(...) or from_code(...) and checks that it
+// has all values of the enumeration that it maps.
+func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast.Node) *codeTable {
+	most := 2
+	if name == "code" {
+		most = 3
+	}
+	if len(n.Arguments) < 2 || len(n.Arguments) > most {
+		w.refuse(n, fmt.Sprintf(`write %s("table", value)`, name), "%s does not take %d arguments", name, len(n.Arguments))
+		return nil
+	}
+	table, ok := n.Arguments[0].(*ast.StringNode)
+	if !ok {
+		w.refuse(n.Arguments[0], fmt.Sprintf(`write %s("table", value)`, name), "the name of a code table is text in quotes")
+		return nil
+	}
+	folder := w.scope.unit.folder
+	t := folder.codes[table.Value]
+	if t == nil {
+		w.refuse(table, cmp.Or(didYouMean(table.Value, slices.Collect(maps.Keys(folder.codes))), "write codes/"+table.Value+".csv"), "there is no code table codes/%s.csv", table.Value)
+		return nil
+	}
+	t.used = true
+	if typ, known := w.known(n.Arguments[1]); known && typ != textType && typ != nil {
+		w.refuse(n.Arguments[1], "", "%s takes text, not %s", name, typeName(typ))
+		return nil
+	}
+	column := "theirs"
+	if len(n.Arguments) == 3 {
+		c, ok := n.Arguments[2].(*ast.StringNode)
+		if !ok || !slices.Contains(t.columns, c.Value) {
+			w.refuse(n.Arguments[2], "the columns are "+joined(t.columns), "the column of a code table is text in quotes")
+			return nil
+		}
+		column = c.Value
+	}
+	if name == "code" {
+		if e := w.enumeration(written[1]); e != nil {
+			t.mustMap(e, written[1].String())
+		}
+	} else {
+		t.usedBack = append(t.usedBack, w.scope.unit.folder.cell)
+	}
+	constant := &ast.ConstantNode{Value: t.lookup(name == "from_code", column)}
+	constant.SetType(reflect.TypeOf(constant.Value))
+	w.replace(p, codeCall, constant, n.Arguments[1])
+	return t
+}
+
+// enumeration is the closed set of values that a field of the message has.
+func (w *rewriter) enumeration(n ast.Node) core.Enumeration {
+	m, ok := n.(*ast.MemberNode)
+	if !ok {
+		return nil
+	}
+	name, ok := m.Property.(*ast.StringNode)
+	if !ok || m.Node.Type() == nil {
+		return nil
+	}
+	t := m.Node.Type()
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	e, _ := enumerations.Load(enumKey{t, name.Value})
+	out, _ := e.(core.Enumeration)
+	return out
+}
+
+func (w *rewriter) builtin(n *ast.BuiltinNode) {
+	for i := range n.Arguments {
+		w.walk(&n.Arguments[i])
+		if predicate, ok := n.Arguments[i].(*ast.PredicateNode); ok && n.Name != "map" {
+			w.condition(predicate.Node)
+		}
+	}
+}
+
+// condition refuses text where true or false is needed.
+func (w *rewriter) condition(n ast.Node) {
+	if t, ok := w.known(n); !ok {
+		w.refuse(n, `compare it, as == "1"`, "a condition must be true or false, this is text")
+	} else if t != boolType {
+		w.refuse(n, "", "a condition must be true or false, not %s", typeName(t))
+	}
+}
+
+func (w *rewriter) conditional(n *ast.ConditionalNode) {
+	w.walk(&n.Cond)
+	w.condition(n.Cond)
+	w.walk(&n.Exp1)
+	w.walk(&n.Exp2)
+	// expr takes text-or-nil for text, which would trip at run time.
+	_, nil1 := n.Exp1.(*ast.NilNode)
+	_, nil2 := n.Exp2.(*ast.NilNode)
+	t1, ok1 := w.known(n.Exp1)
+	t2, ok2 := w.known(n.Exp2)
+	if nil1 && t2 == textType {
+		w.replace(&n.Exp1, nothing)
+	}
+	if nil2 && t1 == textType {
+		w.replace(&n.Exp2, nothing)
+	}
+	// Likewise it takes text-or-a-leaf for text.
+	if t1 != nil && !ok2 && !nil2 {
+		n.Exp1 = w.wrapped(leafCall, n.Exp1)
+	}
+	if t2 != nil && !ok1 && !nil1 {
+		n.Exp2 = w.wrapped(leafCall, n.Exp2)
+	}
+}
+
+func (w *rewriter) binary(p *ast.Node, n *ast.BinaryNode) {
+	left, right := n.Left.String(), n.Right.String()
+	w.walk(&n.Left)
+	w.walk(&n.Right)
+	tl, lok := w.known(n.Left)
+	tr, rok := w.known(n.Right)
+	switch n.Operator {
+	case "and", "&&", "or", "||":
+		w.condition(n.Left)
+		w.condition(n.Right)
+	case "contains", "startsWith", "endsWith", "matches":
+		if !lok {
+			n.Left = w.wrapped(wordCall, n.Left)
+		}
+		if !rok {
+			n.Right = w.wrapped(wordCall, n.Right)
+		}
+	case "==", "!=", "<", "<=", ">", ">=":
+		if !w.textAgainst(n, lok, left, tr, n.Right, right) || !w.textAgainst(n, rok, right, tl, n.Left, left) {
+			return
+		}
+		w.leaves(n, lok, rok)
+	case "in":
+		if t, ok := w.known(n.Right); ok && !lok && t != nil && t.Kind() == reflect.Slice {
+			if nt := n.Right.Nature(); nt.Ref != nil && nt.Ref.IsNumber() {
+				w.refuse(n.Left, `write the numbers in quotes, as in ["0", "1"]`, "%s is text", left)
+				return
+			}
+		}
+		w.leaves(n, lok, true)
+		if !rok {
+			n.Right = w.wrapped("list", n.Right)
+		}
+	case "+":
+		if !w.textAgainst(n, lok, left, tr, n.Right, right) || !w.textAgainst(n, rok, right, tl, n.Left, left) {
+			return
+		}
+		w.leaves(n, lok, rok)
+	case "-", "*", "%", "..":
+		if !lok || !rok {
+			w.refuse(n, "write mul, sum or round for decimal text, from_yuan(...) for money", "%s cannot be calculated with: what was read is text", cmp.Or(pick(!lok, left), right))
+		}
+	}
+}
+
+func pick(ok bool, s string) string {
+	if ok {
+		return s
+	}
+	return ""
+}
+
+// textAgainst refuses a number or truth beside what was read, which is text.
+func (w *rewriter) textAgainst(n *ast.BinaryNode, known bool, leaf string, other reflect.Type, otherNode ast.Node, written string) bool {
+	if known || other != intType && other != boolType {
+		return true
+	}
+	cure := "write text(...) for the other side"
+	switch o := otherNode.(type) {
+	case *ast.IntegerNode:
+		cure = fmt.Sprintf("write %s %q", n.Operator, strconv.Itoa(o.Value))
+	case *ast.BoolNode:
+		cure = fmt.Sprintf("write %s %q", n.Operator, strconv.FormatBool(o.Value))
+	}
+	at := n.Left
+	if otherNode == n.Left {
+		at = n.Right
+	}
+	_ = written
+	w.wrong = append(w.wrong, wrongAt{start(at, w), leaf + " is text", cure})
+	return false
+}
+
+// start is where a written operand begins, as far as the tree still tells.
+func start(n ast.Node, w *rewriter) int {
+	switch n := n.(type) {
+	case *ast.CallNode:
+		if c, ok := n.Callee.(*ast.IdentifierNode); ok && c.Value == getCall {
+			return start(n.Arguments[0], w)
+		}
+	case *ast.MemberNode:
+		return start(n.Node, w)
+	}
+	return n.Location().From
+}
+
+// leaves makes text of elements that also have attributes, so that they compare.
+func (w *rewriter) leaves(n *ast.BinaryNode, lok, rok bool) {
+	if !lok {
+		n.Left = w.wrapped(leafCall, n.Left)
+	}
+	if !rok {
+		n.Right = w.wrapped(leafCall, n.Right)
+	}
+}
+
+func (w *rewriter) wrapped(name string, n ast.Node) ast.Node {
+	out := call(name, n)
+	out.SetLocation(n.Location())
+	return out
+}
