@@ -1,0 +1,10 @@
+// Package hospitals is the hospital folders that hishub ships: one for each
+// dialect of the fake hospitals in mocks, to start from and to test with.
+package hospitals
+
+import "embed"
+
+// FS holds a folder for each hospital, named by its id.
+//
+//go:embed all:dongshan all:xihu all:nanyuan
+var FS embed.FS
