@@ -174,9 +174,6 @@ func readCodeTable(name, file string, data []byte, found *findings) *codeTable {
 // checkCodes reports what can only be said once all cells are compiled.
 func checkCodes(tables map[string]*codeTable, found *findings) {
 	for _, t := range tables {
-		if !t.used {
-			found.mistake(pos{t.file, 1, 1}, fmt.Sprintf("use it with code(%q, ...) or delete it", t.name), "no cell uses this code table")
-		}
 		theirs := map[string]codeRow{}
 		for _, r := range t.rows {
 			if _, twice := theirs[r.values[1]]; twice && len(t.usedBack) > 0 {

@@ -48,6 +48,7 @@ type exchange struct {
 	page     *node
 	login    bool
 	inquire  bool // somebody can be asked about it
+	alone    bool // an envelope that no operation uses
 }
 
 func (x *exchange) last(key string) *node {
@@ -382,7 +383,7 @@ func (l *loader) describe(x *exchange, e *envelope, m *mapper, send *node, out *
 		return
 	}
 	describer, ok := c.opened.(core.Describer)
-	if !ok {
+	if !ok || x.alone {
 		return
 	}
 	at, operation := x.at, ""
@@ -461,7 +462,7 @@ func (l *loader) parameters(n *node, known []core.Parameter, of string) {
 		}
 	}
 	for _, p := range known {
-		if p.Required && !given[p.Name] && !open {
+		if p.Required && !given[p.Name] && !open && !n.broken {
 			l.mistake(n.pos, "write "+p.Name+":", "%s needs the parameter %q", of, p.Name)
 		}
 	}

@@ -26,8 +26,9 @@ type program struct {
 	fixed bool
 	// read is true where the value is a leaf or branch of a tree as it was read.
 	read bool
-	// code is the table whose values the expression gives, if it is a from_code.
-	code *codeTable
+	// texts and tables are what the expression can give, as far as it says so.
+	texts  []string
+	tables []*codeTable
 }
 
 // expression compiles the text of a scalar from its skip-th character on. It
@@ -58,13 +59,14 @@ func (s *scope) expression(n *node, skip int) *program {
 		return nil
 	}
 	if _, err = new(checker.Checker).PatchAndCheck(tree, c); err != nil {
-		if first != nil {
+		if first != nil && strings.Contains(err.Error(), slotName) {
 			err = first // in the words of what was written
 		}
 		s.unfit(n, skip, err)
 		return nil
 	}
-	out := &program{at: n.place(skip), read: w.read, code: w.table}
+	out := &program{at: n.place(skip), read: w.read}
+	out.gives(tree.Node, s.unit.folder.codes)
 	if nt := tree.Node.Nature(); !nt.IsUnknown(&c.NtCache) && !nt.Nil {
 		out.typ = nt.Type
 	}
@@ -80,6 +82,34 @@ func (s *scope) expression(n *node, skip int) *program {
 		return nil
 	}
 	return out
+}
+
+// gives gathers the texts and code tables at the ends of a condition's branches.
+func (p *program) gives(n ast.Node, codes map[string]*codeTable) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		p.texts = append(p.texts, n.Value)
+	case *ast.ConditionalNode:
+		p.gives(n.Exp1, codes)
+		p.gives(n.Exp2, codes)
+	case *ast.BinaryNode:
+		if n.Operator == "??" {
+			p.gives(n.Left, codes)
+			p.gives(n.Right, codes)
+		}
+	case *ast.CallNode:
+		callee, ok := n.Callee.(*ast.IdentifierNode)
+		if ok && callee.Value == leafCall {
+			p.gives(n.Arguments[0], codes)
+		}
+		if ok && callee.Value == codeCall {
+			if c, ok := n.Arguments[0].(*ast.ConstantNode); ok {
+				if l, ok := c.Value.(*lookup); ok && l.column == "theirs" {
+					p.tables = append(p.tables, codes[l.table])
+				}
+			}
+		}
+	}
 }
 
 // syntax reports an expression that cannot be parsed. Most often it is not the
@@ -101,7 +131,7 @@ func (s *scope) syntax(n *node, skip int, src string, err error) {
 	if errors.As(err, &e) {
 		at, what = n.place(skip+e.From), e.Message
 	}
-	what = strings.NewReplacer("token EOF", "end", "unexpected token", "unexpected").Replace(what)
+	what = strings.NewReplacer("unexpected token EOF", "the expression ends too early", "unexpected token", "unexpected").Replace(what)
 	found.mistake(at, "", "%s", what)
 }
 

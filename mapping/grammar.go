@@ -74,7 +74,7 @@ var (
 	rule     = shape{kind: ruleShape}
 	value    = shape{kind: valueShape}
 	duration = shape{kind: durationShape}
-	flag     = shape{kind: flagShape}
+	truth    = shape{kind: flagShape}
 	number   = shape{kind: numberShape}
 	options  = shape{kind: optionsShape}
 )
@@ -173,7 +173,7 @@ var callKeys = []key{
 
 var undoTable = &table{"undo", append(append([]key{}, callKeys...),
 	key{name: "inquire", shape: shape{kind: inquireShape, table: inquireTable}, doc: "the question to ask when in doubt"},
-	key{name: "repeat_safe", shape: flag, doc: "may be sent again in doubt without asking"},
+	key{name: "repeat_safe", shape: truth, doc: "may be sent again in doubt without asking"},
 )}
 
 var stepTable = &table{"step", append(append([]key{
@@ -249,7 +249,7 @@ func (f *findings) section(n *node, t *table) map[string]*node {
 		}
 	}
 	for _, k := range t.keys {
-		if k.required && n.get(k.name) == nil {
+		if k.required && n.get(k.name) == nil && !n.broken {
 			f.mistake(n.pos, k.doc, "%s needs the key %q", t.name, k.name)
 		}
 	}
@@ -261,6 +261,9 @@ func (f *findings) section(n *node, t *table) map[string]*node {
 func (f *findings) fits(name string, n *node, s shape) bool {
 	wrong := func(want string) bool {
 		f.mistake(n.pos, "", "%s must be %s, not %s", name, want, n.describe())
+		return false
+	}
+	if n.broken && n.kind == scalarNode {
 		return false
 	}
 	scalar := n.kind == scalarNode && !n.isEmpty()

@@ -51,7 +51,7 @@ func Load(folder fs.FS, o Options) (*Folder, error) {
 	l := &loader{findings: &findings{}, files: folder, options: o, zone: time.UTC, units: map[string]*unit{}}
 	dialect := l.load()
 	all := l.all.sorted()
-	if slices.ContainsFunc(all, func(m Mistake) bool { return !m.Warning }) {
+	if l.wrong() {
 		return nil, all
 	}
 	_, digest, err := Archive(folder)
@@ -121,6 +121,10 @@ func (l *loader) load() *core.Dialect {
 	}
 	l.compileUnused()
 	checkCodes(l.codes, l.findings)
+	if !l.wrong() {
+		// Not before all else is right: the mistakes may hide the uses.
+		l.unused()
+	}
 	return d
 }
 

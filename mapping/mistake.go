@@ -72,6 +72,11 @@ func (f *findings) warn(at pos, cure, what string, args ...any) {
 	f.add(at, true, cure, what, args...)
 }
 
+// wrong reports whether anything is worse than a warning.
+func (f *findings) wrong() bool {
+	return slices.ContainsFunc(f.all, func(m Mistake) bool { return !m.Warning })
+}
+
 func (f *findings) add(at pos, warning bool, cure, what string, args ...any) {
 	if len(args) > 0 {
 		what = fmt.Sprintf(what, args...)

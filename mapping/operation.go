@@ -365,12 +365,21 @@ func (l *loader) compileUnused() {
 		if e.used {
 			continue
 		}
-		l.warn(e.at, "use it or delete it", "no operation uses the envelope %q", e.name)
-		before := len(l.all)
-		l.compile(&exchange{name: "envelope " + e.name, at: e.at, layers: []map[string]*node{{"envelope": {text: e.name, pos: e.at}, "outcome": nil}}})
-		// Without an operation its rules need not be complete.
-		l.all = slices.DeleteFunc(l.all, func(m Mistake) bool {
-			return slices.Index(l.all[before:], m) >= 0 && m.Line == e.at.line && m.Column == e.at.column && !m.Warning
-		})
+		l.compile(&exchange{name: "the envelope " + e.name, at: e.at, alone: true, layers: []map[string]*node{{"envelope": {text: e.name, pos: e.at}}}})
+		e.used = false
+	}
+}
+
+// unused reports what no operation needs.
+func (l *loader) unused() {
+	for _, e := range sortedByName(l.envelopes) {
+		if !e.used {
+			l.warn(e.at, "use it or delete it", "no operation uses the envelope %q", e.name)
+		}
+	}
+	for _, t := range sortedByName(l.codes) {
+		if !t.used {
+			l.mistake(pos{t.file, 1, 1}, fmt.Sprintf("use it with code(%q, ...) or delete it", t.name), "no cell uses this code table")
+		}
 	}
 }

@@ -48,7 +48,9 @@ func (l *loader) outcome(x *exchange, e *envelope, envelopeScope, own *scope, m 
 	if w, ok := all["show_patient"]; ok && !off(w) {
 		m.showPatient = w.scope.condition(w.n)
 	}
-	l.checkRules(x, e, m)
+	if !x.alone {
+		l.checkRules(x, e, m)
+	}
 }
 
 // checkRules reports rules that do not go together with the transaction.

@@ -149,7 +149,7 @@ func (s *scope) record(n *node, t reflect.Type, of string) builder {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if fields[name].required && n.get(name) == nil {
+		if fields[name].required && n.get(name) == nil && !n.broken {
 			found.mistake(n.pos, "write "+name+":", "%s needs the field %q", of, name)
 		}
 	}
@@ -207,13 +207,8 @@ func (s *scope) answerLeaf(n *node, to answerField, name string) builder {
 		if c, ok := out.value.(cellPart); ok {
 			p = c.program
 		}
-		if f, ok := out.value.(fixed); ok && closed {
-			if text, _ := core.Text(f.v); !slices.Contains(out.values, text) {
-				found.mistake(n.pos, didYouMean(text, out.values), "%q is not a value of %s", text, name)
-			}
-		}
-		if p != nil && p.code != nil && closed {
-			p.code.checkValues(enumeration, name, s.unit.folder.findings)
+		if closed {
+			s.closed(n, out.value, p, enumeration, name)
 		}
 		return out
 	}
@@ -236,6 +231,26 @@ func (s *scope) answerLeaf(n *node, to answerField, name string) builder {
 		return nil
 	}
 	return out
+}
+
+// closed checks what a field with a fixed set of values can be given.
+func (s *scope) closed(n *node, t template, p *program, e core.Enumeration, name string) {
+	at, texts := n.pos, []string(nil)
+	if f, ok := t.(fixed); ok {
+		text, _ := core.Text(f.v)
+		texts = append(texts, text)
+	}
+	if p != nil {
+		at, texts = p.at, p.texts
+		for _, table := range p.tables {
+			table.checkValues(e, name, s.unit.folder.findings)
+		}
+	}
+	for _, text := range texts {
+		if !slices.Contains(e.Values(), text) {
+			s.unit.folder.mistake(at, didYouMean(text, e.Values()), "%q is not a value of %s", text, name)
+		}
+	}
 }
 
 func orText(t reflect.Type) reflect.Type {

@@ -24,9 +24,8 @@ type rewriter struct {
 	config    *conf.Config
 	variables map[string]bool
 	wrong     []wrongAt
-	// Of the outermost node, for what the cell is used for.
-	read  bool
-	table *codeTable
+	// read is true where the node walked last is a leaf or branch as it was read.
+	read bool
 }
 
 // wrongAt is a mistake at a character of the expression.
@@ -86,8 +85,7 @@ func (loading) Visit(p *ast.Node) {
 }
 
 func (w *rewriter) walk(p *ast.Node) {
-	w.read, w.table = false, nil
-	read, table := false, (*codeTable)(nil)
+	read := false
 	switch n := (*p).(type) {
 	case *ast.IdentifierNode:
 		read = w.name(p, n)
@@ -97,7 +95,7 @@ func (w *rewriter) walk(p *ast.Node) {
 		w.walk(&n.Node)
 		read = w.read
 	case *ast.CallNode:
-		table = w.call(p, n)
+		w.call(p, n)
 	case *ast.BuiltinNode:
 		w.builtin(n)
 	case *ast.BinaryNode:
@@ -132,7 +130,7 @@ func (w *rewriter) walk(p *ast.Node) {
 	case *ast.BytesNode:
 		w.refuse(n, "write text", "bytes cannot be written out")
 	}
-	w.read, w.table = read, table
+	w.read = read
 }
 
 func (w *rewriter) name(p *ast.Node, n *ast.IdentifierNode) (read bool) {
@@ -235,11 +233,11 @@ func (w *rewriter) groupMember(p *ast.Node, root string, b binding, name *ast.St
 	return m.typ == nil
 }
 
-func (w *rewriter) call(p *ast.Node, n *ast.CallNode) *codeTable {
+func (w *rewriter) call(p *ast.Node, n *ast.CallNode) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok {
 		w.refuse(n, "write a function, f(x)", "values have no methods")
-		return nil
+		return
 	}
 	name := callee.Value
 	if _, ok := w.config.Functions[name]; !ok {
@@ -255,7 +253,7 @@ func (w *rewriter) call(p *ast.Node, n *ast.CallNode) *codeTable {
 			cure = fmt.Sprintf("did you mean %q?", near)
 		}
 		w.refuse(n, cure, "there is no function %q", name)
-		return nil
+		return
 	}
 	written := make([]ast.Node, len(n.Arguments))
 	for i := range n.Arguments {
@@ -263,44 +261,43 @@ func (w *rewriter) call(p *ast.Node, n *ast.CallNode) *codeTable {
 		w.walk(&n.Arguments[i])
 	}
 	if name == "code" || name == "from_code" {
-		return w.code(p, n, name, written)
+		w.code(p, n, name, written)
 	}
-	return nil
 }
 
 // code resolves the table of a code(...) or from_code(...) and checks that it
 // has all values of the enumeration that it maps.
-func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast.Node) *codeTable {
+func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast.Node) {
 	most := 2
 	if name == "code" {
 		most = 3
 	}
 	if len(n.Arguments) < 2 || len(n.Arguments) > most {
 		w.refuse(n, fmt.Sprintf(`write %s("table", value)`, name), "%s does not take %d arguments", name, len(n.Arguments))
-		return nil
+		return
 	}
 	table, ok := n.Arguments[0].(*ast.StringNode)
 	if !ok {
 		w.refuse(n.Arguments[0], fmt.Sprintf(`write %s("table", value)`, name), "the name of a code table is text in quotes")
-		return nil
+		return
 	}
 	folder := w.scope.unit.folder
 	t := folder.codes[table.Value]
 	if t == nil {
 		w.refuse(table, cmp.Or(didYouMean(table.Value, slices.Collect(maps.Keys(folder.codes))), "write codes/"+table.Value+".csv"), "there is no code table codes/%s.csv", table.Value)
-		return nil
+		return
 	}
 	t.used = true
 	if typ, known := w.known(n.Arguments[1]); known && typ != textType && typ != nil {
 		w.refuse(n.Arguments[1], "", "%s takes text, not %s", name, typeName(typ))
-		return nil
+		return
 	}
 	column := "theirs"
 	if len(n.Arguments) == 3 {
 		c, ok := n.Arguments[2].(*ast.StringNode)
 		if !ok || !slices.Contains(t.columns, c.Value) {
 			w.refuse(n.Arguments[2], "the columns are "+joined(t.columns), "the column of a code table is text in quotes")
-			return nil
+			return
 		}
 		column = c.Value
 	}
@@ -314,7 +311,6 @@ func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast
 	constant := &ast.ConstantNode{Value: t.lookup(name == "from_code", column)}
 	constant.SetType(reflect.TypeOf(constant.Value))
 	w.replace(p, codeCall, constant, n.Arguments[1])
-	return t
 }
 
 // enumeration is the closed set of values that a field of the message has.

@@ -20,7 +20,10 @@ type node struct {
 	text  string // of a scalar, unquoted and unfolded
 	style style
 	// flow is true inside {...} and [...], where YAML cuts cells at commas.
-	flow   bool
+	flow bool
+	// broken nodes were reported; what follows from them is not worth a line.
+	broken bool
+	cut    bool // what follows in the brackets belongs to a cell that was cut
 	fields []field
 	items  []*node
 	source *source
@@ -200,7 +203,12 @@ func (r *yamlReader) node(n ast.Node, flow bool) *node {
 	case *ast.SequenceNode:
 		out.kind, out.flow = listNode, n.IsFlowStyle
 		for _, v := range n.Values {
-			out.items = append(out.items, r.node(v, n.IsFlowStyle))
+			item := r.node(v, n.IsFlowStyle)
+			if r.halfCell(item) {
+				out.broken = true
+				break
+			}
+			out.items = append(out.items, item)
 		}
 	case *ast.NullNode:
 	case *ast.StringNode:
@@ -223,16 +231,32 @@ func (r *yamlReader) node(n ast.Node, flow bool) *node {
 	case *ast.InfinityNode, *ast.NanNode:
 		out.text, out.style = n.GetToken().Value, plainText
 	case *ast.AnchorNode, *ast.AliasNode:
+		out.broken = true
 		r.found.mistake(out.pos, "write it out, or quote it if the * or & is meant", "anchors are not part of this grammar")
 	case *ast.TagNode:
+		out.broken = true
 		r.found.mistake(out.pos, "leave it out; what is quoted is text", "tags are not part of this grammar")
 	default:
+		out.broken = true
 		r.found.mistake(out.pos, "", "%s is not part of this grammar", n.Type())
 	}
 	return out
 }
 
+// halfCell reports a cell that YAML cut at a comma or bracket. What comes after
+// it in the brackets is the rest of the cell.
+func (r *yamlReader) halfCell(n *node) bool {
+	if !n.flow || n.kind != scalarNode || n.style != plainText || !strings.HasPrefix(n.text, "=") || !unfinished(n.text) || n.comment() {
+		return false
+	}
+	r.found.mistake(n.pos, cureFlow, "%q ends inside the brackets", n.text)
+	return true
+}
+
 func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
+	if out.cut {
+		return
+	}
 	key := &node{source: r.src, pos: r.src.at(v.Key.GetToken()), style: plainText, flow: out.flow}
 	switch k := v.Key.(type) {
 	case *ast.StringNode:
@@ -260,11 +284,17 @@ func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
 				cure = "keep one of them; repeated elements are a list: " + key.text + ": [..., ...]"
 			}
 			r.found.mistake(key.pos, cure, "%q is here a second time, the first is in line %d", key.text, f.key.line)
+			out.broken = true
 			return
 		}
 	}
+	if r.halfCell(value) {
+		out.broken, out.cut = true, true
+		return
+	}
 	if value.flow && value.style == plainText && value.kind == scalarNode && strings.Contains(value.text, ": ") {
 		r.found.mistake(value.pos, cureFlow, "%q was cut at its first colon", key.text+":"+value.text)
+		out.broken = true
 		return
 	}
 	out.fields = append(out.fields, field{key, value})
