@@ -14,16 +14,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
+	"hishub/core/delivery"
 )
 
 // ErrUnknownHospital and ErrCannot are what core.Outbox promises.
 var (
 	ErrUnknownHospital = errors.New("no such hospital")
-	ErrCannot          = errors.New("this hospital's dialect has no such transaction")
+	ErrCannot          = delivery.ErrCannot
 )
 
-// Circumstances of an acceptance.
-type Circumstances struct {
+// EnqueueOptions say more about an acceptance.
+type EnqueueOptions struct {
 	// Submission is the submitter's own reference, echoed in every event of the
 	// message; Announce adds the event "accepted" in the same transaction.
 	Submission string
@@ -35,11 +36,11 @@ type Circumstances struct {
 // Enqueue accepts a message in a transaction of its own, together with whoever
 // else enqueues at this moment. It returns when that is durable.
 func (s *Store) Enqueue(ctx context.Context, hospital string, m core.Message) (core.Accepted, error) {
-	return s.EnqueueAs(ctx, hospital, m, Circumstances{})
+	return s.EnqueueAs(ctx, hospital, m, EnqueueOptions{})
 }
 
 // EnqueueAs is Enqueue with more said about where the message comes from.
-func (s *Store) EnqueueAs(ctx context.Context, hospital string, m core.Message, c Circumstances) (core.Accepted, error) {
+func (s *Store) EnqueueAs(ctx context.Context, hospital string, m core.Message, c EnqueueOptions) (core.Accepted, error) {
 	e, err := s.enqueueing(hospital, m, c)
 	if err != nil {
 		return core.Accepted{}, err
@@ -73,7 +74,7 @@ type bound struct {
 }
 
 func (b bound) Enqueue(ctx context.Context, hospital string, m core.Message) (core.Accepted, error) {
-	e, err := b.s.enqueueing(hospital, m, Circumstances{})
+	e, err := b.s.enqueueing(hospital, m, EnqueueOptions{})
 	if err != nil {
 		return core.Accepted{}, err
 	}
@@ -90,7 +91,7 @@ type enqueueing struct {
 	laneLock, keyLock         int64
 	digest, sealed            []byte
 	test                      bool
-	Circumstances
+	EnqueueOptions
 	entry *ledgerEntry
 	body  core.Body
 }
@@ -122,7 +123,7 @@ func entryOf(b core.Body) *ledgerEntry {
 	return nil
 }
 
-func (s *Store) enqueueing(hospital string, m core.Message, c Circumstances) (enqueueing, error) {
+func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (enqueueing, error) {
 	if err := m.Validate(); err != nil {
 		return enqueueing{}, err
 	}
@@ -139,7 +140,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c Circumstances) (en
 	e := enqueueing{
 		hospital: hospital, kind: string(m.Kind), key: m.Key(), lane: m.LaneOrDefault(),
 		digest: s.keys.Digest(content), sealed: s.sealBody(hospital, m.Kind, m.Key(), content),
-		test: m.Test, Circumstances: c, entry: entryOf(m.Body), body: m.Body,
+		test: m.Test, EnqueueOptions: c, entry: entryOf(m.Body), body: m.Body,
 	}
 	e.laneLock, e.keyLock = laneLock(hospital, e.lane), keyLock(hospital, m.Kind, e.key)
 	return e, nil

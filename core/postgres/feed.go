@@ -71,3 +71,16 @@ func parseCursor(cursor string) (xid string, id int64, err error) {
 	}
 	return xid, id, nil
 }
+
+// Refused tells, by an event, a submitter of the intake queue that its message
+// was not accepted. Of e, Hospital, Kind, Key, Class, Reason and Submission count.
+func (s *Store) Refused(ctx context.Context, e core.Event) error {
+	_, err := s.calm.Exec(ctx, `
+		insert into hub.event (hospital, message, kind, key, type, data) values ($1, 0, $2, $3, $4,
+			jsonb_strip_nulls(jsonb_build_object('class', nullif($5, ''), 'reason', nullif($6, ''), 'submission', nullif($7, ''))))`,
+		clean(e.Hospital), clean(string(e.Kind)), clean(e.Key), string(core.EventRefused), string(e.Class), clean(e.Reason), clean(e.Submission))
+	if err != nil {
+		return fmt.Errorf("announce a refusal: %w", err)
+	}
+	return nil
+}

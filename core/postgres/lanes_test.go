@@ -296,7 +296,7 @@ func TestAPoisonousMessageHurtsNobodyElse(t *testing.T) {
 	for i := range 40 {
 		all.Go(func() {
 			m := payment(fmt.Sprint("A", i), fmt.Sprint("L", i))
-			c := Circumstances{}
+			c := EnqueueOptions{}
 			if i == 20 {
 				c.Submission = "\xff" // the server refuses it
 			}

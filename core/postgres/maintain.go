@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,9 +30,13 @@ func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 			return err
 		}
 		for _, table := range partitioned {
-			have, err := partitionsOf(ctx, tx, table)
+			tables, err := partitionTables(ctx, tx, table)
 			if err != nil {
 				return err
+			}
+			have := map[time.Time]bool{}
+			for _, p := range tables {
+				have[p.month] = true
 			}
 			for i := -1; i <= monthsAhead; i++ {
 				m := first.AddDate(0, i, 0)
@@ -47,6 +50,81 @@ func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
+}
+
+// Retention says how long what is kept by months stays, counted from the end of
+// its month. Zero keeps for ever.
+type Retention struct {
+	// Bodies of messages; what is not yet delivered keeps its body in any case.
+	Bodies time.Duration
+	// Exchanges are the bytes that went over the wire, Attempts what is told of them.
+	Exchanges, Attempts time.Duration
+	// Events of the feed. A reader that is further behind misses the rest.
+	Events time.Duration
+}
+
+// Maintain makes the partitions of the coming months, drops those past their
+// retention, and forgets expired answers. It is run daily; again is harmless.
+// It returns the names of the dropped partitions.
+func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropped []string, err error) {
+	if err := s.partitionsAhead(ctx, now); err != nil {
+		return nil, fmt.Errorf("maintain the ledger: %w", err)
+	}
+	for table, keep := range map[string]time.Duration{"body": r.Bodies, "exchange": r.Exchanges, "attempt": r.Attempts, "event": r.Events} {
+		if keep <= 0 {
+			continue
+		}
+		gone, err := s.dropOld(ctx, table, now.Add(-keep))
+		dropped = append(dropped, gone...)
+		if err != nil {
+			return dropped, fmt.Errorf("maintain the ledger: drop old partitions of %s: %w", table, err)
+		}
+	}
+	_, err = s.calm.Exec(ctx, `delete from hub.idempotency where expires < clock_timestamp()`)
+	if err != nil {
+		return dropped, fmt.Errorf("maintain the ledger: forget old answers: %w", err)
+	}
+	return dropped, nil
+}
+
+// dropOld drops the months that ended before a moment, and finishes what an
+// earlier run that was interrupted began.
+func (s *Store) dropOld(ctx context.Context, table string, before time.Time) (dropped []string, err error) {
+	tables, err := partitionTables(ctx, s.calm, table)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range tables {
+		if p.month.AddDate(0, 1, 0).After(before) {
+			continue
+		}
+		if table == "body" {
+			var needed bool
+			err := s.calm.QueryRow(ctx, `select exists(select from hub.queue where accepted_at >= $1 and accepted_at < $2)`, p.month, p.month.AddDate(0, 1, 0)).Scan(&needed)
+			if err != nil {
+				return dropped, err
+			}
+			if needed {
+				continue
+			}
+		}
+		name := partitionName(table, p.month)
+		if p.attached {
+			// Concurrently: readers and writers of the other months go on.
+			how := "concurrently"
+			if p.detaching {
+				how = "finalize"
+			}
+			if _, err := s.calm.Exec(ctx, fmt.Sprintf(`alter table hub.%s detach partition hub.%s %s`, table, name, how), pgx.QueryExecModeSimpleProtocol); err != nil {
+				return dropped, err
+			}
+		}
+		if _, err := s.calm.Exec(ctx, fmt.Sprintf(`drop table hub.%s`, name)); err != nil {
+			return dropped, err
+		}
+		dropped = append(dropped, name)
+	}
+	return dropped, nil
 }
 
 // addPartition makes the table first and attaches it then, which, unlike CREATE
@@ -75,26 +153,28 @@ func month(t time.Time) time.Time {
 
 func partitionName(table string, m time.Time) string { return table + m.Format("_2006_01") }
 
-var partitionPattern = regexp.MustCompile(`_(\d{4}_\d\d)$`)
+type partition struct {
+	month     time.Time
+	attached  bool
+	detaching bool // a detach was interrupted
+}
 
-// partitionsOf are the months for which a table has a partition.
-func partitionsOf(ctx context.Context, q querier, table string) (map[time.Time]bool, error) {
-	rows, err := q.Query(ctx, `select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-		where i.inhparent = ('hub.' || $1)::regclass`, table)
+// partitionTables are the tables of a table's months, oldest first.
+func partitionTables(ctx context.Context, q querier, table string) ([]partition, error) {
+	rows, err := q.Query(ctx, `
+		select c.relname, i.inhrelid is not null, coalesce(i.inhdetachpending, false)
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'hub'
+		left join pg_inherits i on i.inhrelid = c.oid and i.inhparent = ('hub.' || $1)::regclass
+		where c.relkind = 'r' and c.relname ~ ('^' || $1 || '_[0-9]{4}_[0-9]{2}$') order by c.relname`, table)
 	if err != nil {
 		return nil, err
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, err
-	}
-	months := map[time.Time]bool{}
-	for _, name := range names {
-		if found := partitionPattern.FindStringSubmatch(name); found != nil {
-			if m, err := time.Parse("2006_01", found[1]); err == nil {
-				months[m] = true
-			}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p partition, err error) {
+		var name string
+		if err := row.Scan(&name, &p.attached, &p.detaching); err != nil {
+			return p, err
 		}
-	}
-	return months, nil
+		p.month, err = time.Parse("2006_01", name[len(name)-len("2006_01"):])
+		return p, err
+	})
 }

@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -70,4 +73,16 @@ func sqlState(err error) string {
 		return refused.Code
 	}
 	return ""
+}
+
+// Away reports whether err means that the database cannot be reached or is
+// starting or ending: the same call may succeed later.
+func Away(err error) bool {
+	var connecting *pgconn.ConnectError
+	var network net.Error
+	if errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrClosed) {
+		return true
+	}
+	code := sqlState(err)
+	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "57P") || code == "53300"
 }
