@@ -34,7 +34,7 @@ func BenchmarkCall(b *testing.B) {
 
 func request() core.Request {
 	return core.Request{Operation: "SaveFee", Body: tree{
-		{"totCost", "46.19"}, {"clinicCode", core.CData(strings.Repeat("<Item><Code>YP001</Code></Item>", 40))},
+		{Name: "totCost", Value: "46.19"}, {Name: "clinicCode", Value: core.CData(strings.Repeat("<Item><Code>YP001</Code></Item>", 40))},
 	}}
 }
 

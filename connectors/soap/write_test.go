@@ -31,11 +31,11 @@ const saveFee = "POST /his?key=1 HTTP/1.1\nContent-Type: text/xml; charset=UTF-8
 	`<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>`
 
 func TestParametersStandInTheOrderOfTheWSDL(t *testing.T) {
-	lines := tree{{"line", core.List{
-		tree{{"qty", core.Token("2")}, {"code", "A&B"}},
-		tree{{"code", core.CData("x]]>y")}, {"qty", core.Raw("<b/>")}},
+	lines := tree{{Name: "line", Value: core.List{
+		tree{{Name: "qty", Value: core.Token("2")}, {Name: "code", Value: "A&B"}},
+		tree{{Name: "code", Value: core.CData("x]]>y")}, {Name: "qty", Value: core.Raw("<b/>")}},
 	}}}
-	body := tree{{"tag", core.List{"1", nil}}, {"lines", lines}, {"totCost", "46.19"}, {"clinicCode", "0001\r"}}
+	body := tree{{Name: "tag", Value: core.List{"1", nil}}, {Name: "lines", Value: lines}, {Name: "totCost", Value: "46.19"}, {Name: "clinicCode", Value: "0001\r"}}
 	for name, c := range map[string]struct {
 		options map[string]any
 		want    string
@@ -60,7 +60,7 @@ func TestParametersStandInTheOrderOfTheWSDL(t *testing.T) {
 }
 
 func TestWithoutWSDL(t *testing.T) {
-	body := tree{{"xmlParam", core.CData("<a/>")}, {"list", core.List{tree{{".id", `"1"`}, {core.TextName, "x"}}, tree{{"y", "z"}}}}}
+	body := tree{{Name: "xmlParam", Value: core.CData("<a/>")}, {Name: "list", Value: core.List{tree{{Name: ".id", Value: `"1"`}, {Name: core.TextName, Value: "x"}}, tree{{Name: "y", Value: "z"}}}}}
 	for name, c := range map[string]struct {
 		options map[string]any
 		want    string
@@ -71,7 +71,7 @@ func TestWithoutWSDL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			options := map[string]any{"endpoint": "http://his.example/his", "namespace": "urn:his", "action": "unquoted",
-				"header": tree{{"Key", tree{{".xmlns", "urn:k"}, {core.TextName, "1"}}}}}
+				"header": tree{{Name: "Key", Value: tree{{Name: ".xmlns", Value: "urn:k"}, {Name: core.TextName, Value: "1"}}}}}
 			for k, v := range c.options {
 				options[k] = v
 			}
@@ -92,7 +92,7 @@ func TestWithoutWSDL(t *testing.T) {
 func TestWhatDoesNotFitTheWSDLIsInvalid(t *testing.T) {
 	c := clinic(t, map[string]any{"charset": "GBK"})
 	fee := func(more ...core.Field) tree {
-		return append(tree{{"clinicCode", "1"}, {"totCost", "1.00"}}, more...)
+		return append(tree{{Name: "clinicCode", Value: "1"}, {Name: "totCost", Value: "1.00"}}, more...)
 	}
 	for name, x := range map[string]struct {
 		operation string
@@ -101,18 +101,18 @@ func TestWhatDoesNotFitTheWSDLIsInvalid(t *testing.T) {
 	}{
 		"unknown operation":     {"SaveFees", nil, "no operation SaveFees; did you mean SaveFee?"},
 		"unknown parameter":     {"SaveFee", fee(core.Field{Name: "recipNo", Value: "1"}), "no parameter recipNo; did you mean recipeNo?"},
-		"missing parameter":     {"SaveFee", tree{{"clinicCode", "1"}}, "wants parameter totCost"},
-		"missing inner":         {"SaveFee", fee(core.Field{Name: "lines", Value: tree{{"line", tree{{"code", "1"}}}}}), "lines.line: the WSDL wants parameter lines.line.qty"},
+		"missing parameter":     {"SaveFee", tree{{Name: "clinicCode", Value: "1"}}, "wants parameter totCost"},
+		"missing inner":         {"SaveFee", fee(core.Field{Name: "lines", Value: tree{{Name: "line", Value: tree{{Name: "code", Value: "1"}}}}}), "lines.line: the WSDL wants parameter lines.line.qty"},
 		"twice":                 {"SaveFee", fee(core.Field{Name: "recipeNo", Value: core.List{"1", "2"}}), "one recipeNo only"},
-		"document in text":      {"SaveFee", fee(core.Field{Name: "recipeNo", Value: tree{{"a", "b"}}}), "text in recipeNo"},
+		"document in text":      {"SaveFee", fee(core.Field{Name: "recipeNo", Value: tree{{Name: "a", Value: "b"}}}), "text in recipeNo"},
 		"text in document":      {"SaveFee", fee(core.Field{Name: "lines", Value: "x"}), "a document in lines"},
 		"text as the body":      {"SaveFee", "x", "named parameters"},
 		"control character":     {"SaveFee", fee(core.Field{Name: "recipeNo", Value: "a\x0bb"}), "recipeNo: holds a control character"},
-		"choice":                {"Choose", tree{{"a", "1"}}, "use xs:choice, which is not known yet"},
-		"rpc":                   {"Old", tree{{"a", "1"}}, "the rpc style"},
+		"choice":                {"Choose", tree{{Name: "a", Value: "1"}}, "use xs:choice, which is not known yet"},
+		"rpc":                   {"Old", tree{{Name: "a", Value: "1"}}, "the rpc style"},
 		"not in the charset":    {"SaveFee", fee(core.Field{Name: "recipeNo", Value: "𠮷"}), "GBK has no character U+20BB7"},
-		"nothing where all is":  {"List", tree{{"a", "1"}}, "no parameter a"},
-		"recursion still works": {"Tree", tree{{"node", tree{{"name", "1"}, {"node", tree{{"nam", "2"}}}}}}, "no parameter node.node.nam; did you mean name?"},
+		"nothing where all is":  {"List", tree{{Name: "a", Value: "1"}}, "no parameter a"},
+		"recursion still works": {"Tree", tree{{Name: "node", Value: tree{{Name: "name", Value: "1"}, {Name: "node", Value: tree{{Name: "nam", Value: "2"}}}}}}, "no parameter node.node.nam; did you mean name?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.Call(t.Context(), core.Request{Operation: x.operation, Body: x.body})
