@@ -1,0 +1,234 @@
+// Package api is the hub's HTTP API with its OpenAPI document, the webhooks, and
+// the plain pages that show the same things to people.
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"hishub/core"
+	"hishub/core/delivery"
+	"hishub/core/postgres"
+	"hishub/core/reconcile"
+)
+
+// Options for New. Store, Questions, Nights and Log are required.
+type Options struct {
+	Version   string
+	Store     Store
+	Questions Questions
+	Nights    Nights
+	// Lights are what this process's dispatcher knows of its hospitals; nil when it
+	// delivers nothing.
+	Lights func() map[string]delivery.Light
+	// Limits bounds the requests of a key; nil does not.
+	Limits Limits
+	// Rate and Burst are the requests per second of one key; 0 means 1000 and 2000.
+	Rate, Burst int
+	// Ready are the things this process depends on, for /readyz.
+	Ready []Dependency
+	// Metrics serves /metrics; nil serves none.
+	Metrics http.Handler
+	Log     *slog.Logger
+	// Secure marks the pages' cookie as one for https only.
+	Secure bool
+}
+
+// Questions asks a HIS at once (*delivery.Questions).
+type Questions interface {
+	Fresh(ctx context.Context, hospital string, kind core.Kind, body core.Body) (answer json.RawMessage, asOf time.Time, err error)
+}
+
+// Nights runs the comparison of a day (*reconcile.Runner).
+type Nights interface {
+	Run(ctx context.Context, hospital, day, who string) (reconcile.Night, []reconcile.Finding, error)
+}
+
+// Limits bounds how often a key may ask, over all processes (*redis.Limits).
+type Limits interface {
+	Allow(ctx context.Context, key string, perSecond, burst int) (ok bool, retryAfter time.Duration, err error)
+}
+
+// Store is everything that is kept (*postgres.Store).
+type Store interface {
+	Outbox
+	Requests
+	Ledger
+	Desk
+	Wards
+	core.Feed
+	Hooks
+	NightBooks
+	Keys
+}
+
+var _ Store = (*postgres.Store)(nil)
+
+// Dependency is something that this process needs.
+type Dependency struct {
+	Name string
+	// Degraded: the process works without it, only less well.
+	Degraded bool
+	Check    func(context.Context) error
+}
+
+// api is the one instance that all operations hang on.
+type api struct {
+	Options
+	huma    huma.API
+	callers *callers
+}
+
+// New makes the handler of everything: API, document, pages, health.
+func New(o Options) http.Handler {
+	if o.Rate == 0 {
+		o.Rate, o.Burst = 1000, 2000
+	}
+	if o.Lights == nil {
+		o.Lights = func() map[string]delivery.Light { return nil }
+	}
+	mux := http.NewServeMux()
+	a := &api{Options: o, callers: &callers{keys: o.Store, log: o.Log}}
+	a.huma = newHuma(mux, o.Version)
+	a.messages()
+	a.submissions()
+	a.questions()
+	a.decisions()
+	a.hospitals()
+	a.events()
+	a.nights()
+	a.webhooks()
+	a.keys()
+
+	a.health(mux)
+	document(mux, a.huma.OpenAPI())
+	a.pages(mux)
+	return a.around(mux)
+}
+
+var once sync.Once
+
+func newHuma(mux *http.ServeMux, version string) huma.API {
+	once.Do(func() { // huma has them as variables of the package
+		huma.NewError = fromHuma
+		huma.DefaultArrayNullable = false
+	})
+	return humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "hishub", Version: version,
+				Description: "Tell a hospital's HIS what happened in the clinic, ask it questions, and see what became of each message. Money is in fen (1/100 yuan), times carry their zone, identifiers are text.",
+				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key": {Type: "http", Scheme: "bearer", Description: "an API key, `hk_…`, made with `hishub key new`"},
+				},
+			},
+			Security: []map[string][]string{{"key": {}}},
+			Tags:     tags,
+		},
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+}
+
+// format reads and writes JSON. Its errors name places and never quote.
+var format = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	},
+	Unmarshal: func(data []byte, v any) error {
+		if err := json.Unmarshal(data, v); err != nil {
+			return errors.New("not of the right form")
+		}
+		return nil
+	},
+}
+
+var tags = []*huma.Tag{
+	{Name: "Messages", Description: "What a HIS must be told. Accepted is never lost; `202` is sent only after it is durable. The business key de-duplicates for ever."},
+	{Name: "Questions", Description: "Asked at once, without the queue. They change nothing at the HIS."},
+	{Name: "Decisions", Description: "What a person does about a message."},
+	{Name: "Hospitals"},
+	{Name: "Events", Description: "What became of messages: a feed to read, or webhooks that are called."},
+	{Name: "Nights", Description: "Our ledger against the HIS's, day by day."},
+	{Name: "Keys"},
+}
+
+// schemaName keeps types of the same name in two packages apart.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == reflect.TypeFor[core.Problem]() {
+		return "FieldProblem"
+	}
+	if t == reflect.TypeFor[reconcile.Entry]() {
+		return "NightEntry"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
+// operation is one entry of the API.
+type operation struct {
+	id, method, path string
+	right            Right
+	tag, title, doc  string
+	// status of success, 200 if 0; errors are the statuses that only it has.
+	status int
+	errors []int
+}
+
+// maxBody bounds a request's body.
+const maxBody = 256 << 10
+
+// register adds an operation: who may call it, what it takes and gives, and
+// every status that it can answer.
+func register[I, O any](a *api, o operation, f func(context.Context, *request, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.title, Description: o.doc, Tags: []string{o.tag},
+		DefaultStatus: o.status, Errors: append(o.errors, 401, 403, 422, 429, 500, 503),
+		MaxBodyBytes: maxBody + 1, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
+		Middlewares: huma.Middlewares{a.admit(o.right)},
+	}
+	if bytes.ContainsRune([]byte(o.path), '{') {
+		op.Errors = append(op.Errors, 404)
+	}
+	if _, body := reflect.TypeFor[I]().FieldByName("Body"); body {
+		op.Errors = append(op.Errors, 400, 413, 415)
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		rq := requestOf(ctx)
+		out, err := f(ctx, rq, in)
+		if err != nil {
+			return nil, problemOf(ctx, rq.log, err)
+		}
+		return out, nil
+	})
+}
+
+func rolesWith(r Right) (roles []string) {
+	for _, role := range Role("").Values() {
+		if (Caller{Role: Role(role)}).May(r) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"hishub/core/delivery"
+	"hishub/core/postgres"
+)
+
+// Wards are the hospitals as the ledger knows them.
+type Wards interface {
+	Hospitals(ctx context.Context) ([]postgres.HospitalRecord, error)
+	Lights(ctx context.Context) (map[string]postgres.Waiting, error)
+	Pause(ctx context.Context, hospital, who, why string) error
+	Resume(ctx context.Context, hospital, who, why string) error
+}
+
+// Hospital is a hospital with its lights.
+type Hospital struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Revision int    `json:"revision" doc:"active revision of its folder"`
+	// Light sums it up.
+	Light     string     `json:"light" enum:"green,yellow,red,paused" doc:"red: the HIS does not answer; yellow: something is parked or waits for long"`
+	Queued    int        `json:"queued"`
+	Sending   int        `json:"sending"`
+	Parked    int        `json:"parked"`
+	InDoubt   int        `json:"in_doubt" doc:"of the parked ones, those that may have happened"`
+	Oldest    *time.Time `json:"oldest,omitempty" doc:"when the oldest one that still waits was accepted"`
+	PausedAt  *time.Time `json:"paused_at,omitempty"`
+	PausedBy  string     `json:"paused_by,omitempty"`
+	PausedWhy string     `json:"paused_why,omitempty"`
+	// What follows is known only by the process that works this hospital.
+	Breaker     string     `json:"breaker,omitempty" enum:"closed,open,half-open" doc:"as this process knows it"`
+	LastSuccess *time.Time `json:"last_success,omitempty" doc:"the HIS's last answer, as this process knows it"`
+}
+
+type hospitalList struct {
+	Body struct {
+		Hospitals []Hospital `json:"hospitals"`
+	}
+}
+
+type oneHospital struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+}
+
+// Note says why a person decided so.
+type Note struct {
+	Note string `json:"note" maxLength:"500" minLength:"1" doc:"why; recorded with the decision"`
+}
+
+type hospitalDecision struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Body     Note
+}
+
+func (a *api) hospitals() {
+	register(a, operation{
+		id: "list-hospitals", method: http.MethodGet, path: "/v1/hospitals", right: mayRead, tag: "Hospitals",
+		title: "See the hospitals' lights",
+	}, func(ctx context.Context, rq *request, _ *struct{}) (*hospitalList, error) {
+		all, err := a.lights(ctx, rq.caller)
+		out := &hospitalList{}
+		out.Body.Hospitals = all
+		return out, err
+	})
+	for _, verb := range []struct {
+		id, title, doc string
+		do             func(ctx context.Context, hospital, who, why string) error
+	}{
+		{"pause", "Pause a hospital", "Nothing more is sent to it; messages are still accepted and wait.", a.Store.Pause},
+		{"resume", "Resume a hospital", "", a.Store.Resume},
+	} {
+		register(a, operation{
+			id: verb.id + "-hospital", method: http.MethodPost, path: "/v1/hospitals/{hospital}/" + verb.id, right: mayPause, tag: "Hospitals",
+			title: verb.title, doc: verb.doc, status: http.StatusNoContent,
+		}, func(ctx context.Context, rq *request, in *hospitalDecision) (*struct{}, error) {
+			return nil, verb.do(ctx, in.Hospital, rq.who(), in.Body.Note)
+		})
+	}
+}
+
+// long is how long a message may wait before its hospital's light is yellow.
+const long = 5 * time.Minute
+
+func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
+	records, err := a.Store.Hospitals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := a.Store.Lights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	here := a.Lights()
+	all := make([]Hospital, 0, len(records))
+	for _, r := range records {
+		if c.Sees(r.ID) {
+			all = append(all, lit(r, waiting[r.ID], here[r.ID], time.Now()))
+		}
+	}
+	return all, nil
+}
+
+func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now time.Time) Hospital {
+	h := Hospital{
+		ID: r.ID, Name: r.Name, Revision: r.Revision, Queued: w.Queued, Sending: w.Sending, Parked: w.Parked, InDoubt: w.InDoubt, Oldest: w.Oldest,
+		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Light: "green",
+	}
+	if !l.LastSuccess.IsZero() {
+		h.LastSuccess = &l.LastSuccess
+	}
+	switch {
+	case r.PausedAt != nil:
+		h.Light = "paused"
+	case l.Breaker != "" && l.Breaker != "closed":
+		h.Light = "red"
+	case w.Parked > 0, w.Oldest != nil && now.Sub(*w.Oldest) > long:
+		h.Light = "yellow"
+	}
+	return h
+}

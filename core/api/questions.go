@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hishub/core"
+	"hishub/core/delivery"
+)
+
+type asked[Q any] struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Body     canonical[Q]
+}
+
+type answered[A any] struct {
+	Body struct {
+		Answer answerOf[A] `json:"answer"`
+		AsOf   time.Time   `json:"as_of" doc:"when the HIS said so"`
+	}
+}
+
+// answerOf is the canonical JSON of an A, as it came.
+type answerOf[A any] struct{ json.RawMessage }
+
+// Schema implements huma.SchemaProvider.
+func (answerOf[A]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[A](), true, "")
+}
+
+func (a *api) questions() {
+	asks[core.BillQuery, core.Bills](a, core.BillUnpaid)
+	asks[core.PaymentQuery, core.Status](a, core.PaymentStatus)
+	asks[core.PrescriptionQuery, core.Status](a, core.PrescriptionStatus)
+	asks[core.RefundQuery, core.Status](a, core.RefundStatus)
+	asks[core.LedgerQuery, core.Ledger](a, core.LedgerDetail)
+}
+
+// asks adds the operation that asks a question of a kind.
+func asks[Q, A any](a *api, kind core.Kind) {
+	t, _ := core.Lookup(kind)
+	doc := "Asked now."
+	if t.Keep > 0 {
+		doc = "An answer up to " + t.Keep.String() + " old may be served; `as_of` says when it was given."
+	}
+	register(a, operation{
+		id: "ask-" + dashed(kind), method: http.MethodPost, path: "/v1/hospitals/{hospital}/questions/" + string(kind),
+		right: mayAsk, tag: "Questions", title: sentence(t.Title), errors: []int{502}, doc: doc,
+	}, func(ctx context.Context, rq *request, in *asked[Q]) (*answered[A], error) {
+		answer, asOf, err := a.Questions.Fresh(ctx, in.Hospital, kind, in.Body.body())
+		if err != nil {
+			return nil, unanswered(rq, err)
+		}
+		out := &answered[A]{}
+		out.Body.Answer.RawMessage, out.Body.AsOf = answer, asOf
+		return out, nil
+	})
+}
+
+// unanswered says why a HIS gave no answer. The cause goes to the log only.
+func unanswered(rq *request, err error) error {
+	var refusal *delivery.Refusal
+	if errors.As(err, &refusal) {
+		p := problem("his-refused", "")
+		if refusal.ShowPatient || rq.caller.May(mayUnmask) {
+			p.Words = refusal.Words
+		}
+		return p
+	}
+	var fault *core.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	rq.log.Warn("question not answered", "class", fault.Class, "error", err)
+	p := problem("his-unavailable", "")
+	if fault.Class == core.Invalid {
+		p = problem("his-invalid", "")
+	} else {
+		p = p.after(max(fault.RetryAfter, time.Second))
+	}
+	p.Class = fault.Class
+	return p
+}
