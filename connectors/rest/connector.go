@@ -97,9 +97,11 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 	r := core.Response{Sent: m.body}
 	ctx, cancel := context.WithTimeout(ctx, c.way.Timeout)
 	defer cancel()
-	request := c.client.R().SetContext(ctx).SetDoNotParseResponse(true).SetHeader("User-Agent", "hishub")
+	// Without an Accept, resty would make one of the content type.
+	request := c.client.R().SetContext(ctx).SetDoNotParseResponse(true).SetHeader("User-Agent", "hishub").SetHeader("Accept", "*/*")
 	for _, h := range m.headers {
 		text, _ := core.Text(h.Value)
+		request.Header.Del(h.Name)
 		request.SetHeaderVerbatim(h.Name, text)
 	}
 	if len(m.body) > 0 {
