@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,4 +194,9 @@ func TestTypedParametersAreWritten(t *testing.T) {
 	if q.Operation != "SaveFee" || body(t, q) != want {
 		t.Errorf("got %s %s\nwant %s", q.Operation, body(t, q), want)
 	}
+}
+
+func md5Hex(s string) string {
+	sum := md5.Sum([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
