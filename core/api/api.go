@@ -41,6 +41,9 @@ type Options struct {
 	// Metrics serves /metrics; nil serves none.
 	Metrics http.Handler
 	Log     *slog.Logger
+	// More registers the operations of other modules, each with {hospital} in its
+	// path; they are for callers who may submit. May be nil.
+	More func(huma.API)
 	// Secure marks the pages' cookie as one for https only.
 	Secure bool
 }
@@ -110,6 +113,11 @@ func New(o Options) http.Handler {
 	a.nights()
 	a.webhooks()
 	a.keys()
+	if a.More != nil {
+		more := huma.NewGroup(a.huma)
+		more.UseMiddleware(a.admit(maySubmit))
+		a.More(more)
+	}
 
 	a.health(mux)
 	document(mux, a.huma.OpenAPI())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,6 +33,8 @@ type Dispatcher struct {
 
 	mu    sync.Mutex
 	desks map[string]*desk
+	held  []int
+	until time.Time
 	wg    sync.WaitGroup
 }
 
@@ -82,16 +85,15 @@ func (d *Dispatcher) setDefaults() {
 
 // own renews the hold on this process's shards and listens for their hints.
 func (d *Dispatcher) own(ctx, work context.Context) {
-	var held []int
 	for first := true; ; first = false {
+		asked := time.Now()
 		shards, err := d.Store.Own(ctx, d.Process, d.Ownership)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			d.Log.Error("renew the hold on shards", "error", err)
-		case first || !equal(held, shards):
-			held = shards
+		case d.holds(shards, asked.Add(d.Ownership)) || first:
 			if err := d.Wakes.Listen(ctx, shards, func(h string) { d.desk(work, h).wake() }); err != nil && ctx.Err() == nil {
 				d.Log.Warn("listen for hints; the sweep finds the work", "error", err)
 			}
@@ -100,6 +102,23 @@ func (d *Dispatcher) own(ctx, work context.Context) {
 			return
 		}
 	}
+}
+
+// holds notes the shards held; changed is true when they are others than before.
+func (d *Dispatcher) holds(shards []int, until time.Time) (changed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed = !slices.Equal(d.held, shards)
+	d.held, d.until = shards, until
+	return changed
+}
+
+// Holds reports whether this process holds a shard now, for work that one
+// process does for all.
+func (d *Dispatcher) Holds(shard int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Now().Before(d.until) && slices.Contains(d.held, shard)
 }
 
 func (d *Dispatcher) sweep(ctx, work context.Context) {
@@ -148,18 +167,6 @@ func (d *Dispatcher) Lights() map[string]Light {
 		all[h] = k.light()
 	}
 	return all
-}
-
-func equal(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // sleep waits; false when ctx ended.

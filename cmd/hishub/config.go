@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// place says where the hub's data is. Every command that works on the database
+// embeds it.
+type place struct {
+	Data        string `help:"Data folder of 'hishub up': private database, master key." env:"HISHUB_DATA" default:"${dataDefault}" placeholder:"DIR"`
+	DatabaseURL string `help:"PostgreSQL to use instead of the private one." env:"DATABASE_URL" placeholder:"URL"`
+	KeyFile     string `help:"Master key, mode 0600; by default master.key in the data folder." env:"HISHUB_KEY_FILE" placeholder:"FILE"`
+}
+
+// defaultData lies outside root's home, which the database's user cannot enter.
+func defaultData() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/hishub"
+	}
+	return "data"
+}
+
+// userName is under whose name this person's acts are recorded by default.
+func userName() string {
+	for _, name := range []string{"SUDO_USER", "USER", "LOGNAME"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return "administrator"
+}
+
+func (p place) keyFile() string {
+	if p.KeyFile != "" {
+		return p.KeyFile
+	}
+	return filepath.Join(p.Data, "master.key")
+}
+
+// urlFile is where a running 'hishub up' leaves the address of its database.
+func (p place) urlFile() string { return filepath.Join(p.Data, "database.url") }
+
+// databaseURL finds the database: the one named, or that of the running 'hishub up'.
+func (p place) databaseURL() (string, error) {
+	if p.DatabaseURL != "" {
+		return p.DatabaseURL, nil
+	}
+	b, err := os.ReadFile(p.urlFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("no database: set DATABASE_URL, or --data to the folder of a running 'hishub up' (looked in %s)", p.Data)
+	}
+	return strings.TrimSpace(string(b)), err
+}
+
+// services are the servers beside the database; empty means the stand-in.
+type services struct {
+	AmqpURL  string `help:"RabbitMQ; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`
+	RedisURL string `help:"Redis; without it a stand-in in this process." env:"REDIS_URL" placeholder:"URL"`
+}
+
+func newLog(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

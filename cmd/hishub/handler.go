@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"hishub/core"
+	"hishub/core/api"
+	"hishub/core/postgres"
+	"hishub/core/rabbit"
+	"hishub/core/redis"
+)
+
+// handler is the API with the clinic's routes, and the sender of webhooks.
+func (h *hub) handler() (http.Handler, *api.Webhooks, error) {
+	o := api.Options{
+		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Lights: h.dispatcher.Lights,
+		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log,
+		Ready: []api.Dependency{
+			{Name: "database", Check: func(ctx context.Context) error { _, err := h.store.Now(ctx); return err }},
+			{Name: "redis", Degraded: true, Check: h.redis.Ready},
+		},
+	}
+	if h.broker != nil {
+		o.Ready = append(o.Ready, api.Dependency{Name: "rabbitmq", Degraded: true, Check: h.broker.Ready})
+	}
+	if h.clinic != nil {
+		o.More = h.clinic.routes
+	}
+	return api.New(o), &api.Webhooks{Store: h.store, Log: h.log}, nil
+}
+
+// overBroker runs the intake and the events over RabbitMQ, if there is one. stop
+// ends the intake: what it has taken is accepted or goes back to the queue.
+func (h *hub) overBroker(ctx context.Context, work *sync.WaitGroup) (stop func()) {
+	if h.broker == nil {
+		return func() {}
+	}
+	taking, stop := context.WithCancel(ctx)
+	intake := rabbit.NewIntake(h.broker, func(ctx context.Context, hospital string, m core.Message, submission string) (core.Accepted, error) {
+		return h.store.EnqueueAs(ctx, hospital, m, postgres.EnqueueOptions{Submission: submission, Announce: true})
+	}, postgres.ErrUnknownHospital, postgres.ErrCannot)
+	work.Go(func() { intake.Run(taking) })
+	events := rabbit.NewEvents(h.broker, h.store, cursors{h.store}, func(context.Context) bool {
+		return h.dispatcher.Holds(0) // one process publishes the events of all
+	})
+	work.Go(func() { events.Run(ctx) })
+	return stop
+}
+
+// cursors adapts the ledger's named cursors to what rabbit.Events asks for.
+type cursors struct{ *postgres.Store }
+
+func (c cursors) Load(ctx context.Context, name string) (string, error) { return c.Cursor(ctx, name) }
+func (c cursors) Save(ctx context.Context, name, cursor string) error {
+	return c.SaveCursor(ctx, name, cursor)
+}

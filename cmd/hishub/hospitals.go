@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"hishub/connectors"
+	"hishub/core"
+	"hishub/core/postgres"
+	"hishub/mapping"
+)
+
+// loadFolder compiles a hospital folder for this machine's environment.
+func loadFolder(folder fs.FS) (*mapping.Folder, error) {
+	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open})
+}
+
+// openHospital makes a loaded folder a hospital that can be asked.
+func openHospital(d *core.Dialect, revision int, sessions core.SessionStore, observe func(core.Exchange)) (*core.Hospital, error) {
+	open := map[string]core.Connector{}
+	for name, spec := range d.Connectors {
+		c, err := connectors.Open(spec)
+		if err != nil {
+			for _, c := range open {
+				c.Close()
+			}
+			return nil, fmt.Errorf("open connector %s: %w", name, err)
+		}
+		open[name] = c
+	}
+	return core.NewHospital(d, revision, open, sessions, observe), nil
+}
+
+// hospitals opens the revisions that the ledger holds, each once, and follows
+// which one is active.
+type hospitals struct {
+	store    *postgres.Store
+	sessions core.SessionStore
+	observe  func(core.Exchange)
+
+	mu     sync.Mutex
+	open   map[revisionKey]*opening
+	active map[string]postgres.HospitalRecord
+}
+
+type revisionKey struct {
+	hospital string
+	number   int
+}
+
+// opening is a revision that is open, or why it cannot be; a failure is tried
+// again after a while.
+type opening struct {
+	ready    chan struct{}
+	hospital *core.Hospital
+	err      error
+	retry    time.Time
+}
+
+func newHospitals(store *postgres.Store, sessions core.SessionStore, observe func(core.Exchange)) *hospitals {
+	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}}
+}
+
+// follow keeps the list of active revisions true until ctx ends, and tells
+// changed of every new list.
+func (r *hospitals) follow(ctx context.Context, every time.Duration, changed func(map[string]postgres.HospitalRecord)) {
+	for {
+		if err := r.refresh(ctx); err == nil && changed != nil {
+			r.mu.Lock()
+			active := r.active
+			r.mu.Unlock()
+			changed(active)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+	}
+}
+
+func (r *hospitals) refresh(ctx context.Context) error {
+	records, err := r.store.Hospitals(ctx)
+	if err != nil {
+		return err
+	}
+	active := make(map[string]postgres.HospitalRecord, len(records))
+	for _, h := range records {
+		active[h.ID] = h
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active = active
+	return nil
+}
+
+// Hospital implements delivery.Hospitals.
+func (r *hospitals) Hospital(ctx context.Context, id string, revision int) (*core.Hospital, error) {
+	if revision == 0 {
+		r.mu.Lock()
+		record, known := r.active[id]
+		r.mu.Unlock()
+		if !known {
+			if err := r.refresh(ctx); err != nil {
+				return nil, err
+			}
+			r.mu.Lock()
+			record, known = r.active[id]
+			r.mu.Unlock()
+			if !known {
+				return nil, postgres.ErrUnknownHospital
+			}
+		}
+		revision = record.Revision
+	}
+	k := revisionKey{id, revision}
+	r.mu.Lock()
+	o := r.open[k]
+	if o == nil || o.err != nil && time.Now().After(o.retry) {
+		o = &opening{ready: make(chan struct{})}
+		r.open[k] = o
+		go r.openRevision(k, o)
+	}
+	r.mu.Unlock()
+	select {
+	case <-o.ready:
+		return o.hospital, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *hospitals) openRevision(k revisionKey, o *opening) {
+	defer close(o.ready)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	o.hospital, o.err = r.load(ctx, k)
+	o.retry = time.Now().Add(5 * time.Second)
+}
+
+func (r *hospitals) load(ctx context.Context, k revisionKey) (*core.Hospital, error) {
+	revision, err := r.store.Revision(ctx, k.hospital, k.number)
+	if err != nil {
+		return nil, err
+	}
+	files, err := mapping.Unpack(revision.Archive)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := loadFolder(files)
+	if err != nil {
+		return nil, fmt.Errorf("revision %d of %s does not load on this machine: %w", k.number, k.hospital, err)
+	}
+	return openHospital(folder.Dialect, k.number, r.sessions, r.observe)
+}
+
+// can implements the ledger's question whether a dialect has a transaction. A
+// revision that does not open now can hold messages all the same.
+func (r *hospitals) can(id string, kind core.Kind) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	h, err := r.Hospital(ctx, id, 0)
+	if err != nil {
+		return !errors.Is(err, postgres.ErrUnknownHospital)
+	}
+	return h.Operations[kind] != nil
+}
+
+func (r *hospitals) passWhenParked(id string, kind core.Kind) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	h, err := r.Hospital(ctx, id, 0)
+	return err == nil && h.Operations[kind] != nil && h.Operations[kind].PassWhenParked
+}
+
+// zone of a hospital.
+func (r *hospitals) zone(ctx context.Context, id string) (*time.Location, error) {
+	h, err := r.Hospital(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	return h.Zone, nil
+}
+
+// close closes every connector.
+func (r *hospitals) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.open {
+		<-o.ready
+		if o.hospital != nil {
+			o.hospital.Close()
+		}
+	}
+}
+
+// applyFolder makes a folder a hospital's active revision.
+func applyFolder(ctx context.Context, store *postgres.Store, folder fs.FS, who, note string) (*mapping.Folder, int, error) {
+	f, err := loadFolder(folder)
+	if err != nil {
+		return nil, 0, err
+	}
+	archive, digest, err := mapping.Archive(folder)
+	if err != nil {
+		return nil, 0, err
+	}
+	number, err := store.Apply(ctx, f.Dialect.Hospital, f.Dialect.Name, archive, digest, who, note)
+	return f, number, err
+}
+
+// folders lists the hospital folders below dir: dir itself, or its children that
+// hold a hospital.yaml.
+func folders(dir fs.FS) (map[string]fs.FS, error) {
+	if _, err := fs.Stat(dir, "hospital.yaml"); err == nil {
+		return map[string]fs.FS{".": dir}, nil
+	}
+	entries, err := fs.ReadDir(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]fs.FS{}
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if _, err := fs.Stat(dir, e.Name()+"/hospital.yaml"); err != nil {
+			continue
+		}
+		sub, err := fs.Sub(dir, e.Name())
+		if err != nil {
+			return nil, err
+		}
+		all[e.Name()] = sub
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no hospital folder here: a folder with a hospital.yaml, or one that holds such folders")
+	}
+	return all, nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"hishub/core"
+	"hishub/core/delivery"
+	"hishub/core/postgres"
+	"hishub/core/rabbit"
+	"hishub/core/reconcile"
+	"hishub/core/redis"
+)
+
+// hub is everything that one process runs.
+type hub struct {
+	services
+	log    *slog.Logger
+	listen string
+	nights string
+
+	store      *postgres.Store
+	redis      *redis.Client
+	broker     *rabbit.Connection // nil without AMQP_URL
+	wakes      delivery.Wakes
+	hospitals  *hospitals
+	questions  *delivery.Questions
+	dispatcher *delivery.Dispatcher
+	runner     *reconcile.Runner
+	metrics    *metrics
+	// modules of the clinic, when this process runs them.
+	clinic *clinicModules
+
+	address string // where the API listens, once it does
+}
+
+// openHub connects to what the hub needs; nothing runs yet.
+func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string, createKey bool, s services) (_ *hub, err error) {
+	h := &hub{services: s, log: log, metrics: newMetrics()}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if s.RedisURL == "" {
+		h.redis = redis.Embedded()
+	} else if h.redis, err = redis.Open(s.RedisURL); err != nil {
+		return nil, err
+	}
+	if s.AmqpURL == "" {
+		h.wakes = rabbit.NewLocal(postgres.ShardOf)
+	} else {
+		if h.broker, err = rabbit.Dial(s.AmqpURL, log); err != nil {
+			return nil, err
+		}
+		h.wakes = rabbit.NewWakes(h.broker, postgres.ShardOf)
+	}
+	h.store, err = postgres.Open(ctx, postgres.Options{
+		URL: databaseURL, KeyFile: keyFile, CreateKey: createKey,
+		Can:            func(id string, kind core.Kind) bool { return h.hospitals.can(id, kind) },
+		PassWhenParked: func(id string, kind core.Kind) bool { return h.hospitals.passWhenParked(id, kind) },
+		Woken:          h.wakes.Wake,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
+	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis)}
+	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Zone: h.hospitals.zone}
+	h.dispatcher = &delivery.Dispatcher{
+		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
+		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended,
+	}
+	return h, nil
+}
+
+// processName is unique among the processes at one database, also over restarts.
+func processName() string {
+	host, _ := os.Hostname()
+	var random [4]byte
+	rand.Read(random[:])
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(random[:]))
+}
+
+func (h *hub) close() {
+	if h.hospitals != nil {
+		h.hospitals.close()
+	}
+	if h.store != nil {
+		h.store.Close()
+	}
+	if h.broker != nil {
+		h.broker.Close()
+	}
+	if h.redis != nil {
+		h.redis.Close()
+	}
+}
+
+// run works until ctx ends, then stops in the order in which nothing is lost:
+// no new requests, exchanges in flight finish, connections close.
+func (h *hub) run(ctx context.Context, ready func(address string)) error {
+	if err := h.hospitals.refresh(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", h.listen)
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	h.address = "http://" + listener.Addr().String()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	handler, webhooks, err := h.handler()
+	if err != nil {
+		return err
+	}
+	schedule := &reconcile.Schedule{Runner: h.runner, Log: h.log, At: h.nights,
+		Mine: func(id string) bool { return h.dispatcher.Holds(postgres.ShardOf(id)) }}
+	schedule.Start()
+	var work sync.WaitGroup
+	work.Go(func() {
+		h.hospitals.follow(background, time.Second, func(active map[string]postgres.HospitalRecord) {
+			h.setNights(background, schedule, active)
+		})
+	})
+	work.Go(func() { h.maintain(background) })
+	work.Go(func() { webhooks.Run(background) })
+	if h.clinic != nil {
+		work.Go(func() { h.clinic.run(background) })
+	}
+	stopBroker := h.overBroker(background, &work)
+
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	if ready != nil {
+		ready(h.address)
+	}
+
+	dispatching := make(chan error, 1)
+	dispatch, stopDispatch := context.WithCancel(background)
+	defer stopDispatch()
+	go func() { dispatching <- h.dispatcher.Run(dispatch) }()
+
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	h.log.Info("stopping")
+	shutdown, cancel := context.WithTimeout(background, 10*time.Second)
+	defer cancel()
+	if e := server.Shutdown(shutdown); e != nil {
+		server.Close()
+	}
+	stopBroker()
+	stopDispatch()
+	err = errors.Join(ignoreClosed(err), <-dispatching)
+	schedule.Stop()
+	stop()
+	work.Wait()
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// setNights gives every hospital whose dialect has a ledger its night.
+func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[string]postgres.HospitalRecord) {
+	zones := map[string]*time.Location{}
+	for id := range active {
+		opened, err := h.hospitals.Hospital(ctx, id, 0)
+		if err != nil {
+			h.log.Error("open hospital", "hospital", id, "error", err)
+			continue
+		}
+		if opened.Operations[core.LedgerDetail] != nil {
+			zones[id] = opened.Zone
+		}
+	}
+	if err := s.Set(ctx, zones); err != nil {
+		h.log.Error("schedule nights", "error", err)
+	}
+}
+
+// retention of what is kept by months; messages themselves stay for ever.
+var retention = postgres.Retention{Bodies: 0, Exchanges: 180 * 24 * time.Hour, Attempts: 2 * 365 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
+
+// maintain makes the coming partitions and drops those past their retention.
+func (h *hub) maintain(ctx context.Context) {
+	for {
+		dropped, err := h.store.Maintain(ctx, time.Now(), retention)
+		if err != nil && ctx.Err() == nil {
+			h.log.Error("maintain partitions", "error", err)
+		}
+		for _, name := range dropped {
+			h.log.Info("dropped a month past its retention", "partition", name)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(6 * time.Hour):
+		}
+	}
+}

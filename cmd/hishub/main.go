@@ -1,0 +1,67 @@
+// Command hishub is the whole program: the hub, its tools, the fake hospitals,
+// the demo and the benchmark.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"hishub/core"
+)
+
+// version is set by the build.
+var version = "dev"
+
+type cli struct {
+	Up        upCmd        `cmd:"" help:"Run everything in one process, on a private PostgreSQL and stand-ins for RabbitMQ and Redis."`
+	Serve     serveCmd     `cmd:"" help:"Run the hub on DATABASE_URL, AMQP_URL and REDIS_URL; any number side by side."`
+	Mock      mockCmd      `cmd:"" help:"Run fake hospitals to develop and test against."`
+	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause and resume hospitals."`
+	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare a day of ours and the HIS's."`
+	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
+	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`
+	Bench     benchCmd     `cmd:"" help:"Measure what this machine delivers."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println("hishub", version)
+	return nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("hishub"),
+		kong.Description("hishub turns a clinic's prescriptions and payments into each hospital's own dialect, delivers them exactly once where the HIS makes that possible, and compares the books at night."),
+		kong.UsageOnError(),
+		kong.Vars{"dataDefault": defaultData(), "user": userName()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "hishub:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+// exitCode: 1 for what failed, 2 for what the caller must mend.
+func exitCode(err error) int {
+	var ps core.Problems
+	if errors.As(err, &ps) {
+		return 2
+	}
+	return 1
+}

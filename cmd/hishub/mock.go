@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hishub/mocks/books"
+	"hishub/mocks/dbhis"
+	"hishub/mocks/resthis"
+	"hishub/mocks/soaphis"
+)
+
+// mockCmd runs fake hospitals. What each speaks is in mocks/README.md.
+type mockCmd struct {
+	Soap mockSoap `cmd:"" help:"东山: SOAP 1.1, XML in a string, GB18030, pre-settle and confirm."`
+	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
+	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
+}
+
+type mockOptions struct {
+	Listen  string        `help:"Address for the hub." default:"127.0.0.1:0"`
+	Control string        `help:"Address for books and faults: GET /books, POST /faults, DELETE /faults." default:"127.0.0.1:0"`
+	Latency time.Duration `help:"How long each request takes to be served." default:"0s"`
+	Repeats string        `help:"How a repeated key is treated: refuse, same or double; the original's way if empty." enum:",refuse,same,double" default:""`
+	Inquiry string        `help:"Whether status questions are answered: truthful or none." enum:"truthful,none" default:"truthful"`
+	Seed    uint64        `help:"Seed of faults with a rate." default:"1"`
+}
+
+type mock interface {
+	Addr() string
+	ControlURL() string
+	Close() error
+}
+
+// hold prints where the hospital is and keeps it until ctx ends.
+func hold(ctx context.Context, m mock, reach string) error {
+	defer m.Close()
+	fmt.Printf("hub:     %s\ncontrol: %s\n", reach, m.ControlURL())
+	<-ctx.Done()
+	return nil
+}
+
+type mockSoap struct {
+	mockOptions
+	Strict bool `help:"Refuse bills that it does not know."`
+}
+
+func (c *mockSoap) Run(ctx context.Context) error {
+	m, err := soaphis.Start(ctx, soaphis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, Strict: c.Strict})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
+type mockRest struct {
+	mockOptions
+	TokenLife time.Duration `help:"How long a login is good for." default:"30m"`
+}
+
+func (c *mockRest) Run(ctx context.Context) error {
+	m, err := resthis.Start(ctx, resthis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, TokenLife: c.TokenLife})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
+type mockDB struct {
+	mockOptions
+	Driver string        `help:"postgres or mysql." enum:"postgres,mysql" required:""`
+	DSN    string        `name:"dsn" help:"Database of the hospital, reached without the proxy." required:""`
+	Poll   time.Duration `help:"How often the hospital reads its interface tables." default:"100ms"`
+}
+
+func (c *mockDB) Run(ctx context.Context) error {
+	m, err := dbhis.Start(ctx, dbhis.Options{Driver: c.Driver, DSN: c.DSN, Listen: c.Listen, Control: c.Control, Latency: c.Latency, Poll: c.Poll, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.DSN())
+}

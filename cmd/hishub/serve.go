@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"hishub/core/postgres"
+)
+
+// serveCmd runs the hub on servers of its own; any number of them share the work.
+type serveCmd struct {
+	place
+	services
+	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
+	Nights  string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
+	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
+	Clinic  bool   `help:"Run the clinic's modules too." default:"true" negatable:""`
+	Debug   bool   `help:"Log more."`
+	// CreateKey is for the first start on an empty database.
+	CreateKey bool `help:"Make the master key if the database is still empty." env:"HISHUB_CREATE_KEY"`
+}
+
+func (serveCmd) Help() string {
+	return "Example:\n  DATABASE_URL=postgres://… AMQP_URL=amqp://… REDIS_URL=redis://… hishub serve --listen :8080\n\nSeveral processes at one database share the hospitals and take over from one another. Stop one with SIGTERM: it finishes what is in flight."
+}
+
+func (c *serveCmd) Run(ctx context.Context) error {
+	url, err := c.databaseURL()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if c.Debug {
+		level = slog.LevelDebug
+	}
+	log := newLog(level)
+	if c.Migrate {
+		if err := postgres.Migrate(ctx, url); err != nil {
+			return err
+		}
+	}
+	h, err := openHub(ctx, log, url, c.keyFile(), c.CreateKey, c.services)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	h.listen, h.nights = c.Listen, c.Nights
+	if c.Clinic {
+		if err := h.openClinic(ctx, url); err != nil {
+			return err
+		}
+	}
+	return h.run(ctx, func(address string) {
+		fmt.Printf("hishub %s serves at %s\n", version, address)
+	})
+}
+
+type migrateCmd struct{ place }
+
+func (c *migrateCmd) Run(ctx context.Context) error {
+	url, err := c.databaseURL()
+	if err != nil {
+		return err
+	}
+	return postgres.Migrate(ctx, url)
+}
