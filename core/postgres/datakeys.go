@@ -82,12 +82,7 @@ func (s *Store) readKeys(ctx context.Context, q querier) error {
 // is stored stays readable with the old ones. Other processes of the hub take
 // the new key up when they first read something sealed with it, or restart.
 func (s *Store) NewDataKey(ctx context.Context) error {
-	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
-		if err := s.addKey(ctx, tx, "seal"); err != nil {
-			return err
-		}
-		return nil
-	})
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error { return s.addKey(ctx, tx, "seal") })
 	if err == nil {
 		err = s.readKeys(ctx, s.calm)
 	}

@@ -16,7 +16,7 @@ var partitioned = []string{"body", "attempt", "exchange", "event"}
 const monthsAhead = 3
 
 // partitionsAhead makes the partitions of the month of now (zero: of the
-// database's clock), the month before it and the months ahead.
+// database's clock) and of the months ahead.
 func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 	if now.IsZero() {
 		var err error
@@ -38,7 +38,7 @@ func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 			for _, p := range tables {
 				have[p.month] = true
 			}
-			for i := -1; i <= monthsAhead; i++ {
+			for i := range monthsAhead + 1 {
 				m := first.AddDate(0, i, 0)
 				if have[m] {
 					continue
