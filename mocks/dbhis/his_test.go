@@ -476,6 +476,7 @@ func TestNetworkFaults(t *testing.T) {
 		} {
 			for operation, work := range works {
 				t.Run(string(x.rule.Fault)+" "+operation, func(t *testing.T) {
+					c := caller{t, c.his, c.db}
 					key := fmt.Sprintf("K%d", time.Now().UnixNano())
 					for range 2 { // the second time a prepared statement is known
 						if err := work(t.Context(), key+"x"+fmt.Sprint(time.Now().UnixNano())); err != nil {
@@ -495,7 +496,7 @@ func TestNetworkFaults(t *testing.T) {
 						t.Errorf("hung %v, want %v (%v)", hung, x.hangs, err)
 					}
 					if x.booked == 1 {
-						c.until("booked", func() bool { return booked(key) == 1 })
+						c.until(fmt.Sprint("booked, after ", err), func() bool { return booked(key) == 1 })
 					}
 					c.until("the fault is in the journal", func() bool {
 						return slices.ContainsFunc(c.books().Journal, func(e books.Entry) bool { return e.Fault == string(x.rule.Fault) && e.Key == key })

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"hishub/mocks/books"
@@ -161,23 +162,50 @@ func (p *poller) objection(ctx context.Context, table string, id int64) (string,
 
 // ownLines are the lines that a header may take: of each number the oldest that is
 // free. Where repeats are booked again there may be two of each.
-const ownLines = `select min(d.id) as id from zjk_cf_detail d join zjk_cf_main m on m.yljgdm = d.yljgdm and m.cfh = d.cfh
-	where m.id = ? and d.bb = 0 and d.tid is null group by d.xh`
+func (p *poller) ownLines(ctx context.Context, header int64) (ids []any, err error) {
+	rows, err := p.his.db.QueryContext(ctx, p.his.bind(`select min(d.id) from zjk_cf_detail d
+		join zjk_cf_main m on m.yljgdm = d.yljgdm and m.cfh = d.cfh
+		where m.id = ? and d.bb = 0 and d.tid is null group by d.xh`), header)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// mark is the step that sets a column of lines to their header's id. They are named
+// one by one: a subquery would lock what callers are writing beside them.
+func mark(column string, header int64, lines []any) []step {
+	if len(lines) == 0 {
+		return nil
+	}
+	return []step{{"update zjk_cf_detail set " + column + " = ? where id in (" + places(lines) + ")", append([]any{header}, lines...)}}
+}
+
+func places(of []any) string { return strings.TrimSuffix(strings.Repeat("?, ", len(of)), ", ") }
 
 func (p *poller) objectPrescription(ctx context.Context, id int64) (string, error) {
-	var lines int
-	var same bool
-	err := p.his.db.QueryRowContext(ctx, p.his.bind(`select count(*), coalesce(sum(je), 0) = (select zje from zjk_cf_main where id = ?)
-		from zjk_cf_detail where id in (`+ownLines+`)`), id, id).Scan(&lines, &same)
-	switch {
-	case err != nil:
+	lines, err := p.ownLines(ctx, id)
+	if err != nil {
 		return "", err
-	case lines == 0:
+	}
+	if len(lines) == 0 {
 		return "处方无明细", nil
-	case !same:
+	}
+	var same bool
+	err = p.his.db.QueryRowContext(ctx, p.his.bind("select sum(je) = (select zje from zjk_cf_main where id = ?) from zjk_cf_detail where id in ("+places(lines)+")"),
+		append([]any{id}, lines...)...).Scan(&same)
+	if err == nil && !same {
 		return "明细金额与总额不符", nil
 	}
-	return "", nil
+	return "", err
 }
 
 func (p *poller) objectVoid(ctx context.Context, id int64) (string, error) {
@@ -222,7 +250,11 @@ func (p *poller) objectRefund(ctx context.Context, id int64) (string, error) {
 func (p *poller) refuse(ctx context.Context, table string, n numbered, words string, kind fault.Kind) error {
 	var steps []step
 	if table == "zjk_cf_main" {
-		steps = append(steps, step{"update zjk_cf_detail set bb = ? where id in (select id from (" + ownLines + ") own)", []any{n.id, n.id}})
+		lines, err := p.ownLines(ctx, n.id)
+		if err != nil {
+			return err
+		}
+		steps = mark("bb", n.id, lines)
 	}
 	steps = append(steps, step{"update " + table + " set czbz = '9', cwxx = ?, bb = id, clsj = ? where id = ?", []any{words, now(), n.id}})
 	if err := p.together(ctx, steps); err != nil {
@@ -261,7 +293,11 @@ func (p *poller) accept(ctx context.Context, table string, n numbered, kind faul
 	}
 	var steps []step
 	if table == "zjk_cf_main" {
-		steps = append(steps, step{"update zjk_cf_detail set tid = ? where id in (select id from (" + ownLines + ") own)", []any{n.id, n.id}})
+		lines, err := p.ownLines(ctx, n.id)
+		if err != nil {
+			return err
+		}
+		steps = mark("tid", n.id, lines)
 	}
 	letter := map[string]string{"zjk_cf_main": "R", "zjk_cf_zf": "V", "zjk_tf": "T"}[table]
 	steps = append(steps, step{"update " + table + " set czbz = ?, cwxx = ?, his_no = ?, yx = 1, clsj = ? where id = ?",
@@ -289,7 +325,7 @@ type step struct {
 
 // together runs the steps in one transaction.
 func (p *poller) together(ctx context.Context, steps []step) error {
-	tx, err := p.his.db.BeginTx(ctx, nil)
+	tx, err := p.his.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}) // no gap locks in the callers' way
 	if err != nil {
 		return err
 	}
