@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,8 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	mode     Mode
+	trigger  []byte
+	then     Mode
 	listener net.Listener
 	open     map[net.Conn]bool
 	wait     sync.WaitGroup
@@ -80,6 +83,21 @@ func (p *Proxy) Set(m Mode) error {
 		p.listen(l)
 	}
 	return nil
+}
+
+// At sets the mode when a request holds the text, in any case of letters.
+func (p *Proxy) At(text string, m Mode) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trigger, p.then = bytes.ToLower([]byte(text)), m
+}
+
+func (p *Proxy) watch(request []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trigger != nil && bytes.Contains(bytes.ToLower(request), p.trigger) {
+		p.mode, p.trigger = p.then, nil
+	}
 }
 
 // Cut closes the open connections.
@@ -161,6 +179,7 @@ func (p *Proxy) serve(client net.Conn) {
 			if err != nil {
 				return
 			}
+			p.watch(b[:n])
 			if _, err := server.Write(b[:n]); err != nil {
 				return
 			}

@@ -207,7 +207,7 @@ func reason(refused *refusal, err error) error {
 func (s *script) answer(last rows) core.Response {
 	var r core.Response
 	if len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs) {
-		r.Body = tree(s.outs, last.values[0])
+		r.Body = row(s.outs, last.values[0])
 	} else {
 		r.Body = last.list()
 	}

@@ -19,12 +19,12 @@ type rows struct {
 func (r rows) list() core.List {
 	l := make(core.List, len(r.values))
 	for i := range r.values {
-		l[i] = tree(r.columns, r.values[i])
+		l[i] = row(r.columns, r.values[i])
 	}
 	return l
 }
 
-func tree(names []string, values []*string) core.Tree {
+func row(names []string, values []*string) core.Tree {
 	t := make(core.Tree, len(names))
 	for i, name := range names {
 		t[i].Name = name
