@@ -31,6 +31,9 @@ type program struct {
 	tables []*codeTable
 }
 
+// maxExpression bounds one expression, in bytes.
+const maxExpression = 4096
+
 // expression compiles the text of a scalar from its skip-th character on. It
 // reports at most one mistake and then returns nil.
 func (s *scope) expression(n *node, skip int) *program {
@@ -41,6 +44,10 @@ func (s *scope) expression(n *node, skip int) *program {
 	src = strings.TrimRight(trimmed, " \t\n")
 	if src == "" {
 		found.mistake(n.pos, "", "an expression is missing")
+		return nil
+	}
+	if len(src) > maxExpression {
+		found.mistake(n.pos, "divide it with let", "the expression is longer than %d bytes", maxExpression)
 		return nil
 	}
 	s.unit.folder.cell = n.pos

@@ -285,11 +285,12 @@ func (l *loader) settleAfter(o *operation) time.Duration {
 			least = max(least, c.timeout)
 		}
 	}
+	otherwise := least
 	if o.t.Money {
-		least = max(least, time.Minute)
+		otherwise = max(least, time.Minute)
 	}
 	n := o.keys["settle_after"]
-	d := durationOf(n, least)
+	d := durationOf(n, otherwise)
 	if d < least {
 		l.warn(n.pos, fmt.Sprintf("write at least %s", least), "settle_after is shorter than an exchange may take: absent may be believed too early")
 	}

@@ -77,6 +77,9 @@ type source struct {
 	lines []string
 }
 
+// maxFile bounds one YAML file, in bytes: real ones have some thousand.
+const maxFile = 256 << 10
+
 // parseYAML reads one file. A file that is not YAML at all gives one mistake
 // and no node; an empty one gives neither.
 func parseYAML(name, text string, found *findings) (root *node) {
@@ -89,8 +92,16 @@ func parseYAML(name, text string, found *findings) (root *node) {
 			root = nil
 		}
 	}()
+	if len(text) > maxFile {
+		found.mistake(at, "divide it", "the file is larger than %d KiB", maxFile>>10)
+		return nil
+	}
 	if !utf8.ValidString(text) {
 		found.mistake(at, "save it as UTF-8", "the file is not UTF-8")
+		return nil
+	}
+	if line := tooDeep(src.lines); line > 0 {
+		found.mistake(pos{name, line, 1}, "divide it with let", "the document is nested too deeply")
 		return nil
 	}
 	file, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
@@ -114,6 +125,31 @@ func parseYAML(name, text string, found *findings) (root *node) {
 	}
 	r := yamlReader{src: src, found: found}
 	return r.node(body, false)
+}
+
+// tooDeep gives the line in which a text is nested deeper than any document is:
+// the parser would take minutes over it.
+func tooDeep(lines []string) int {
+	const most = 100
+	depth := 0
+	for i, line := range lines {
+		for j := 0; j < len(line); j++ {
+			switch line[j] {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth = max(0, depth-1)
+			}
+			if depth > most {
+				return i + 1
+			}
+		}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if indent > 4*most && strings.TrimSpace(line) != "" || strings.Count(line, "- ") > 4*most || strings.Count(line, "? ") > 4*most || strings.Count(line, ": ") > 4*most {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 func (s *source) at(t *token.Token) pos {
