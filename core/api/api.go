@@ -3,7 +3,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,6 +119,12 @@ func New(o Options) http.Handler {
 		a.More(more)
 	}
 
+	if o.More != nil {
+		more := huma.NewGroup(a.huma)
+		more.UseMiddleware(a.admit(maySubmit))
+		o.More(more)
+	}
+
 	a.health(mux)
 	document(mux, a.huma.OpenAPI())
 	a.pages(mux)
@@ -130,6 +136,12 @@ var once sync.Once
 func newHuma(mux *http.ServeMux, version string) huma.API {
 	once.Do(func() { // huma has them as variables of the package
 		huma.NewError = fromHuma
+		huma.NewErrorWithContext = func(hc huma.Context, status int, message string, errs ...error) huma.StatusError {
+			if status == http.StatusInternalServerError && len(errs) > 0 {
+				return problemOf(hc.Context(), requestOf(hc.Context()).log, errors.Join(errs...))
+			}
+			return fromHuma(status, message, errs...)
+		}
 		huma.DefaultArrayNullable = false
 	})
 	return humago.New(mux, huma.Config{
@@ -216,7 +228,7 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 		MaxBodyBytes: maxBody + 1, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
 		Middlewares: huma.Middlewares{a.admit(o.right)},
 	}
-	if bytes.ContainsRune([]byte(o.path), '{') {
+	if strings.Contains(o.path, "{") {
 		op.Errors = append(op.Errors, 404)
 	}
 	if _, body := reflect.TypeFor[I]().FieldByName("Body"); body {

@@ -107,7 +107,7 @@ type messageFilter struct {
 func (a *api) messages() {
 	register(a, operation{
 		id: "list-messages", method: http.MethodGet, path: "/v1/messages", right: mayRead, tag: "Messages",
-		title: "List messages", doc: "Newest first. Answers never hold message bodies.",
+		title: "List messages", doc: "Newest first. Answers never hold message bodies.", errors: []int{404},
 	}, func(ctx context.Context, rq *request, in *messageFilter) (*messageList, error) {
 		page, next, err := a.list(ctx, rq.caller, in)
 		if err != nil {

@@ -47,9 +47,9 @@ type Problem struct {
 	cause   error
 }
 
-func (p *Problem) Error() string   { return p.Title }
-func (p *Problem) Unwrap() error   { return p.cause }
-func (p *Problem) GetStatus() int  { return p.Status }
+func (p *Problem) Error() string  { return p.Title }
+func (p *Problem) Unwrap() error  { return p.cause }
+func (p *Problem) GetStatus() int { return p.Status }
 func (p *Problem) after(d time.Duration) *Problem {
 	p.headers = http.Header{"Retry-After": {strconv.Itoa(int(max(1, (d+time.Second-1)/time.Second)))}}
 	return p
@@ -117,6 +117,8 @@ func fromHuma(status int, message string, errs ...error) huma.StatusError {
 		return byStatus(status, "")
 	case status == http.StatusRequestTimeout:
 		return problem("malformed", "the body came too slowly")
+	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusConflict:
+		return byStatus(status, message) // said by an operation itself
 	case status != http.StatusUnprocessableEntity:
 		return byStatus(status, "")
 	}
