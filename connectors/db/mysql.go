@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -104,9 +105,9 @@ func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
 func (s *mysqlSession) conn() *wire.Conn { return s.wire }
 
 func (s *mysqlSession) close() {
-	// The connection goes first: the driver would wait to say goodbye.
-	s.wire.Close()
+	s.wire.SetDeadline(time.Now().Add(partingTimeout))
 	s.driver.Close()
+	s.wire.Close()
 }
 
 func (s *mysqlSession) run(ctx context.Context, st statement, most int64) (rows, error) {

@@ -20,8 +20,10 @@ import (
 
 const (
 	dialTimeout = 10 * time.Second
-	// partingTimeout bounds what is still said to a server after a call failed.
-	partingTimeout = 2 * time.Second
+	// cancelTimeout bounds the plea to a server to cancel what we gave up.
+	cancelTimeout = 2 * time.Second
+	// partingTimeout bounds the farewell to a server.
+	partingTimeout = 100 * time.Millisecond
 )
 
 // byteaOID is PostgreSQL's type bytea.
@@ -98,11 +100,11 @@ func dialPostgres(ctx context.Context, config *pgconn.Config) (session, error) {
 		}
 		// The driver asks the server to cancel what we gave up. That must not hold
 		// anybody up when the server does not answer.
-		c, err := wire.Dial(ctx, partingTimeout, network, address)
+		c, err := wire.Dial(ctx, cancelTimeout, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return c, c.SetDeadline(time.Now().Add(partingTimeout))
+		return c, c.SetDeadline(time.Now().Add(cancelTimeout))
 	}
 	pg, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -147,7 +148,7 @@ func (m *message) request(ctx context.Context) *http.Request {
 		q.Header[h.Name] = append(q.Header[h.Name], text)
 	}
 	q.Header["User-Agent"] = []string{"hishub"}
-	if user := m.url.User; user != nil && q.Header.Get("Authorization") == "" {
+	if user := m.url.User; user != nil && !m.has("Authorization") {
 		password, _ := user.Password()
 		q.SetBasicAuth(user.Username(), password)
 	}
@@ -204,6 +205,10 @@ func (c *Connector) resolve(operation string) (action string, wrapper *element, 
 	return strings.TrimSuffix(c.style.namespace, "/") + "/" + operation, nil, nil
 }
 
+func (m *message) has(name string) bool {
+	return slices.ContainsFunc(m.headers, func(h core.Field) bool { return strings.EqualFold(h.Name, name) })
+}
+
 // set adds a header of the request, in the place of our own of that name.
 func (m *message) set(h core.Field) error {
 	value, ok := core.Text(h.Value)
@@ -254,19 +259,20 @@ func (c *Connector) read(r *core.Response) error {
 	return nil
 }
 
-// result takes the content of the answer's wrapper; a lone text may stand for it.
+// result takes the children of the answer's wrapper; a lone text may stand for
+// them. Attributes say nothing here: some stacks put types and styles there.
 func (c *Connector) result(content core.Value) core.Value {
 	t, ok := content.(core.Tree)
 	if !ok {
 		return content
 	}
-	if c.unwrap && len(t) == 1 {
-		switch v := t[0].Value.(type) {
-		case nil, string:
-			return v
+	children := slices.DeleteFunc(t, func(f core.Field) bool { return strings.HasPrefix(f.Name, ".") })
+	if c.unwrap && len(children) == 1 {
+		if text, ok := core.Text(children[0].Value); ok {
+			return orNil(text)
 		}
 	}
-	return t
+	return children
 }
 
 // Describe implements core.Describer.

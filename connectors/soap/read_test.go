@@ -22,14 +22,15 @@ func TestAnswers(t *testing.T) {
 		want   core.Value
 		error  string
 	}{
-		"a lone text is the body": {enveloped(`<ns2:DoResponse xmlns:ns2="u"><return>&lt;a&gt;1&#x4E2D;&#65;</return></ns2:DoResponse>`), true, "<a>1中A", ""},
-		"CDATA":                   {enveloped(`<R><r><![CDATA[<a>]]>b<![CDATA[&c]]></r></R>`), true, "<a>b&c", ""},
-		"not unwrapped":           {enveloped(`<R><r>1</r></R>`), false, tree{{Name: "r", Value: "1"}}, ""},
-		"a document":              {enveloped("<R>\n <r><code>0</code>\n<row a='1'>x</row><row/><!-- c --><row xsi:nil='true'/></r>\n</R>"), true, tree{{Name: "r", Value: tree{{Name: "code", Value: "0"}, {Name: "row", Value: core.List{tree{{Name: ".a", Value: "1"}, {Name: "$text", Value: "x"}}, nil, nil}}}}}, ""},
-		"two results":             {enveloped(`<R><a>1</a><b>2</b></R>`), true, tree{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}, ""},
-		"nothing":                 {enveloped(`<R/>`), true, nil, ""},
-		"an empty text":           {enveloped(`<R><r></r></R>`), true, nil, ""},
-		"a byte order mark":       {"\uFEFF" + enveloped(`<R><r>1</r></R>`), true, "1", ""},
+		"a lone text is the body":  {enveloped(`<ns2:DoResponse xmlns:ns2="u"><return>&lt;a&gt;1&#x4E2D;&#65;</return></ns2:DoResponse>`), true, "<a>1中A", ""},
+		"CDATA":                    {enveloped(`<R><r><![CDATA[<a>]]>b<![CDATA[&c]]></r></R>`), true, "<a>b&c", ""},
+		"not unwrapped":            {enveloped(`<R><r>1</r></R>`), false, tree{{Name: "r", Value: "1"}}, ""},
+		"a document":               {enveloped("<R>\n <r><code>0</code>\n<row a='1'>x</row><row/><!-- c --><row xsi:nil='true'/></r>\n</R>"), true, tree{{Name: "r", Value: tree{{Name: "code", Value: "0"}, {Name: "row", Value: core.List{tree{{Name: ".a", Value: "1"}, {Name: "$text", Value: "x"}}, nil, nil}}}}}, ""},
+		"two results":              {enveloped(`<R><a>1</a><b>2</b></R>`), true, tree{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}, ""},
+		"attributes are no result": {enveloped(`<R s:encodingStyle="x"><r xsi:type="xsd:string">1</r></R>`), true, "1", ""},
+		"nothing":                  {enveloped(`<R/>`), true, nil, ""},
+		"an empty text":            {enveloped(`<R><r></r></R>`), true, nil, ""},
+		"a byte order mark":        {"\uFEFF" + enveloped(`<R><r>1</r></R>`), true, "1", ""},
 		"a fault": {enveloped(`<S:Fault><faultcode>S:Server</faultcode><faultstring>库存不足</faultstring><detail><e>9</e></detail></S:Fault>`), true,
 			tree{{Name: "faultcode", Value: "S:Server"}, {Name: "faultstring", Value: "库存不足"}, {Name: "detail", Value: tree{{Name: "e", Value: "9"}}}}, "fault"},
 		"a fault with its HTTP status": {"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/xml\r\n\r\n" + enveloped(`<S:Fault><faultcode>c</faultcode></S:Fault>`), true, tree{{Name: "faultcode", Value: "c"}}, "fault"},

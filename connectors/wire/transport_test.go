@@ -39,7 +39,7 @@ func options(t *testing.T, values map[string]any, files fstest.MapFS) Options {
 
 func get(t *testing.T, w *Transport, url string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
