@@ -34,6 +34,7 @@ type mapper struct {
 	answer      answerer
 	empty       func() any // the empty answer of a question
 	next        template
+	reached     []string // the steps that a status question can say were reached
 
 	pool sync.Pool
 }
@@ -121,6 +122,7 @@ func plain(v any) core.Value {
 func fieldsOf(r *run, parts []template) ([]core.Field, error) {
 	var out []core.Field
 	for _, p := range parts {
+		earlier := len(out)
 		v, err := p.value(r)
 		if err != nil {
 			return nil, err
@@ -133,8 +135,8 @@ func fieldsOf(r *run, parts []template) ([]core.Field, error) {
 			}
 			// A later one of the same name replaces: the operation's the envelope's.
 			replaced := false
-			for i := range out {
-				if out[i].Name == f.Name && len(parts) > 1 {
+			for i := range out[:earlier] {
+				if out[i].Name == f.Name {
 					out[i].Value, replaced = text, true
 				}
 			}

@@ -129,7 +129,8 @@ func (l *loader) compileOperation(o *operation) *core.Operation {
 	}
 	if o.t.Mode == core.Question {
 		for _, key := range []string{"inquire", "repeat_safe", "settle_after", "when_parked", "capture"} {
-			if n := o.keys[key]; n != nil {
+			// A question about a write may find what the write's own answer was to bring.
+			if n := o.keys[key]; n != nil && !(key == "capture" && answersState(o.t)) {
 				l.mistake(n.pos, "leave it out", "%s is for writes, %s is a question", key, o.t.Kind)
 				delete(o.keys, key)
 			}
@@ -349,9 +350,26 @@ func (l *loader) inquiry(n *node, o *operation, d *core.Dialect) *core.Inquiry {
 		l.mistake(ask.pos, "write the operation "+ask.text, "the folder has no %s to inquire", ask.text)
 		return nil
 	}
-	step := d.Operations[out.Kind].Steps[0]
-	out.Call = step.Call
+	out.Call = d.Operations[out.Kind].Steps[0].Call
+	l.stepsReached(o, q)
 	return out
+}
+
+// stepsReached checks that a question names steps that there are.
+func (l *loader) stepsReached(o, q *operation) {
+	var names []string
+	for _, s := range o.steps {
+		names = append(names, s.name)
+	}
+	for _, name := range q.steps[0].out.mapper.reached {
+		if !slices.Contains(names, name) && len(names) > 1 {
+			at := q.at
+			if n := q.keys["returns"].get("at"); n != nil {
+				at = n.pos
+			}
+			l.mistake(at, didYouMean(name, names), "%s has no step %q", o.t.Kind, name)
+		}
+	}
 }
 
 func answersState(t core.Transaction) bool {

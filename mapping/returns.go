@@ -31,8 +31,17 @@ func (l *loader) answer(x *exchange, s *scope, m *mapper) {
 		return
 	}
 	t := reflect.TypeOf(x.t.Answer()).Elem()
-	if b := s.record(x.returns, t, "the answer of "+string(x.t.Kind)); b != nil {
-		m.answer = typedAnswer{x.t.Answer, b}
+	b := s.record(x.returns, t, "the answer of "+string(x.t.Kind))
+	if b == nil {
+		return
+	}
+	m.answer = typedAnswer{x.t.Answer, b}
+	if t == reflect.TypeFor[core.Status]() {
+		for _, f := range b.(recordBuilder) {
+			if leaf, ok := f.of.(*leafBuilder); ok && leaf.name == "at" {
+				m.reached = leaf.texts()
+			}
+		}
 	}
 }
 
@@ -251,6 +260,19 @@ func (s *scope) closed(n *node, t template, p *program, e core.Enumeration, name
 			s.unit.folder.mistake(at, didYouMean(text, e.Values()), "%q is not a value of %s", text, name)
 		}
 	}
+}
+
+// texts are those that a leaf can be, as far as the cell says so.
+func (b *leafBuilder) texts() []string {
+	switch v := b.value.(type) {
+	case fixed:
+		if text, _ := core.Text(v.v); text != "" {
+			return []string{text}
+		}
+	case cellPart:
+		return slices.DeleteFunc(slices.Clone(v.texts), func(t string) bool { return t == "" })
+	}
+	return nil
 }
 
 func orText(t reflect.Type) reflect.Type {

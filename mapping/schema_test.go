@@ -1,0 +1,53 @@
+package mapping
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func TestSchemaTakesWhatTheLoaderTakes(t *testing.T) {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("folder.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("folder.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := func(text string) error {
+		b, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(v)
+	}
+	for _, name := range []string{"dongshan", "xihe", "nanshan"} {
+		for file, f := range folder(t, name) {
+			if strings.HasSuffix(file, ".yaml") && !strings.Contains(file, "/") {
+				if err := validate(string(f.Data)); err != nil {
+					t.Errorf("%s/%s: %v", name, file, err)
+				}
+			}
+		}
+	}
+	for _, bad := range []string{
+		"grammar: 1\nhospital: x\n", "grammar: 1\nhospital: x\nname: x\nconnectors: {default: {rest: {}}}\nenvelope: {}\n", "payment.setle: {}\n",
+		"payment.settle: {sends: 1}\n", "payment.settle: {steps: [{call: x}]}\n", "payment.settle: {settle_after: soon}\n", "payment.settle: {when_parked: never}\n",
+	} {
+		if validate(bad) == nil {
+			t.Errorf("the schema takes %q", bad)
+		}
+	}
+}
