@@ -175,8 +175,9 @@ type oneProposal struct {
 }
 
 type notedProposal struct {
-	oneProposal
-	Body Note
+	ID       int64 `path:"id" minimum:"1"`
+	Proposal int64 `path:"p" minimum:"1" doc:"the proposal's number"`
+	Body     Note
 }
 
 type proposalList struct {
