@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -282,9 +283,9 @@ func TestEachFault(t *testing.T) {
 		{fault.Rule{Fault: fault.Down}, func(_ *http.Response, _ []byte, err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }, 0, ""},
 		{fault.Rule{Fault: fault.Down, Times: 1}, cutOff, 0, ""},
 		{fault.Rule{Fault: fault.Slow, Delay: fault.Delay(30 * time.Millisecond)}, success(1), 1, "done"},
-		{fault.Rule{Fault: fault.Hang}, timedOut, 0, "none"},
+		{fault.Rule{Fault: fault.Hang}, hung, 0, "none"},
 		{fault.Rule{Fault: fault.CutBefore}, cutOff, 0, "none"},
-		{fault.Rule{Fault: fault.CommitThenHang}, timedOut, 1, "done"},
+		{fault.Rule{Fault: fault.CommitThenHang}, hung, 1, "done"},
 		{fault.Rule{Fault: fault.CutAfterCommit}, cutOff, 1, "done"},
 		{fault.Rule{Fault: fault.CutThenCommitLater, Delay: fault.Delay(10 * time.Millisecond)}, cutOff, 1, "done"},
 		{fault.Rule{Fault: fault.HTTP500}, func(w *http.Response, body []byte, _ error) bool {
@@ -318,8 +319,11 @@ func TestEachFault(t *testing.T) {
 			}
 			// Else a kept connection may be used before its end is noticed.
 			http.DefaultClient.CloseIdleConnections()
-			ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
+			if f := c.rule.Fault; f == fault.Hang || f == fault.CommitThenHang {
+				go leaveOnceRead(h, "PAY001", cancel)
+			}
 			if w, body, err := post(ctx, h, k, "PAY001", pay("IH1", "46.19")); !c.seen(w, body, err) {
 				t.Errorf("caller saw %d %q %v", w.StatusCode, body, err)
 			}
@@ -343,12 +347,21 @@ func TestEachFault(t *testing.T) {
 	}
 }
 
-func cutOff(_ *http.Response, _ []byte, err error) bool {
-	return err != nil && !timedOut(nil, nil, err)
+// leaveOnceRead is a caller that loses patience some time after its request was read.
+func leaveOnceRead(h *HIS, operation string, leave func()) {
+	for !slices.ContainsFunc(h.Books().Journal, func(e books.Entry) bool { return e.Operation == operation }) {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // an answer would be here by now
+	leave()
 }
 
-func timedOut(_ *http.Response, _ []byte, err error) bool {
-	return errors.Is(err, context.DeadlineExceeded)
+func cutOff(_ *http.Response, _ []byte, err error) bool {
+	return err != nil && !hung(nil, nil, err)
+}
+
+func hung(_ *http.Response, _ []byte, err error) bool {
+	return errors.Is(err, context.Canceled)
 }
 
 func success(code int) func(*http.Response, []byte, error) bool {

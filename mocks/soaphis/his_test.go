@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -274,7 +275,7 @@ func TestTheDescriptionNamesItsOwnAddress(t *testing.T) {
 }
 
 func TestEachFault(t *testing.T) {
-	const brief = fault.Delay(30 * time.Millisecond)
+	const brief = fault.Delay(100 * time.Millisecond)
 	eof := func(_ int, _ []byte, err error) string {
 		if err == nil {
 			return "answered"
@@ -282,8 +283,8 @@ func TestEachFault(t *testing.T) {
 		return ""
 	}
 	timeout := func(_ int, _ []byte, err error) string {
-		if !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Sprint("no timeout: ", err)
+		if !errors.Is(err, context.Canceled) {
+			return fmt.Sprint("it did not hang: ", err)
 		}
 		return ""
 	}
@@ -363,8 +364,11 @@ func TestEachFault(t *testing.T) {
 			if err := h.Script().Add(c.rule); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
+			if k := c.rule.Fault; k == fault.Hang || k == fault.CommitThenHang {
+				go leaveOnceRead(h, "SavePrescription", cancel)
+			}
 			if wrong := c.seen(post(ctx, h, "SavePrescription", recipe("RX1"))); wrong != "" {
 				t.Error(wrong)
 			}
@@ -394,6 +398,15 @@ func TestEachFault(t *testing.T) {
 			want(t, ask(t, h, "QueryPrescription", asking("5103", "RecipeNo", "RX1")), "ResultCode", map[int]string{0: "100", 1: "0"}[c.booked])
 		})
 	}
+}
+
+// leaveOnceRead is a caller that loses patience some time after its request was read.
+func leaveOnceRead(h *HIS, operation string, leave func()) {
+	for !slices.ContainsFunc(h.Books().Journal, func(e books.Entry) bool { return e.Operation == operation }) {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // an answer would be here by now
+	leave()
 }
 
 func BenchmarkSavePrescription(b *testing.B) {
