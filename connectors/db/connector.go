@@ -149,7 +149,7 @@ func (c *Connector) insert(ctx context.Context, on session, s *script) (core.Res
 
 func (c *Connector) step(ctx context.Context, on session, st statement, first bool) (rows, error) {
 	on.conn().Begin(first, c.options.MaxAnswer)
-	return on.run(ctx, st, c.options.MaxAnswer)
+	return on.run(ctx, st)
 }
 
 // undone: something failed before COMMIT was sent. The server rolls back, at

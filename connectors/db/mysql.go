@@ -110,7 +110,7 @@ func (s *mysqlSession) close() {
 	s.wire.Close()
 }
 
-func (s *mysqlSession) run(ctx context.Context, st statement, most int64) (rows, error) {
+func (s *mysqlSession) run(ctx context.Context, st statement) (rows, error) {
 	args := make([]driver.NamedValue, len(st.args))
 	for i, a := range st.args {
 		args[i].Ordinal = i + 1

@@ -12,8 +12,8 @@ import (
 // session is one connection to a database.
 type session interface {
 	// run executes one statement and returns the rows of its last result that has
-	// columns. The statement is bounded in its answer.
-	run(ctx context.Context, st statement, most int64) (rows, error)
+	// columns.
+	run(ctx context.Context, st statement) (rows, error)
 	conn() *wire.Conn
 	close()
 }

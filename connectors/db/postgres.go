@@ -136,7 +136,7 @@ var errNotCommitted = errors.New("the database rolled back instead of committing
 
 // run sends parameters as text without a type, so that the database reads each
 // as the column's or parameter's own.
-func (s *postgresSession) run(ctx context.Context, st statement, most int64) (rows, error) {
+func (s *postgresSession) run(ctx context.Context, st statement) (rows, error) {
 	values := make([][]byte, len(st.args))
 	for i, a := range st.args {
 		if a != nil {
