@@ -324,6 +324,22 @@ func TestEveryBodyOfTheCatalogueHasAView(t *testing.T) {
 	}
 }
 
+// The inquiry must see its own fields, not the memory of the write's.
+func TestInquirySeesFieldsByName(t *testing.T) {
+	files := folder(t, "dongshan")
+	files["payment.yaml"].Data = []byte(strings.Replace(string(files["payment.yaml"].Data), "orderNo: = payment.order_id}", "orderNo: '= payment.channel_no + payment.channel + yuan(payment.amount) + time(payment.paid_at, \"HHmm\")'}", 1))
+	inquire := load(t, files).Dialect.Operations[core.PaymentSettle].Steps[0].Inquire
+	expectBody(t, encode(t, inquire.Mapper, core.Input{Body: payment()}), "QueryFee", "{clinicCode=V0000345678 orderNo=4200000000wechat21.500959}")
+}
+
+// A list's item keeps its name while a let with a list of its own is computed.
+func TestItemsKeepTheirNames(t *testing.T) {
+	files := capturing(`"x"`)
+	files["payment.yaml"].Data = []byte("payment.settle:\n  repeat_safe: true\n  call: POST /x\n  let: {every: [{$each: b in payment.bills, $value: = b}]}\n  send: [{$each: b in payment.bills, x: '= join(every, \",\")', y: = b}]\n")
+	q := encode(t, load(t, files).Dialect.Operations[core.PaymentSettle].Steps[0].Mapper, core.Input{Body: payment()})
+	expectBody(t, q, "POST /x", "[{x=00012,00013 y=00012}, {x=00012,00013 y=00013}]")
+}
+
 func TestProject(t *testing.T) {
 	got := Project(payment(), core.PaymentStatus)
 	p := payment()

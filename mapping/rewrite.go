@@ -99,11 +99,13 @@ func (w *rewriter) walk(p *ast.Node) {
 	case *ast.BuiltinNode:
 		w.builtin(n)
 	case *ast.BinaryNode:
-		w.binary(p, n)
+		w.binary(n)
+		w.settle(n)
 	case *ast.UnaryNode:
 		w.walk(&n.Node)
 		if n.Operator == "!" || n.Operator == "not" {
 			w.condition(n.Node)
+			n.SetNature(w.config.NtCache.FromType(boolType))
 		} else if _, ok := w.known(n.Node); !ok {
 			w.refuse(n, "write sum, mul or from_yuan", "%s is text, it has no sign", n.Node)
 		}
@@ -375,7 +377,23 @@ func (w *rewriter) conditional(n *ast.ConditionalNode) {
 	}
 }
 
-func (w *rewriter) binary(p *ast.Node, n *ast.BinaryNode) {
+// settle gives an operator its type where expr could not: it knows the operators
+// of money only once they have become calls.
+func (w *rewriter) settle(n *ast.BinaryNode) {
+	switch n.Operator {
+	case "+", "-":
+		l, _ := w.known(n.Left)
+		r, _ := w.known(n.Right)
+		if l == moneyType && r == moneyType {
+			n.SetNature(w.config.NtCache.FromType(moneyType))
+		}
+	case "*", "/", "%", "**", "^", "..", "??":
+	default:
+		n.SetNature(w.config.NtCache.FromType(boolType))
+	}
+}
+
+func (w *rewriter) binary(n *ast.BinaryNode) {
 	left, right := n.Left.String(), n.Right.String()
 	w.walk(&n.Left)
 	w.walk(&n.Right)
