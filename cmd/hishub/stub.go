@@ -1,4 +1,3 @@
 package main
 
-type demoCmd struct{}
 type benchCmd struct{}

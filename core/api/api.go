@@ -119,12 +119,6 @@ func New(o Options) http.Handler {
 		a.More(more)
 	}
 
-	if o.More != nil {
-		more := huma.NewGroup(a.huma)
-		more.UseMiddleware(a.admit(maySubmit))
-		o.More(more)
-	}
-
 	a.health(mux)
 	document(mux, a.huma.OpenAPI())
 	a.pages(mux)

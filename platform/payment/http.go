@@ -11,7 +11,8 @@ import (
 	"hishub/platform/clinic"
 )
 
-type one struct {
+// Path names what an endpoint is about. Embedded, it must be exported for huma to fill it.
+type Path struct {
 	clinic.Hospital
 	OrderID string `path:"order_id" maxLength:"64" doc:"our order number"`
 }
@@ -23,12 +24,12 @@ func (s *Service) Routes(api huma.API) {
 		func(ctx context.Context, in *struct {
 			clinic.Hospital
 			Body Paid
-		}) (*clinic.Out[Payment], error) {
+		}) (*clinic.Out[Order], error) {
 			return clinic.Reply(s.Pay(ctx, in.Hospital.Hospital, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-payment-refund", http.MethodPost, "/payments/{order_id}/refunds", "the channel says that money went back; it may say so again", http.StatusCreated),
 		func(ctx context.Context, in *struct {
-			one
+			Path
 			Body struct {
 				RefundNo        string    `json:"refund_no" maxLength:"64"`
 				ChannelRefundNo string    `json:"channel_refund_no" maxLength:"64"`
@@ -36,12 +37,12 @@ func (s *Service) Routes(api huma.API) {
 				Reason          string    `json:"reason" minLength:"1" maxLength:"200"`
 				RefundedAt      time.Time `json:"refunded_at"`
 			}
-		}) (*clinic.Out[Payment], error) {
+		}) (*clinic.Out[Order], error) {
 			b := in.Body
 			return clinic.Reply(s.Refund(ctx, in.Hospital.Hospital, in.OrderID, b.RefundNo, b.ChannelRefundNo, b.Amount, b.Reason, b.RefundedAt))
 		})
 	huma.Register(api, clinic.Operation("clinic-payment-get", http.MethodGet, "/payments/{order_id}", "state of a payment", http.StatusOK),
-		func(ctx context.Context, in *one) (*clinic.Out[Payment], error) {
+		func(ctx context.Context, in *Path) (*clinic.Out[Order], error) {
 			return clinic.Reply(s.Get(ctx, in.Hospital.Hospital, in.OrderID))
 		})
 }

@@ -45,8 +45,8 @@ type Paid struct {
 	PaidAt        time.Time    `json:"paid_at"`
 }
 
-// Payment as the clinic sees it.
-type Payment struct {
+// Order is a paid order as the clinic sees it.
+type Order struct {
 	Hospital   string       `json:"hospital"`
 	OrderID    string       `json:"order_id"`
 	Amount     core.Fen     `json:"amount"`
@@ -83,60 +83,60 @@ func (s *Service) Migrate(ctx context.Context) error {
 // Pay takes the channel's word that an order was paid. One transaction saves the
 // payment, moves the prescriptions and enqueues both messages, in the lane of
 // the visit: the prescription first. The channel may say it again.
-func (s *Service) Pay(ctx context.Context, hospital string, paid Paid) (Payment, error) {
-	var out Payment
+func (s *Service) Pay(ctx context.Context, hospital string, paid Paid) (Order, error) {
+	var out Order
 	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
 		out, err = s.pay(ctx, tx, outbox, hospital, paid)
 		return err
 	})
 	if err != nil {
-		return Payment{}, fmt.Errorf("pay: %w", err)
+		return Order{}, fmt.Errorf("pay: %w", err)
 	}
 	return out, nil
 }
 
-func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, paid Paid) (Payment, error) {
+func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, paid Paid) (Order, error) {
 	switch old, err := s.lock(ctx, tx, hospital, paid.OrderID); {
 	case err == nil:
 		if old.Amount != paid.Amount || old.ChannelNo != paid.ChannelNo || old.Channel != paid.Channel {
-			return Payment{}, fmt.Errorf("%w: this order was paid before, otherwise", clinic.ErrRule)
+			return Order{}, fmt.Errorf("%w: this order was paid before, otherwise", clinic.ErrRule)
 		}
 		return old, nil // the channel says it again
 	case !errors.Is(err, clinic.ErrNotFound):
-		return Payment{}, err
+		return Order{}, err
 	}
 	m := &core.Payment{OrderID: paid.OrderID, Amount: paid.Amount, Channel: paid.Channel, ChannelNo: paid.ChannelNo, PaidAt: paid.PaidAt}
 	var due core.Fen
 	for _, no := range paid.Prescriptions {
 		rx, err := s.Prescriptions.Pay(ctx, tx, outbox, hospital, no, paid.PaidAt)
 		if err != nil {
-			return Payment{}, err
+			return Order{}, err
 		}
 		if m.VisitNo == "" {
 			m.VisitNo, m.PatientNo, m.PatientName = rx.VisitNo, rx.PatientNo, rx.PatientName
 		} else if m.VisitNo != rx.VisitNo || m.PatientNo != rx.PatientNo {
-			return Payment{}, fmt.Errorf("%w: one payment pays prescriptions of one visit", clinic.ErrRule)
+			return Order{}, fmt.Errorf("%w: one payment pays prescriptions of one visit", clinic.ErrRule)
 		}
 		due += rx.Amount
 		m.Bills = append(m.Bills, no)
 	}
 	if due != paid.Amount {
-		return Payment{}, core.Problems{{Field: "amount", What: fmt.Sprintf("the prescriptions cost %d fen, %d fen were paid", due, paid.Amount)}}
+		return Order{}, core.Problems{{Field: "amount", What: fmt.Sprintf("the prescriptions cost %d fen, %d fen were paid", due, paid.Amount)}}
 	}
 	if _, err := tx.Exec(ctx, `insert into payment.payment (hospital, order_id, visit_no, patient_no, rx, amount, channel, channel_no, paid_at, state)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		hospital, paid.OrderID, m.VisitNo, m.PatientNo, paid.Prescriptions, paid.Amount, paid.Channel, paid.ChannelNo, paid.PaidAt, Telling); err != nil {
-		return Payment{}, err
+		return Order{}, err
 	}
 	if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PaymentSettle, Body: m}); err != nil {
-		return Payment{}, err
+		return Order{}, err
 	}
 	return s.lock(ctx, tx, hospital, paid.OrderID)
 }
 
 // Refund takes the channel's word that money of an order went back.
-func (s *Service) Refund(ctx context.Context, hospital, orderID, refundNo, channelRefundNo string, amount core.Fen, reason string, at time.Time) (Payment, error) {
-	var out Payment
+func (s *Service) Refund(ctx context.Context, hospital, orderID, refundNo, channelRefundNo string, amount core.Fen, reason string, at time.Time) (Order, error) {
+	var out Order
 	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
 		p, err := s.lock(ctx, tx, hospital, orderID)
 		if err != nil {
@@ -179,13 +179,13 @@ func (s *Service) Refund(ctx context.Context, hospital, orderID, refundNo, chann
 		return err
 	})
 	if err != nil {
-		return Payment{}, fmt.Errorf("refund: %w", err)
+		return Order{}, fmt.Errorf("refund: %w", err)
 	}
 	return out, nil
 }
 
 // Get returns one payment.
-func (s *Service) Get(ctx context.Context, hospital, orderID string) (p Payment, err error) {
+func (s *Service) Get(ctx context.Context, hospital, orderID string) (p Order, err error) {
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
 		p, err = s.lock(ctx, tx, hospital, orderID)
 		return err
@@ -233,8 +233,8 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	return err
 }
 
-func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, orderID string) (Payment, error) {
-	p := Payment{Hospital: hospital, OrderID: orderID}
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, orderID string) (Order, error) {
+	p := Order{Hospital: hospital, OrderID: orderID}
 	err := tx.QueryRow(ctx, `select amount, refunded, channel, channel_no, paid_at, state, his_no, his_problem, visit_no, patient_no
 		from payment.payment where hospital = $1 and order_id = $2 for update`, hospital, orderID).
 		Scan(&p.Amount, &p.Refunded, &p.Channel, &p.ChannelNo, &p.PaidAt, &p.State, &p.HisNo, &p.HisProblem, &p.visitNo, &p.patientNo)

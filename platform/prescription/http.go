@@ -10,7 +10,8 @@ import (
 	"hishub/platform/clinic"
 )
 
-type one struct {
+// Path names what an endpoint is about. Embedded, it must be exported for huma to fill it.
+type Path struct {
 	clinic.Hospital
 	No string `path:"no" maxLength:"64" doc:"prescription number"`
 }
@@ -18,36 +19,36 @@ type one struct {
 // Routes registers the module's endpoints. Who may call them for which hospital
 // is decided before they are reached.
 func (s *Service) Routes(api huma.API) {
-	huma.Register(api, clinic.Operation("clinic-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected one", http.StatusCreated),
+	huma.Register(api, clinic.Operation("clinic-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected Path", http.StatusCreated),
 		func(ctx context.Context, in *struct {
 			clinic.Hospital
 			Body core.Prescription
-		}) (*clinic.Out[Prescription], error) {
+		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Sign(ctx, in.Hospital.Hospital, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-prescription-review", http.MethodPost, "/prescriptions/{no}/review", "approve or reject, as a pharmacist", http.StatusOK),
 		func(ctx context.Context, in *struct {
-			one
+			Path
 			Body struct {
 				Pharmacist string `json:"pharmacist" maxLength:"64" doc:"the pharmacist's code"`
 				Approve    bool   `json:"approve"`
 				Reason     string `json:"reason,omitempty" maxLength:"200" doc:"why it is rejected"`
 			}
-		}) (*clinic.Out[Prescription], error) {
+		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Review(ctx, in.Hospital.Hospital, in.No, in.Body.Pharmacist, in.Body.Approve, in.Body.Reason))
 		})
 	huma.Register(api, clinic.Operation("clinic-prescription-void", http.MethodPost, "/prescriptions/{no}/void", "take a prescription back", http.StatusOK),
 		func(ctx context.Context, in *struct {
-			one
+			Path
 			Body struct {
 				Operator string `json:"operator" maxLength:"64" doc:"who voids it"`
 				Reason   string `json:"reason" minLength:"1" maxLength:"200"`
 			}
-		}) (*clinic.Out[Prescription], error) {
+		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Void(ctx, in.Hospital.Hospital, in.No, in.Body.Operator, in.Body.Reason))
 		})
 	huma.Register(api, clinic.Operation("clinic-prescription-get", http.MethodGet, "/prescriptions/{no}", "state of a prescription", http.StatusOK),
-		func(ctx context.Context, in *one) (*clinic.Out[Prescription], error) {
+		func(ctx context.Context, in *Path) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Get(ctx, in.Hospital.Hospital, in.No))
 		})
 }

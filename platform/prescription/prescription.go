@@ -40,8 +40,8 @@ var States = clinic.States[State]{
 	SentHIS:  {Void},
 }
 
-// Prescription as the clinic sees it.
-type Prescription struct {
+// Rx is a prescription as the clinic sees it.
+type Rx struct {
 	Hospital   string    `json:"hospital"`
 	No         string    `json:"no"`
 	Revision   int       `json:"revision"`
@@ -72,25 +72,25 @@ const maxValidity = 3 * 24 * time.Hour
 // Sign saves a prescription that its doctor has signed and sends it to review.
 // Signing a rejected one again makes its next revision. PharmacistCode is left
 // empty by the doctor and filled by the review.
-func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription) (Prescription, error) {
+func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription) (Rx, error) {
 	if p.ValidUntil.Sub(p.WrittenAt) > maxValidity {
-		return Prescription{}, fmt.Errorf("sign: %w: a prescription is valid for three days at most", clinic.ErrRule)
+		return Rx{}, fmt.Errorf("sign: %w: a prescription is valid for three days at most", clinic.ErrRule)
 	}
 	if p.Category == "western" && len(p.Items) > 5 {
-		return Prescription{}, fmt.Errorf("sign: %w: a western prescription has five drugs at most", clinic.ErrRule)
+		return Rx{}, fmt.Errorf("sign: %w: a western prescription has five drugs at most", clinic.ErrRule)
 	}
 	reviewed := p
 	reviewed.PharmacistCode = "pending" // everything else must be right already
 	if err := reviewed.Validate(); err != nil {
-		return Prescription{}, err
+		return Rx{}, err
 	}
 	p.PharmacistCode = ""
 	content, err := json.Marshal(p)
 	if err != nil {
-		return Prescription{}, err
+		return Rx{}, err
 	}
 	hash := sha256.Sum256(content)
-	var out Prescription
+	var out Rx
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
 		revision := 1
 		switch old, err := s.lock(ctx, tx, hospital, p.No); {
@@ -118,14 +118,14 @@ func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription
 		return err
 	})
 	if err != nil {
-		return Prescription{}, fmt.Errorf("sign prescription: %w", err)
+		return Rx{}, fmt.Errorf("sign prescription: %w", err)
 	}
 	return out, nil
 }
 
 // Review approves or rejects a prescription. The doctor who wrote it cannot.
-func (s *Service) Review(ctx context.Context, hospital, no, pharmacist string, approve bool, reason string) (Prescription, error) {
-	return s.change(ctx, "review prescription", hospital, no, func(tx pgx.Tx, _ core.Outbox, p Prescription) error {
+func (s *Service) Review(ctx context.Context, hospital, no, pharmacist string, approve bool, reason string) (Rx, error) {
+	return s.change(ctx, "review prescription", hospital, no, func(tx pgx.Tx, _ core.Outbox, p Rx) error {
 		switch {
 		case pharmacist == "":
 			return core.Problems{{Field: "pharmacist", What: "missing"}}
@@ -161,8 +161,8 @@ func (s *Service) Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospit
 }
 
 // Void takes a prescription back; when the HIS was told of it, it is told of this too.
-func (s *Service) Void(ctx context.Context, hospital, no, operator, reason string) (Prescription, error) {
-	return s.change(ctx, "void prescription", hospital, no, func(tx pgx.Tx, outbox core.Outbox, p Prescription) error {
+func (s *Service) Void(ctx context.Context, hospital, no, operator, reason string) (Rx, error) {
+	return s.change(ctx, "void prescription", hospital, no, func(tx pgx.Tx, outbox core.Outbox, p Rx) error {
 		if p.State == Paid || p.State == SentHIS {
 			_, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PrescriptionVoid, Body: &core.PrescriptionVoiding{
 				No: no, VisitNo: p.Content.VisitNo, PatientNo: p.Content.PatientNo, HisNo: p.HisNo,
@@ -177,7 +177,7 @@ func (s *Service) Void(ctx context.Context, hospital, no, operator, reason strin
 }
 
 // Get returns one prescription with its content.
-func (s *Service) Get(ctx context.Context, hospital, no string) (p Prescription, err error) {
+func (s *Service) Get(ctx context.Context, hospital, no string) (p Rx, err error) {
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
 		p, err = s.lock(ctx, tx, hospital, no)
 		return err
@@ -215,7 +215,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	return err
 }
 
-func (s *Service) change(ctx context.Context, doing, hospital, no string, f func(pgx.Tx, core.Outbox, Prescription) error) (out Prescription, err error) {
+func (s *Service) change(ctx context.Context, doing, hospital, no string, f func(pgx.Tx, core.Outbox, Rx) error) (out Rx, err error) {
 	err = s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
 		p, err := s.lock(ctx, tx, hospital, no)
 		if err != nil {
@@ -228,12 +228,12 @@ func (s *Service) change(ctx context.Context, doing, hospital, no string, f func
 		return err
 	})
 	if err != nil {
-		return Prescription{}, fmt.Errorf("%s: %w", doing, err)
+		return Rx{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	return out, nil
 }
 
-func (s *Service) move(ctx context.Context, tx pgx.Tx, p Prescription, to State, set string, args ...any) error {
+func (s *Service) move(ctx context.Context, tx pgx.Tx, p Rx, to State, set string, args ...any) error {
 	if _, err := States.Move(p.State, to); err != nil {
 		return err
 	}
@@ -246,8 +246,8 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, p Prescription, to State,
 }
 
 // lock reads a prescription for update and checks that its signed content is whole.
-func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, no string) (Prescription, error) {
-	p := Prescription{Hospital: hospital, No: no}
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, no string) (Rx, error) {
+	p := Rx{Hospital: hospital, No: no}
 	var sealed, hash []byte
 	var pharmacist *string
 	err := tx.QueryRow(ctx, `select revision, state, doctor, pharmacist, reason, valid_until, his_no, his_problem, content, content_hash

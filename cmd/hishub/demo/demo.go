@@ -1,0 +1,420 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hishub/core"
+	"hishub/core/api"
+)
+
+// Options for Run.
+type Options struct {
+	// Binary is the program itself; the hub runs in a process of its own.
+	Binary string
+	// Once ends after the last step; otherwise it stays until ctx ends.
+	Once bool
+	// Full uses real RabbitMQ and Redis.
+	Full   bool
+	Listen string
+	Out    io.Writer
+}
+
+// Run tells the story. The error names the first step that was not as promised.
+func Run(ctx context.Context, o Options) (err error) {
+	began := time.Now()
+	s := &stage{binary: o.Binary}
+	defer s.close()
+	t := &tale{stage: s, out: o.Out}
+	t.say("hishub demo: three hospitals, three dialects, nothing lost and nothing done twice\n")
+	if err := s.build(ctx, o.Full); err != nil {
+		return err
+	}
+	if err := s.start(ctx, o.Listen); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintf(o.Out, "\n✗ %v\n\nthe hub's last words:\n%s", err, s.lastLog())
+		}
+	}()
+	for i, step := range []struct {
+		title string
+		tell  func(context.Context) error
+	}{
+		{"three hospitals, from their folders", t.hospitals},
+		{"300 messages, through the API and the clinic", t.deliver},
+		{"the same message in three dialects", t.dialects},
+		{"东山 goes down; the others do not notice", t.outage},
+		{"东山 recovers", t.recovery},
+		{"a HIS that takes the money and then hangs: asked, and charged once", t.hang},
+		{"a prescription that the HIS refuses: parked, its payment held, then superseded", t.refusal},
+		{"the hospitals' books against the ledger, line by line", t.compare},
+		{"the night finds the one difference that was made", t.night},
+	} {
+		t.say("\n%d  %s\n", i+1, step.title)
+		if err := step.tell(ctx); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i+1, step.title, err)
+		}
+	}
+	t.say("\nAll of it held, in %s.\n", time.Since(began).Round(time.Second))
+	if o.Once {
+		return nil
+	}
+	t.say("\nLook around:\n  pages    %s/     (log in with the key)\n  API      %s/docs\n  key      %s\n", s.client.base, s.client.base, s.client.key)
+	for _, name := range names {
+		t.say("  %-8s books and faults at %s/books\n", name, s.his[name].base)
+	}
+	t.say("Ctrl-C ends it.\n")
+	<-ctx.Done()
+	return nil
+}
+
+// tale is the story's state.
+type tale struct {
+	*stage
+	out io.Writer
+
+	number int // of the next test patient
+	calm   map[string]quantiles
+	down   []int64 // what was accepted for 东山 while it was down
+}
+
+func (t *tale) say(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
+func (t *tale) held(format string, args ...any) {
+	t.say("   ✓ "+format+"\n", args...)
+}
+
+func (t *tale) next() int { t.number++; return t.number }
+
+// hospitals are loaded from their folders, and each can do the catalogue.
+func (t *tale) hospitals(ctx context.Context) error {
+	var out struct{ Hospitals []api.Hospital }
+	if err := t.client.get(ctx, "/v1/hospitals", &out); err != nil {
+		return err
+	}
+	if len(out.Hospitals) != 3 {
+		return fmt.Errorf("%d hospitals are there", len(out.Hospitals))
+	}
+	for _, h := range out.Hospitals {
+		t.held("%s %s, revision %d of its folder", h.ID, h.Name, h.Revision)
+	}
+	return nil
+}
+
+// deliver sends 100 messages to each hospital: 40 visits through the clinic
+// (prescription and payment, told in the transaction that pays) and 20
+// prescriptions through the API.
+func (t *tale) deliver(ctx context.Context) error {
+	began := time.Now()
+	type sent struct {
+		hospital string
+		kind     core.Kind
+		key      string
+	}
+	var mu sync.Mutex
+	var all []sent
+	var failed error
+	var clerks sync.WaitGroup
+	for _, hospital := range names {
+		for range 4 {
+			var visits []int
+			for range 15 {
+				visits = append(visits, t.next())
+			}
+			clerks.Go(func() {
+				for i, n := range visits {
+					rx := prescriptionOf(n, 1+n%5)
+					var err error
+					mine := []sent{{hospital, core.PrescriptionCreate, rx.No}}
+					if i < 10 {
+						mine = append(mine, sent{hospital, core.PaymentSettle, paymentOf(rx).OrderID})
+						err = t.visit(ctx, hospital, rx)
+					} else {
+						_, err = t.client.submit(ctx, hospital, core.PrescriptionCreate, rx)
+					}
+					mu.Lock()
+					all = append(all, mine...)
+					failed = cmp.Or(failed, err)
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	clerks.Wait()
+	if failed != nil {
+		return failed
+	}
+	for _, m := range all {
+		found, err := t.client.find(ctx, m.hospital, m.kind, m.key)
+		if err != nil {
+			return err
+		}
+		done, err := t.client.until(ctx, found.ID, time.Minute, decided)
+		if err != nil {
+			return err
+		}
+		if done.State != "delivered" || done.Receipt == nil || done.Receipt.HisNo == "" {
+			return fmt.Errorf("%s %s %s is %s without the HIS's reference: %s", m.hospital, m.kind, m.key, done.State, done.Reason)
+		}
+	}
+	t.held("%d messages accepted and delivered in %s, each with its hospital's own reference", len(all), time.Since(began).Round(100*time.Millisecond))
+
+	// The results came back and moved the clinic's own state.
+	rx := prescriptionOf(1, 2)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		var p struct{ State, HisNo string }
+		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/payments/"+paymentOf(rx).OrderID, &p); err != nil {
+			return err
+		}
+		if p.State == "told" {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the clinic still says that payment %s is %s", paymentOf(rx).OrderID, p.State)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.held("the clinic knows: prescriptions sent_to_his, payments told")
+	return nil
+}
+
+// visit is what happens in the clinic: signed, reviewed, paid.
+func (t *tale) visit(ctx context.Context, hospital string, rx *core.Prescription) error {
+	base := "/clinic/v1/hospitals/" + hospital
+	if err := t.client.post(ctx, base+"/prescriptions", rx, nil); err != nil {
+		return err
+	}
+	if err := t.client.post(ctx, base+"/prescriptions/"+rx.No+"/review", map[string]any{"pharmacist": rx.PharmacistCode, "approve": true}, nil); err != nil {
+		return err
+	}
+	p := paymentOf(rx)
+	return t.client.post(ctx, base+"/payments", map[string]any{
+		"order_id": p.OrderID, "prescriptions": []string{rx.No}, "amount": p.Amount, "channel": p.Channel, "channel_no": p.ChannelNo, "paid_at": p.PaidAt,
+	}, nil)
+}
+
+func decided(m api.MessageDetail) bool { return m.State != "queued" && m.State != "sending" }
+
+// dialects shows what each HIS was sent for a prescription, patients masked.
+func (t *tale) dialects(ctx context.Context) error {
+	for _, hospital := range names {
+		var page struct{ Messages []api.Message }
+		if err := t.client.get(ctx, "/v1/messages?kind=prescription.create&state=delivered&limit=1&hospital="+hospital, &page); err != nil {
+			return err
+		}
+		if len(page.Messages) == 0 {
+			return fmt.Errorf("%s has no delivered prescription", hospital)
+		}
+		var x struct{ Exchanges []api.Exchange }
+		if err := t.client.get(ctx, fmt.Sprintf("/v1/messages/%d/attempts/1/exchange", page.Messages[0].ID), &x); err != nil {
+			return err
+		}
+		if len(x.Exchanges) == 0 || x.Exchanges[0].Request.Text == "" {
+			return fmt.Errorf("%s: the exact bytes were not kept", hospital)
+		}
+		text := strings.Join(strings.Fields(x.Exchanges[0].Request.Text), " ")
+		t.say("   %-9s %s…\n", hospital, string([]rune(text)[:min(150, len([]rune(text)))]))
+	}
+	return nil
+}
+
+// quantiles of a latency.
+type quantiles struct{ p50, p99 time.Duration }
+
+// load sends n prescriptions to each of the hospitals, evenly over a time, and
+// measures from the submission to the HIS's receipt.
+func (t *tale) load(ctx context.Context, n int, every time.Duration, wait []string) (map[string]quantiles, map[string][]int64, error) {
+	ids := map[string][]int64{}
+	submitted := map[int64]time.Time{}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for range n {
+		<-tick.C
+		for _, hospital := range names {
+			at := time.Now()
+			id, err := t.client.submit(ctx, hospital, core.PrescriptionCreate, prescriptionOf(t.next(), 3))
+			if err != nil {
+				return nil, nil, err
+			}
+			ids[hospital] = append(ids[hospital], id)
+			submitted[id] = at
+		}
+	}
+	q := map[string]quantiles{}
+	for _, hospital := range wait {
+		var took []time.Duration
+		for _, id := range ids[hospital] {
+			m, err := t.client.until(ctx, id, time.Minute, decided)
+			if err != nil {
+				return nil, nil, err
+			}
+			if m.State != "delivered" {
+				return nil, nil, fmt.Errorf("message %d of %s is %s: %s", id, hospital, m.State, m.Reason)
+			}
+			took = append(took, m.DecidedAt.Sub(submitted[id]))
+		}
+		slices.Sort(took)
+		q[hospital] = quantiles{took[len(took)/2], took[len(took)*99/100]}
+	}
+	return q, ids, nil
+}
+
+// outage takes 东山 down and shows that nobody else notices.
+func (t *tale) outage(ctx context.Context) error {
+	var err error
+	if t.calm, _, err = t.load(ctx, 60, 40*time.Millisecond, names); err != nil {
+		return err
+	}
+	if err := t.his["dongshan"].fault(ctx, map[string]any{"fault": "down"}); err != nil {
+		return err
+	}
+	others := names[1:]
+	during, ids, err := t.load(ctx, 60, 40*time.Millisecond, others)
+	if err != nil {
+		return err
+	}
+	t.down = ids["dongshan"]
+	for _, h := range others {
+		before := t.calm[h]
+		t.say("     %-9s submission to receipt p50 %s p99 %s, with everybody up p50 %s p99 %s\n", h, ms(during[h].p50), ms(during[h].p99), ms(before.p50), ms(before.p99))
+		// A wide bound, because this machine does other things too.
+		if during[h].p50 > 2*before.p50+50*time.Millisecond {
+			return fmt.Errorf("%s became slower while another hospital was down", h)
+		}
+	}
+	waiting := 0
+	for _, id := range t.down {
+		m, err := t.client.message(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch m.State {
+		case "queued", "sending":
+			waiting++
+		default:
+			return fmt.Errorf("message %d is %s although its HIS is down", id, m.State)
+		}
+	}
+	t.held("%d messages for 东山 wait, none is lost, none is parked", waiting)
+	return nil
+}
+
+func (t *tale) recovery(ctx context.Context) error {
+	began := time.Now()
+	if err := t.his["dongshan"].mend(ctx); err != nil {
+		return err
+	}
+	for _, id := range t.down {
+		m, err := t.client.until(ctx, id, 2*time.Minute, decided)
+		if err != nil {
+			return err
+		}
+		if m.State != "delivered" {
+			return fmt.Errorf("message %d is %s: %s", id, m.State, m.Reason)
+		}
+	}
+	t.held("all %d delivered within %s", len(t.down), time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// hang makes the HIS book a payment and never answer.
+func (t *tale) hang(ctx context.Context) error {
+	rx := prescriptionOf(t.next(), 2)
+	pay := paymentOf(rx)
+	if err := t.his["dongshan"].fault(ctx, map[string]any{"fault": "commit_then_hang", "operation": "ConfirmSettle", "key": pay.OrderID, "times": 1}); err != nil {
+		return err
+	}
+	if err := t.visit(ctx, "dongshan", rx); err != nil {
+		return err
+	}
+	found, err := t.client.find(ctx, "dongshan", core.PaymentSettle, pay.OrderID)
+	if err != nil {
+		return err
+	}
+	m, err := t.client.until(ctx, found.ID, 90*time.Second, decided)
+	if err != nil {
+		return err
+	}
+	for _, a := range m.History {
+		t.say("     %-8s %-14s %-9s → %s\n", a.Phase, a.Operation, a.Outcome, a.Because)
+	}
+	if m.State != "delivered" {
+		return fmt.Errorf("the payment is %s: %s", m.State, m.Reason)
+	}
+	if !slices.ContainsFunc(m.History, func(a api.Attempt) bool { return a.Phase == "inquire" }) {
+		return errors.New("nobody asked the HIS")
+	}
+	books, err := t.his["dongshan"].books(ctx)
+	if err != nil {
+		return err
+	}
+	charged := 0
+	for _, b := range books.Settlements {
+		if b.Order == pay.OrderID {
+			charged++
+		}
+	}
+	if charged != 1 {
+		return fmt.Errorf("the HIS charged %d times", charged)
+	}
+	t.held("charged once, receipt %s", m.Receipt.HisNo)
+	return nil
+}
+
+// refusal has a prescription refused; the payment behind it waits until a
+// corrected prescription takes its place.
+func (t *tale) refusal(ctx context.Context) error {
+	rx := prescriptionOf(t.next(), 2)
+	if err := t.his["xihu"].fault(ctx, map[string]any{"fault": "reject", "key": rx.No, "times": 1}); err != nil {
+		return err
+	}
+	first, err := t.client.submit(ctx, "xihu", core.PrescriptionCreate, rx)
+	if err != nil {
+		return err
+	}
+	pay, err := t.client.submit(ctx, "xihu", core.PaymentSettle, paymentOf(rx))
+	if err != nil {
+		return err
+	}
+	parked, err := t.client.until(ctx, first, time.Minute, decided)
+	if err != nil {
+		return err
+	}
+	if parked.State != "parked" || parked.Words == "" {
+		return fmt.Errorf("the prescription is %s, the HIS's words are %q", parked.State, parked.Words)
+	}
+	held, err := t.client.message(ctx, pay)
+	if err != nil {
+		return err
+	}
+	if held.State != "queued" || held.BlockedBy != first {
+		return fmt.Errorf("the payment behind it is %s, blocked by %d", held.State, held.BlockedBy)
+	}
+	t.held("prescription %s parked: the HIS says %q; its payment is held behind it", rx.No, parked.Words)
+	rx.Note = "换规格，已与药房确认"
+	var out api.Superseding
+	if err := t.client.post(ctx, fmt.Sprintf("/v1/messages/%d/supersede", first), map[string]any{"correction": rx, "note": "pharmacy has it now"}, &out); err != nil {
+		return err
+	}
+	for _, id := range []int64{out.ID, pay} {
+		m, err := t.client.until(ctx, id, time.Minute, decided)
+		if err != nil {
+			return err
+		}
+		if m.State != "delivered" {
+			return fmt.Errorf("message %d is %s: %s", id, m.State, m.Reason)
+		}
+	}
+	t.held("superseded by message %d in the same place of the lane; then the payment went through", out.ID)
+	return nil
+}
+
+func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

@@ -1,0 +1,106 @@
+package torture
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hishub/core"
+)
+
+// ledger looks into the databases past the programs that own them: into the
+// hub's for what a process held when it was struck, which nobody else can tell,
+// and into nanyuan's for when it got each row.
+type ledger struct {
+	*campaign
+	hub, his *pgxpool.Pool
+}
+
+// claim of a message by a process.
+type claim struct {
+	sent     bool // sent_at was written: bytes may have left
+	attempts int
+}
+
+func openLedger(c *campaign, hub, his string) *ledger {
+	l := &ledger{campaign: c}
+	for name, pool := range map[string]**pgxpool.Pool{hub: &l.hub, his: &l.his} {
+		var err error
+		*pool, err = pgxpool.New(c.ctx, urlAs(c.postgres, "", name)+"&pool_max_conns=4")
+		must(c.T, "look into the database", err)
+		c.Cleanup((*pool).Close)
+	}
+	return l
+}
+
+// administer runs statements at the server.
+func (c *campaign) administer(statements ...string) {
+	c.Helper()
+	conn, err := pgx.Connect(c.ctx, c.postgres)
+	must(c.T, "connect to PostgreSQL", err)
+	defer conn.Close(c.ctx)
+	for _, s := range statements {
+		_, err := conn.Exec(c.ctx, s)
+		must(c.T, s, err)
+	}
+}
+
+func (l *ledger) number(query string, args ...any) (n int) {
+	l.Helper()
+	must(l.T, "look into the hub's database", l.hub.QueryRow(l.ctx, query, args...).Scan(&n))
+	return n
+}
+
+// connections of a role; busy are those that carry out a statement.
+func (l *ledger) connections(role string) int {
+	return l.number(`select count(*) from pg_stat_activity where usename = $1`, role)
+}
+
+func (l *ledger) busy(role string) int {
+	return l.number(`select count(*) from pg_stat_activity where usename = $1 and state = 'active'`, role)
+}
+
+// shards that a process holds.
+func (l *ledger) shards(pid int) int {
+	return l.number(`select count(*) from hub.shard where process like $1`, ofProcess(pid))
+}
+
+// claims of a process. Its name has its process id in the middle.
+func (l *ledger) claims(pid int) map[int64]claim {
+	l.Helper()
+	rows, err := l.hub.Query(l.ctx, `select message, sent_at is not null, attempts from hub.queue where lease_until is not null and process like $1`, ofProcess(pid))
+	must(l.T, "look at the claims", err)
+	held := map[int64]claim{}
+	var id int64
+	var cl claim
+	_, err = pgx.ForEachRow(rows, []any{&id, &cl.sent, &cl.attempts}, func() error { held[id] = cl; return nil })
+	must(l.T, "look at the claims", err)
+	return held
+}
+
+func ofProcess(pid int) string { return fmt.Sprintf("%%-%d-%%", pid) }
+
+// read tells when nanyuan first read the row of each message.
+func (l *ledger) read() map[named]time.Time {
+	rows, err := l.his.Query(l.ctx, `
+		select $1, cfh, min(dqsj) at time zone 'Asia/Shanghai' from zjk_cf_main where dqsj is not null group by cfh
+		union all select $2, cfh, min(dqsj) at time zone 'Asia/Shanghai' from zjk_cf_zf where dqsj is not null group by cfh
+		union all select $3, tfdh, min(dqsj) at time zone 'Asia/Shanghai' from zjk_tf where dqsj is not null group by tfdh
+		union all select $4, biz_key, min(at) at time zone 'Asia/Shanghai' from his_journal where operation = 'zjk_jf_settle' and biz_key <> '' group by biz_key`,
+		string(core.PrescriptionCreate), string(core.PrescriptionVoid), string(core.RefundCreate), string(core.PaymentSettle))
+	must(l.T, "look at nanyuan's rows", err)
+	first := map[named]time.Time{}
+	var kind, key string
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&kind, &key, &at}, func() error { first[named{core.Kind(kind), key}] = at; return nil })
+	must(l.T, "look at nanyuan's rows", err)
+	return first
+}
+
+// named is a message as hospitals know it.
+type named struct {
+	kind core.Kind
+	key  string
+}

@@ -1,0 +1,159 @@
+// Package torture runs the real program through everything that may go wrong at
+// once: processes that are killed, stopped or frozen at random moments, fake
+// hospitals that fail in every way they know, two processes at one database. In
+// the end the books of the hospitals say whether docs/reliability.md was kept.
+//
+// A campaign follows from its seed: the messages, where and how often each
+// hospital fails, who is killed and after what wait. How the processes
+// interleave does not. HISHUB_TORTURE=full runs it at full size, HISHUB_SEED=n
+// one seed alone.
+package torture
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"hishub/mocks/servers"
+)
+
+// size of a campaign.
+type size struct {
+	seeds    []uint64
+	messages int           // of each seed
+	spread   time.Duration // over which they are submitted
+	strikes  int           // how often a process is killed, stopped or frozen
+	together bool          // the seeds run side by side
+	patience time.Duration // from the last strike until everything must be decided
+}
+
+var (
+	small = size{seeds: []uint64{1, 2}, messages: 300, spread: 8 * time.Second, strikes: 5, together: true, patience: 4 * time.Minute}
+	full  = size{seeds: []uint64{1, 2, 3, 4}, messages: 2000, spread: 60 * time.Second, strikes: 25, patience: 8 * time.Minute}
+)
+
+func TestTorture(t *testing.T) {
+	size := small
+	if os.Getenv("HISHUB_TORTURE") == "full" {
+		size = full
+	}
+	if one := os.Getenv("HISHUB_SEED"); one != "" {
+		seed, err := strconv.ParseUint(one, 10, 64)
+		must(t, "read HISHUB_SEED", err)
+		size.seeds = []uint64{seed}
+	}
+	ctx := t.Context()
+	dir, remove, err := servers.TempDir()
+	must(t, "make a folder", err)
+	t.Cleanup(remove)
+	binary := filepath.Join(dir, "hishub")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "hishub/cmd/hishub").CombinedOutput(); err != nil {
+		t.Fatalf("build hishub: %v\n%s", err, out)
+	}
+	server, err := servers.StartPostgres(ctx, dir)
+	must(t, "start PostgreSQL", err)
+	t.Cleanup(server.Kill)
+
+	for _, seed := range size.seeds {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			if size.together {
+				t.Parallel()
+			}
+			(&campaign{
+				T: t, size: size, seed: seed, binary: binary, dir: filepath.Join(dir, fmt.Sprint(seed)), postgres: server.URL,
+				twoHubs: seed%2 == 0, double: seed%2 == 0,
+			}).run()
+		})
+	}
+}
+
+// campaign is one seed.
+type campaign struct {
+	*testing.T
+	size
+	seed     uint64
+	binary   string
+	dir      string
+	postgres string // the server's address
+	// twoHubs: two processes share the work, and one may be frozen while the other
+	// takes over.
+	twoHubs bool
+	// double: the hospitals that can be asked book a repeated number again, so that
+	// nothing but the inquiry keeps a payment from being booked twice.
+	double bool
+
+	ctx       context.Context
+	ledger    *ledger
+	hospitals []*hospital
+	hubs      []*hub
+	key       string // of the API
+	lanes     []*lane
+	messages  []*message
+
+	mu      sync.Mutex
+	crashes []crash
+	counted map[string]int // strikes, by kind
+	began   time.Time
+}
+
+// run is the campaign from the first message to the judgement.
+func (c *campaign) run() {
+	c.ctx, c.began, c.counted = c.Context(), time.Now(), map[string]int{}
+	c.open()
+	c.plan()
+	for _, h := range c.hospitals {
+		h.fail(c, h.weather)
+	}
+
+	var clients sync.WaitGroup
+	clients.Go(c.submit)
+	c.strike()
+	clients.Wait()
+	if c.Failed() {
+		return
+	}
+	for _, h := range c.hospitals {
+		h.fail(c, nil)
+	}
+	final := c.decided()
+	found := c.collect(final)
+	for _, h := range c.hubs {
+		h.stop()
+	}
+	c.judge(found)
+	c.report(found)
+}
+
+// random is a stream of numbers of its own for each part of the campaign, so that
+// one part drawing more or fewer of them does not change another.
+func (c *campaign) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, part)) }
+
+func (c *campaign) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counted[what]++
+}
+
+func must(t testing.TB, doing string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", doing, err)
+	}
+}
+
+// eventually asks until it is so.
+func (c *campaign) eventually(what string, within time.Duration, is func() bool) {
+	c.Helper()
+	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.Fatalf("seed %d: not within %s: %s", c.seed, within, what)
+		}
+	}
+}
