@@ -332,6 +332,49 @@ func TestInquirySeesFieldsByName(t *testing.T) {
 	expectBody(t, encode(t, inquire.Mapper, core.Input{Body: payment()}), "QueryFee", "{clinicCode=V0000345678 orderNo=4200000000wechat21.500959}")
 }
 
+// The order in which rules are judged does not depend on the order in which
+// they are written.
+func TestRulesAreJudgedInTheirOrder(t *testing.T) {
+	files := capturing(`"x"`)
+	outcome := "    outcome:\n"
+	for _, r := range []string{"rejected", "refund_now", "ok", "already", "running", "busy", "unknown", "expired"} {
+		outcome += "      " + r + ": answer." + r + " == \"1\"\n"
+	}
+	outcome += "      verify: answer.seal == md5(text(answer.ok) + secret.salt)\n      message: = answer.words\n      show_patient: answer.public == \"1\"\n"
+	files["hospital.yaml"].Data = []byte("grammar: 1\nhospital: t\nname: t\nsecrets: {salt: \"${SALT}\"}\nconnectors: {default: {rest: {}}}\nenvelopes:\n  default:\n    read: {answer: = root(from_xml(body))}\n" + outcome)
+	files["payment.yaml"].Data = []byte("payment.settle:\n  call: POST /\n  inquire: payment.status\npayment.status:\n  call: POST /s\n  returns: {state: unknown}\n  outcome: {verify: false}\n")
+	f, err := Load(files, Options{Env: func(string) (string, bool) { return "pepper", true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(kind core.Kind, answer string) core.Verdict {
+		return f.Dialect.Operations[kind].Steps[0].Mapper.Decode(core.Input{Body: payment(), Stamp: stamp}, core.Response{Body: "<r>" + answer + "</r>"})
+	}
+	answer := "<ok>1</ok><words>w</words><seal>" + md5Hex("1pepper") + "</seal><public>1</public>"
+	if v := ask(core.PaymentSettle, answer); v.Outcome != core.OutcomeOK || v.Words != "w" || !v.ShowPatient {
+		t.Errorf("got %+v", v)
+	}
+	more := answer
+	for _, r := range []struct {
+		rule    string
+		outcome core.Outcome
+	}{{"rejected", "ok"}, {"refund_now", "ok"}, {"already", "already"}, {"running", "running"}, {"busy", "busy"}, {"unknown", "in_doubt"}, {"expired", "expired"}} {
+		more += "<" + r.rule + ">1</" + r.rule + ">"
+		if v := ask(core.PaymentSettle, more); v.Outcome != r.outcome {
+			t.Errorf("with %s as well the outcome is %s, want %s", r.rule, v.Outcome, r.outcome)
+		}
+	}
+	if v := ask(core.PaymentSettle, "<ok>1</ok><seal>forged</seal>"); v.Outcome != core.OutcomeInDoubt || v.Rule != "verify" || v.Err == nil {
+		t.Errorf("a forged answer gives %+v", v)
+	}
+	if v := ask(core.PaymentStatus, "<ok>1</ok>"); v.Outcome != core.OutcomeOK {
+		t.Errorf("verify: false does not switch the rule off: %+v", v)
+	}
+	if v := ask(core.PaymentSettle, "<refund_now>1</refund_now><rejected>1</rejected><seal>"+md5Hex("pepper")+"</seal>"); v.Outcome != core.OutcomeRefundNow {
+		t.Errorf("got %+v", v)
+	}
+}
+
 // A list's item keeps its name while a let with a list of its own is computed.
 func TestItemsKeepTheirNames(t *testing.T) {
 	files := capturing(`"x"`)

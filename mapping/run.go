@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/expr-lang/expr/file"
@@ -26,7 +25,7 @@ type run struct {
 }
 
 type slotState struct {
-	state byte // 0 not computed, 1 at it, 2 computed
+	done  bool
 	value any
 	err   error
 }
@@ -34,19 +33,15 @@ type slotState struct {
 // slot is the value of a name, computed when it is first used.
 func (r *run) slot(i int) (any, error) {
 	s := &r.slots[i]
-	switch s.state {
-	case 0:
-		s.state = 1
+	if !s.done {
+		// A name sees only names before it, so this ends.
 		v, err := r.unit.slots[i].eval(r)
-		s = &r.slots[i]
-		s.value, s.err, s.state = v, err, 2
-	case 1:
-		return nil, fmt.Errorf("%s needs itself", r.unit.slots[i].name)
+		*s = slotState{true, v, err}
 	}
 	return s.value, s.err
 }
 
-func (r *run) set(i int, v any) { r.slots[i] = slotState{state: 2, value: v} }
+func (r *run) set(i int, v any) { r.slots[i] = slotState{done: true, value: v} }
 
 // cellError is a cell that failed, and where it stands.
 type cellError struct {
