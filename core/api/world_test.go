@@ -40,7 +40,12 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
-	url := servers.Postgres(t)
+	return newWorldAt(t, servers.Postgres(t), change...)
+}
+
+// newWorldAt has its ledger at a server of the test's own.
+func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
+	t.Helper()
 	must(t, postgres.Migrate(t.Context(), url))
 	w := &world{T: t, log: &journal{}, his: &his{}, keys: map[string]string{}}
 	store, err := postgres.Open(t.Context(), postgres.Options{
