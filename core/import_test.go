@@ -16,7 +16,7 @@ func TestImports(t *testing.T) {
 		"core":                     {},
 		"core/delivery":            {"core"},
 		"core/inbound":             {"core"},
-		"core/reconcile":           {"core"},
+		"core/reconcile":           {"core", "core/delivery"}, // for the states of a delivery
 		"core/postgres":            {"core", "core/delivery", "core/inbound", "core/reconcile", "core/postgres"},
 		"core/rabbit":              {"core", "core/delivery", "core/inbound", "core/reconcile"},
 		"core/redis":               {"core", "core/delivery"},
@@ -25,6 +25,9 @@ func TestImports(t *testing.T) {
 		"mapping/formats":          {"core"},
 		"mapping/functions":        {"core", "mapping/formats"},
 		"connectors":               {"core", "connectors"},
+		"connectors/soap":          {"core", "connectors/option", "connectors/charset", "connectors/wire"},
+		"connectors/rest":          {"core", "connectors/option", "connectors/charset", "connectors/wire"},
+		"connectors/db":            {"core", "connectors/option", "connectors/charset", "connectors/wire"},
 		"connectors/connectortest": {"core"},
 		"platform":                 {"core", "platform"},
 		"mocks":                    {"mocks"},
