@@ -308,3 +308,22 @@ func TestAPoisonousMessageHurtsNobodyElse(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// What a batch leaves to nobody: two of a lane, and two of a key, in one transaction.
+func TestALaneAndAKeyTwiceInOneBatch(t *testing.T) {
+	l := newLedger(t)
+	var es []enqueueing
+	for _, m := range []core.Message{payment("A1", "L1"), payment("A2", "L1"), payment("A1", "L1"), payment("A3", "L3")} {
+		e, err := l.enqueueing("h1", m, EnqueueOptions{})
+		l.must(err)
+		es = append(es, e)
+	}
+	rs, err := l.acceptAll(l.ctx, es)
+	l.must(err)
+	if rs[0].id == 0 || rs[1].id <= rs[0].id || rs[2].held || rs[3].id <= rs[1].id {
+		t.Errorf("accepted %+v", rs)
+	}
+	if heads := count[string](l, `select string_agg(key, ' ' order by place) from hub.queue where head`); heads != "A1 A3" {
+		t.Errorf("heads %s", heads)
+	}
+}

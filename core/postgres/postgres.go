@@ -24,7 +24,8 @@ import (
 
 // Options for Open. URL and KeyFile are required.
 type Options struct {
-	// URL of the database, "postgres://…". It must be migrated.
+	// URL of the database, "postgres://…". It must be migrated, and reached directly
+	// or through a pooler that keeps sessions: statements stay prepared in them.
 	URL string
 	// KeyFile holds the master key. With CreateKey it is made when it is missing
 	// and the database holds nothing sealed yet.
