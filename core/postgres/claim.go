@@ -155,6 +155,7 @@ func (s *Store) openProgress(ctx context.Context, id int64, plain, sealed []byte
 func (s *Store) sealProgress(id int64, p delivery.Progress) (plain *string, sealed []byte) {
 	hidden := secret{p.Captured, p.Words}
 	p.Captured, p.Words = nil, ""
+	p.Receipt, p.Reason = storable(p.Receipt), clean(p.Reason)
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings, numbers and times within their years

@@ -133,6 +133,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 	if !s.Can(hospital, m.Kind) {
 		return enqueueing{}, ErrCannot
 	}
+	c.Submission, c.Trace = clean(c.Submission), clean(c.Trace)
 	content, err := json.Marshal(m.Body)
 	if err != nil {
 		return enqueueing{}, fmt.Errorf("write %s as JSON: %w", m.Kind, err)

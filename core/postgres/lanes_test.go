@@ -295,12 +295,14 @@ func TestAPoisonousMessageHurtsNobodyElse(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			m := payment(fmt.Sprint("A", i), fmt.Sprint("L", i))
-			c := EnqueueOptions{}
-			if i == 20 {
-				c.Submission = "\xff" // the server refuses it
+			e, err := l.enqueueing("h1", payment(fmt.Sprint("A", i), fmt.Sprint("L", i)), EnqueueOptions{})
+			if err != nil {
+				t.Error(err)
 			}
-			_, err := l.EnqueueAs(l.ctx, "h1", m, c)
+			if i == 20 {
+				e.Submission = "\xff" // the server refuses it
+			}
+			_, err = l.accepts.do(l.ctx, e)
 			if (err != nil) != (i == 20) {
 				t.Errorf("message %d: %v", i, err)
 			}

@@ -97,13 +97,13 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		words: s.sealText(n.Words, sealedWords, d.ID),
 	}
 	w.progress, w.secret = s.sealProgress(d.ID, n.Progress)
-	if n.Receipt != nil {
-		text, err := json.Marshal(n.Receipt)
+	if r := storable(n.Receipt); r != nil {
+		text, err := json.Marshal(r)
 		if err != nil {
-			panic(err)
+			panic(err) // three strings and a number
 		}
-		receipt := clean(string(text))
-		w.receipt, w.hisNo = &receipt, clean(n.Receipt.HisNo)
+		receipt := string(text)
+		w.receipt, w.hisNo = &receipt, r.HisNo
 	}
 	if n.State == delivery.Parked {
 		t, _ := core.Lookup(d.Kind)
@@ -114,9 +114,9 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 	}
 	if a != nil {
 		x := &a.Exchange
-		w.attempted, w.number, w.phase, w.step = true, a.Number, string(a.Phase), a.Step
-		w.connector, w.operation = x.Connector, clean(x.Operation)
-		w.outcome, w.rule = string(x.Verdict.Outcome), x.Verdict.Rule
+		w.attempted, w.number, w.phase, w.step = true, a.Number, string(a.Phase), clean(a.Step)
+		w.connector, w.operation = clean(x.Connector), clean(x.Operation)
+		w.outcome, w.rule = string(x.Verdict.Outcome), clean(x.Verdict.Rule)
 		w.durationUS = x.Ended.Sub(x.Started).Microseconds()
 		w.said = s.sealText(x.Verdict.Words, sealedWords, d.ID)
 		id := strconv.FormatInt(d.ID, 10)
@@ -126,15 +126,31 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 	return w
 }
 
+// A settlement must never fail for what a HIS or a folder put into it: nobody
+// else knows what the HIS answered.
+
 // clean makes text storable: PostgreSQL takes neither broken UTF-8 nor NUL.
 func clean(s string) string {
 	if strings.IndexByte(s, 0) >= 0 {
 		s = strings.ReplaceAll(s, "\x00", "")
 	}
-	if strings.Contains(s, `\u0000`) {
-		s = strings.ReplaceAll(s, `\u0000`, "")
-	}
 	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// maxReference bounds a HIS's own number, which is indexed, in bytes. Real ones
+// have up to 64.
+const maxReference = 256
+
+// storable is the receipt with clean texts of bounded length.
+func storable(r *core.Receipt) *core.Receipt {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	for _, text := range []*string{&out.HisNo, &out.InvoiceNo, &out.Number} {
+		*text = clean((*text)[:min(len(*text), maxReference)])
+	}
+	return &out
 }
 
 // settle writes settlements. "mine" are those whose claim is still the current

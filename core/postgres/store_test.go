@@ -234,3 +234,31 @@ func TestWhatCannotBeOpenedIsParked(t *testing.T) {
 		t.Errorf("it is %s", s)
 	}
 }
+
+// Whatever a HIS answers, what it answered must be kept.
+func TestHostileAnswersAreSettled(t *testing.T) {
+	l := newLedger(t)
+	hostile := "\x00 \\u0000 \xff 张三 " + strings.Repeat("9", 10_000)
+	for i, state := range []delivery.State{delivery.Queued, delivery.Sending, delivery.Parked, delivery.Delivered, delivery.Cancelled} {
+		lane := string(state)
+		l.enqueue(payment("A"+lane, lane))
+		d := &l.claim(1)[0]
+		l.sent(d)
+		a := attempt(d, core.OutcomeOK)
+		a.Exchange.Operation, a.Exchange.Verdict.Words, a.Exchange.Verdict.Rule = hostile, hostile, hostile
+		a.Exchange.Sent, a.Exchange.Received = []byte(hostile), []byte(hostile)
+		n := next(d, state)
+		n.Because, n.Reason, n.Words, n.After = hostile, hostile, hostile, time.Hour
+		n.Captured = map[string]string{hostile: hostile}
+		n.Receipt = &core.Receipt{HisNo: hostile, InvoiceNo: hostile, Number: hostile}
+		if _, err := l.Settle(l.ctx, d, a, n); err != nil {
+			t.Errorf("%d %s: %v", i, state, err)
+		}
+		if m, attempts, err := l.Message(l.ctx, d.ID); err != nil || len(attempts) != 1 || len(m.Receipt.HisNo) > maxReference+3 || attempts[0].Words != hostile {
+			t.Errorf("%s: read back: %v", state, err)
+		}
+	}
+	if _, _, err := l.Read(l.ctx, "", 10); err != nil {
+		t.Error(err)
+	}
+}
