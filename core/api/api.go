@@ -210,8 +210,10 @@ type operation struct {
 	errors []int
 }
 
-// maxBody bounds a request's body.
+// maxBody bounds a request's body, bodyTime how long it may take to come.
 const maxBody = 256 << 10
+
+var bodyTime = 10 * time.Second // a variable for the tests
 
 // register adds an operation: who may call it, what it takes and gives, and
 // every status that it can answer.
@@ -219,7 +221,7 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.title, Description: o.doc, Tags: []string{o.tag},
 		DefaultStatus: o.status, Errors: append(o.errors, 401, 403, 422, 429, 500, 503),
-		MaxBodyBytes: maxBody + 1, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTime, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
 		Middlewares: huma.Middlewares{a.admit(o.right)},
 	}
 	if strings.Contains(o.path, "{") {
@@ -230,6 +232,7 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		rq := requestOf(ctx)
+		rq.received()
 		out, err := f(ctx, rq, in)
 		if err != nil {
 			return nil, problemOf(ctx, rq.log, err)

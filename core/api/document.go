@@ -20,6 +20,7 @@ var files embed.FS
 // document serves the OpenAPI document as JSON and YAML, and as a page that
 // needs nothing from anywhere else.
 func document(mux *http.ServeMux, o *huma.OpenAPI) {
+	finish(o)
 	asJSON, err := json.Marshal(o)
 	if err != nil {
 		panic("write the OpenAPI document: " + err.Error())
@@ -51,6 +52,48 @@ func document(mux *http.ServeMux, o *huma.OpenAPI) {
 		}
 		writeProblem(w, problem("not-found", ""))
 	})
+}
+
+// finish says what huma does not know: that answers may get more fields one day
+// while requests are taken as described and no other, and when to come again.
+func finish(o *huma.OpenAPI) {
+	strict := map[string]bool{}
+	for _, path := range o.Paths {
+		for _, op := range operationsOf(path) {
+			if op.RequestBody != nil {
+				within(o.Components.Schemas, op.RequestBody.Content["application/json"].Schema, strict)
+			}
+			for _, status := range []string{"429", "503"} {
+				if answer := op.Responses[status]; answer != nil {
+					answer.Headers = map[string]*huma.Param{"Retry-After": {Description: "seconds to wait", Schema: &huma.Schema{Type: huma.TypeInteger}}}
+				}
+			}
+		}
+	}
+	for name, s := range o.Components.Schemas.Map() {
+		if !strict[name] {
+			s.AdditionalProperties = nil
+		}
+	}
+}
+
+// within gathers the names of the schemas that a schema is made of.
+func within(r huma.Registry, s *huma.Schema, names map[string]bool) {
+	if s == nil {
+		return
+	}
+	if s.Ref != "" {
+		name := s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
+		if !names[name] {
+			names[name] = true
+			within(r, r.SchemaFromRef(s.Ref), names)
+		}
+		return
+	}
+	within(r, s.Items, names)
+	for _, p := range s.Properties {
+		within(r, p, names)
+	}
 }
 
 // What the page shows, in its order.
@@ -148,19 +191,19 @@ func describe(r huma.Registry, path string, op *huma.Operation) documentOperatio
 }
 
 // fields lists a schema's properties, those of nested objects indented.
-func fields(r huma.Registry, s *huma.Schema, depth int, within []string) (all []documentField) {
+func fields(r huma.Registry, s *huma.Schema, depth int, above []string) (all []documentField) {
 	for s != nil && s.Ref != "" {
-		if slices.Contains(within, s.Ref) {
+		if slices.Contains(above, s.Ref) {
 			return nil
 		}
-		within = append(within[:len(within):len(within)], s.Ref)
+		above = append(above[:len(above):len(above)], s.Ref)
 		s = r.SchemaFromRef(s.Ref)
 	}
 	if s == nil {
 		return nil
 	}
 	if s.Items != nil {
-		return fields(r, s.Items, depth, within)
+		return fields(r, s.Items, depth, above)
 	}
 	names := slices.Collect(keysOf(s.Properties))
 	sort.Slice(names, func(i, j int) bool { // what must be there first
@@ -173,7 +216,7 @@ func fields(r huma.Registry, s *huma.Schema, depth int, within []string) (all []
 	for _, name := range names {
 		p := s.Properties[name]
 		all = append(all, documentField{Depth: depth, Name: name, Type: typeOf(r, p), Required: slices.Contains(s.Required, name), Doc: p.Description})
-		all = append(all, fields(r, p, depth+1, within)...)
+		all = append(all, fields(r, p, depth+1, above)...)
 	}
 	return all
 }

@@ -43,10 +43,6 @@ type hospitalList struct {
 	}
 }
 
-type oneHospital struct {
-	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
-}
-
 // Note says why a person decided so.
 type Note struct {
 	Note string `json:"note" maxLength:"500" minLength:"1" doc:"why; recorded with the decision"`

@@ -36,7 +36,7 @@ func (b *browser) open(path string) (int, string) {
 
 func (b *browser) post(path string, form url.Values, headers ...string) (int, string) {
 	b.Helper()
-	r, err := http.NewRequestWithContext(b.Context(), "POST", b.server.URL+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, b.server.URL+path, strings.NewReader(form.Encode()))
 	must(b.T, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for _, h := range headers {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,9 +59,28 @@ func asks[Q, A any](a *api, kind core.Kind) {
 			return nil, unanswered(rq, err)
 		}
 		out := &answered[A]{}
-		out.Body.Answer.RawMessage, out.Body.AsOf = answer, asOf
+		out.Body.Answer.RawMessage, out.Body.AsOf = lists(answer), asOf
 		return out, nil
 	})
+}
+
+// lists makes an empty list of what has none: nobody should have to tell null
+// from [].
+func lists(answer json.RawMessage) json.RawMessage {
+	if !bytes.Contains(answer, []byte(":null")) {
+		return answer
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(answer, &fields) != nil {
+		return answer
+	}
+	for name, value := range fields {
+		if string(value) == "null" {
+			fields[name] = json.RawMessage("[]")
+		}
+	}
+	filled, _ := json.Marshal(fields)
+	return filled
 }
 
 // unanswered says why a HIS gave no answer. The cause goes to the log only.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"hishub/core"
 )
@@ -25,6 +26,10 @@ func TestQuestions(t *testing.T) {
 	a.into(t, &bills)
 	if a.status != 200 || len(bills.Answer.Bills) != 1 || bills.Answer.Bills[0].Amount != 1200 || bills.AsOf == "" {
 		t.Errorf("%d %s", a.status, a.text)
+	}
+	w.his.say(func(core.Body) core.Verdict { return core.Verdict{Outcome: core.OutcomeNoData} })
+	if a := ask(core.BillUnpaid); a.status != 200 || !strings.Contains(a.text, `"bills":[]`) {
+		t.Errorf("nothing to pay: %d %s", a.status, a.text)
 	}
 	if p := ask(core.RefundStatus).problem(t); p.Status != 404 || p.Type != "/problems/cannot" {
 		t.Errorf("%+v", p)
@@ -61,6 +66,19 @@ func TestQuestions(t *testing.T) {
 	})
 	if p := ask(core.PaymentStatus).problem(t); p.Words != "卡号有误" {
 		t.Errorf("words that even the patient may see: %+v", p)
+	}
+}
+
+// TestASlowHISIsWaitedFor: the deadline for a request's body must not end the
+// request.
+func TestASlowHISIsWaitedFor(t *testing.T) {
+	bodyTime = 50 * time.Millisecond
+	t.Cleanup(func() { bodyTime = 10 * time.Second })
+	w := newWorld(t)
+	w.his.slow = 300 * time.Millisecond
+	w.his.say(func(core.Body) core.Verdict { return core.Verdict{Outcome: core.OutcomeNoData} })
+	if a := w.do(w.key(Submitter, ""), "POST", "/v1/hospitals/dongshan/questions/payment.status", bodyFor("payment.status")); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.text)
 	}
 }
 

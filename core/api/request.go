@@ -21,6 +21,9 @@ type request struct {
 	id     string
 	log    *slog.Logger
 	caller Caller
+	// received takes the deadline for the body off the connection. Left there it
+	// would end the request itself when the HIS takes longer to answer.
+	received func()
 }
 
 type requestKey struct{}
@@ -42,6 +45,7 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 		rq.log = a.Log.With("request", rq.id)
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, rq))
 		out := &answer{ResponseWriter: w}
+		rq.received = func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }
 		h := out.Header()
 		h.Set("X-Request-Id", rq.id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -50,7 +54,7 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			if p := recover(); p != nil {
 				incident := rand.Text()[:12]
 				rq.log.Error("request failed", "incident", incident, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				if out.status == 0 {
