@@ -67,7 +67,6 @@ type compiled struct {
 	session   string
 	maxPages  int
 	captures  []string
-	when      *program // set by the step
 }
 
 func (c *compiled) call(name string) core.Call {

@@ -1,12 +1,14 @@
 package mapping
 
 import (
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
 
 	"hishub/core"
@@ -371,6 +373,45 @@ func TestRulesAreJudgedInTheirOrder(t *testing.T) {
 		t.Errorf("verify: false does not switch the rule off: %+v", v)
 	}
 	if v := ask(core.PaymentSettle, "<refund_now>1</refund_now><rejected>1</rejected><seal>"+md5Hex("pepper")+"</seal>"); v.Outcome != core.OutcomeRefundNow {
+		t.Errorf("got %+v", v)
+	}
+}
+
+// Encrypted, then signed; the answer is verified before it is opened.
+func TestSealedDialect(t *testing.T) {
+	files := capturing(`"x"`)
+	files["hospital.yaml"].Data = []byte(`grammar: 1
+hospital: t
+name: t
+secrets: {key: "${KEY}", salt: "${SALT}"}
+connectors: {default: {rest: {}}}
+envelopes:
+  default:
+    write:
+      let:
+        plain: {$xml: {Data: = body}}
+        load: = base64(sm4_ecb(plain, secret.key))
+      send: {$xml: {Packet: {Kind: = call, Load: = load, Seal: '= sm3(call + load + secret.salt)'}}}
+    read:
+      let: {packet: = from_xml(body).Packet}
+      answer: = from_xml(from_sm4_ecb(from_base64(packet.Load), secret.key)).Data
+    outcome: {verify: sm3(text(packet.Load) + secret.salt) == packet.Seal, ok: packet.Code == "0", message: = packet.Note}
+`)
+	files["payment.yaml"].Data = []byte("payment.settle:\n  call: Pay\n  repeat_safe: true\n  send: {No: = payment.order_id}\n  capture: {x: = answer.No}\n")
+	f, err := Load(files, Options{Env: func(string) (string, bool) { return "0123456789abcdef", true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := f.Dialect.Operations[core.PaymentSettle].Steps[0].Mapper
+	q := encode(t, m, core.Input{Body: payment()})
+	// The HIS of this test answers with what it got: the load, sealed its own way.
+	load := strings.Split(strings.Split(q.Body.(string), "<Load>")[1], "</Load>")[0]
+	sum := sm3.Sum([]byte(load + "0123456789abcdef"))
+	answer := "<Packet><Code>0</Code><Load>" + load + "</Load><Seal>" + hex.EncodeToString(sum[:]) + "</Seal></Packet>"
+	if v := m.Decode(core.Input{Body: payment()}, core.Response{Body: answer}); v.Captured["x"] != "IH20260105000002" {
+		t.Errorf("got %+v", v)
+	}
+	if v := m.Decode(core.Input{Body: payment()}, core.Response{Body: strings.Replace(answer, "<Seal>", "<Seal>0", 1)}); v.Outcome != core.OutcomeInDoubt || v.Rule != "verify" {
 		t.Errorf("got %+v", v)
 	}
 }

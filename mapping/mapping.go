@@ -48,7 +48,7 @@ func Load(folder fs.FS, o Options) (*Folder, error) {
 	if o.Env == nil {
 		o.Env = func(string) (string, bool) { return "", false }
 	}
-	l := &loader{findings: &findings{}, files: folder, options: o, zone: time.UTC, units: map[string]*unit{}}
+	l := &loader{findings: &findings{}, files: folder, options: o, zone: time.UTC}
 	dialect := l.load()
 	all := l.all.sorted()
 	if l.wrong() {
@@ -82,8 +82,7 @@ type loader struct {
 	envelopes  map[string]*envelope
 	sessions   map[string]*session
 	operations map[core.Kind]*operation
-	withNames  map[string]member
-	units      map[string]*unit
+	withNames  map[string]bool
 
 	cell pos // the cell that is being compiled
 }

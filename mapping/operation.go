@@ -15,9 +15,8 @@ type operation struct {
 	at   pos
 	keys map[string]*node
 	// exchanges in their order; one, unless there are steps.
-	steps    []*step
-	out      *core.Operation
-	captures []string // of all steps
+	steps []*step
+	out   *core.Operation
 }
 
 type step struct {
@@ -33,7 +32,7 @@ type step struct {
 // readOperations takes the operations out of all files but hospital.yaml.
 func (l *loader) readOperations(documents []*node) {
 	l.operations = map[core.Kind]*operation{}
-	l.withNames = map[string]member{}
+	l.withNames = map[string]bool{}
 	var kinds []string
 	for _, t := range core.Catalogue {
 		kinds = append(kinds, string(t.Kind))
@@ -107,7 +106,7 @@ func (l *loader) readOperation(t core.Transaction, f field) *operation {
 func (l *loader) collectWith(keys map[string]*node) {
 	if n := keys["with"]; n != nil {
 		for _, f := range n.fields {
-			l.withNames[f.key.text] = member{}
+			l.withNames[f.key.text] = true
 		}
 	}
 }
@@ -172,7 +171,6 @@ func (l *loader) compileOperation(o *operation) *core.Operation {
 		}
 		out.Steps = append(out.Steps, cs)
 	}
-	o.captures = visible
 	out.SettleAfter = l.settleAfter(o)
 	return out
 }

@@ -290,7 +290,7 @@ func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast
 		return
 	}
 	t.used = true
-	if typ, known := w.known(n.Arguments[1]); known && typ != textType && typ != nil {
+	if typ, known := w.known(n.Arguments[1]); known && typ != nil && typ.Kind() != reflect.String {
 		w.refuse(n.Arguments[1], "", "%s takes text, not %s", name, typeName(typ))
 		return
 	}
@@ -411,7 +411,7 @@ func (w *rewriter) binary(n *ast.BinaryNode) {
 			n.Right = w.wrapped(wordCall, n.Right)
 		}
 	case "==", "!=", "<", "<=", ">", ">=":
-		if !w.textAgainst(n, lok, left, tr, n.Right, right) || !w.textAgainst(n, rok, right, tl, n.Left, left) {
+		if !w.textAgainst(n, lok, left, n.Right, tr) || !w.textAgainst(n, rok, right, n.Left, tl) {
 			return
 		}
 		w.leaves(n, lok, rok)
@@ -427,7 +427,7 @@ func (w *rewriter) binary(n *ast.BinaryNode) {
 			n.Right = w.wrapped("list", n.Right)
 		}
 	case "+":
-		if !w.textAgainst(n, lok, left, tr, n.Right, right) || !w.textAgainst(n, rok, right, tl, n.Left, left) {
+		if !w.textAgainst(n, lok, left, n.Right, tr) || !w.textAgainst(n, rok, right, n.Left, tl) {
 			return
 		}
 		w.leaves(n, lok, rok)
@@ -446,22 +446,21 @@ func pick(ok bool, s string) string {
 }
 
 // textAgainst refuses a number or truth beside what was read, which is text.
-func (w *rewriter) textAgainst(n *ast.BinaryNode, known bool, leaf string, other reflect.Type, otherNode ast.Node, written string) bool {
-	if known || other != intType && other != boolType {
+func (w *rewriter) textAgainst(n *ast.BinaryNode, known bool, leaf string, other ast.Node, t reflect.Type) bool {
+	if known || t != intType && t != boolType {
 		return true
 	}
 	cure := "write text(...) for the other side"
-	switch o := otherNode.(type) {
+	switch o := other.(type) {
 	case *ast.IntegerNode:
 		cure = fmt.Sprintf("write %s %q", n.Operator, strconv.Itoa(o.Value))
 	case *ast.BoolNode:
 		cure = fmt.Sprintf("write %s %q", n.Operator, strconv.FormatBool(o.Value))
 	}
 	at := n.Left
-	if otherNode == n.Left {
+	if other == n.Left {
 		at = n.Right
 	}
-	_ = written
 	w.wrong = append(w.wrong, wrongAt{start(at, w), leaf + " is text", cure})
 	return false
 }
