@@ -115,6 +115,8 @@ func (c *Connection) keep() {
 
 // dial connects; it gives up when Close is called.
 func (c *Connection) dial() (conn *amqp.Connection, socket net.Conn, err error) {
+	greeted := func() bool { return true }
+	defer func() { greeted() }()
 	conn, err = amqp.DialConfig(c.url, amqp.Config{
 		Heartbeat: heartbeat,
 		Dial: func(network, address string) (net.Conn, error) {
@@ -123,6 +125,7 @@ func (c *Connection) dial() (conn *amqp.Connection, socket net.Conn, err error) 
 			if socket, err = d.DialContext(c.ctx, network, address); err != nil {
 				return nil, err
 			}
+			greeted = context.AfterFunc(c.ctx, func() { socket.Close() })
 			// A frozen broker accepts and never greets. The library lifts the
 			// deadline once it did.
 			return socket, socket.SetDeadline(time.Now().Add(dialPatience))

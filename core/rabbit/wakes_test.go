@@ -79,6 +79,7 @@ func wakes(t *testing.T, open func(*testing.T) (a, b delivery.Wakes)) {
 		}
 		lasted := time.Since(began)
 		end := time.Now()
+		a.Wake("h3")
 		eventually(t, "a hint follows the last one", func() bool { return got.since("h3", end) })
 		if n, most := got.calls.Load(), int64(lasted/gap)+4; n > most {
 			t.Errorf("%d hints in %v, want %d at most", n, lasted, most)
