@@ -211,9 +211,10 @@ type operation struct {
 }
 
 // maxBody bounds a request's body, bodyTime how long it may take to come.
-const maxBody = 256 << 10
-
-var bodyTime = 10 * time.Second // a variable for the tests
+const (
+	maxBody  = 256 << 10
+	bodyTime = 10 * time.Second
+)
 
 // register adds an operation: who may call it, what it takes and gives, and
 // every status that it can answer.
@@ -232,7 +233,6 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		rq := requestOf(ctx)
-		rq.received()
 		out, err := f(ctx, rq, in)
 		if err != nil {
 			return nil, problemOf(ctx, rq.log, err)

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"hishub/core"
 )
@@ -66,19 +65,6 @@ func TestQuestions(t *testing.T) {
 	})
 	if p := ask(core.PaymentStatus).problem(t); p.Words != "卡号有误" {
 		t.Errorf("words that even the patient may see: %+v", p)
-	}
-}
-
-// TestASlowHISIsWaitedFor: the deadline for a request's body must not end the
-// request.
-func TestASlowHISIsWaitedFor(t *testing.T) {
-	bodyTime = 50 * time.Millisecond
-	t.Cleanup(func() { bodyTime = 10 * time.Second })
-	w := newWorld(t)
-	w.his.slow = 300 * time.Millisecond
-	w.his.say(func(core.Body) core.Verdict { return core.Verdict{Outcome: core.OutcomeNoData} })
-	if a := w.do(w.key(Submitter, ""), "POST", "/v1/hospitals/dongshan/questions/payment.status", bodyFor("payment.status")); a.status != 200 {
-		t.Errorf("%d %s", a.status, a.text)
 	}
 }
 

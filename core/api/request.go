@@ -21,9 +21,6 @@ type request struct {
 	id     string
 	log    *slog.Logger
 	caller Caller
-	// received takes the deadline for the body off the connection. Left there it
-	// would end the request itself when the HIS takes longer to answer.
-	received func()
 }
 
 type requestKey struct{}
@@ -45,7 +42,6 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 		rq.log = a.Log.With("request", rq.id)
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, rq))
 		out := &answer{ResponseWriter: w}
-		rq.received = func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }
 		h := out.Header()
 		h.Set("X-Request-Id", rq.id)
 		h.Set("X-Content-Type-Options", "nosniff")

@@ -215,7 +215,6 @@ type his struct {
 	mu   sync.Mutex
 	says func(core.Body) core.Verdict
 	wire func(core.Body) ([]byte, []byte)
-	slow time.Duration // how long an answer takes
 }
 
 func (h *his) say(f func(core.Body) core.Verdict) {
@@ -258,12 +257,7 @@ func (s spoken) Decode(in core.Input, _ core.Response) core.Verdict {
 
 type carrier struct{ *his }
 
-func (c carrier) Call(ctx context.Context, q core.Request) (core.Response, error) {
-	select {
-	case <-time.After(c.slow):
-	case <-ctx.Done():
-		return core.Response{}, ctx.Err()
-	}
+func (c carrier) Call(_ context.Context, q core.Request) (core.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var r core.Response
