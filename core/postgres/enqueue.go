@@ -14,13 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
-	"hishub/core/delivery"
-)
-
-// ErrUnknownHospital and ErrCannot are what core.Outbox promises.
-var (
-	ErrUnknownHospital = errors.New("no such hospital")
-	ErrCannot          = delivery.ErrCannot
 )
 
 // EnqueueOptions say more about an acceptance.
@@ -131,7 +124,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 		return enqueueing{}, core.Problems{{Field: "lane", What: "holds characters that cannot be printed"}}
 	}
 	if !s.Can(hospital, m.Kind) {
-		return enqueueing{}, ErrCannot
+		return enqueueing{}, core.ErrCannot
 	}
 	c.Submission, c.Trace = clean(c.Submission), clean(c.Trace)
 	content, err := json.Marshal(m.Body)
@@ -158,7 +151,7 @@ func (s *Store) accepted(ctx context.Context, q querier, e enqueueing, r enqueue
 	case r.id != 0:
 		return core.Accepted{ID: r.id}, nil
 	case !r.known:
-		return core.Accepted{}, ErrUnknownHospital
+		return core.Accepted{}, core.ErrUnknownHospital
 	case slices.Equal(r.oldDigest, e.digest):
 		return core.Accepted{ID: r.old, Duplicate: true}, nil
 	}

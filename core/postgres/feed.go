@@ -23,9 +23,17 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 	if err != nil {
 		return nil, "", err
 	}
+	later := `(xid, id) > ($1::text::xid8, $2)`
+	var foreign bool
+	if err := s.calm.QueryRow(ctx, `select $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())`, xid).Scan(&foreign); err != nil {
+		return nil, "", fmt.Errorf("read events: %w", err)
+	}
+	if foreign { // it is from before a restore: only the event's number still means something
+		later = `$1::text is not null and id > $2`
+	}
 	rows, err := s.calm.Query(ctx, `
 		select xid::text, id, at, hospital, message, kind, key, type, data, words from hub.event
-		where (xid, id) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
+		where `+later+` and xid < pg_snapshot_xmin(pg_current_snapshot())
 		order by xid, id limit $3`, xid, id, limit)
 	if err != nil {
 		return nil, "", fmt.Errorf("read events: %w", err)
@@ -53,6 +61,18 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 		return nil, "", fmt.Errorf("read events: %w", err)
 	}
 	return events, next, nil
+}
+
+// adoptEvents makes the feed go on after pg_restore into a new cluster, whose
+// transactions count from the start: events of the old one would be newer than
+// everything to come. Nobody else can see such an event, whatever happens at
+// the same time.
+func (s *Store) adoptEvents(ctx context.Context) error {
+	_, err := s.calm.Exec(ctx, `update hub.event set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot())`)
+	if err != nil {
+		return fmt.Errorf("adopt the events of a restored database: %w", err)
+	}
+	return nil
 }
 
 // ErrCursor is returned for a cursor that the feed never gave.

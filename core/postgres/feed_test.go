@@ -90,3 +90,29 @@ func TestEventsTellWhatWasDecided(t *testing.T) {
 		t.Error("the HIS's words stand in the open")
 	}
 }
+
+// A restored database is played by events of transactions that are yet to come.
+func TestFeedGoesOnAfterARestore(t *testing.T) {
+	l := newLedger(t)
+	first := l.enqueue(payment("A1", "L1"))
+	l.deliver(first)
+	second := l.enqueue(payment("A2", "L1"))
+	l.deliver(second)
+	l.exec(`update hub.event set xid = '9000000000' where message = $1`, first)
+	l.exec(`update hub.event set xid = '9000000001' where message = $1`, second)
+	id := count[int64](l, `select id from hub.event where message = $1`, first)
+	cursor := fmt.Sprint("9000000000-", id)
+
+	s, err := Open(l.ctx, Options{URL: l.url, KeyFile: l.KeyFile})
+	l.must(err)
+	t.Cleanup(s.Close)
+	third := l.enqueue(payment("A3", "L1"))
+	l.deliver(third)
+	types, next := l.events(cursor)
+	if want := []string{fmt.Sprint("message.delivered ", second), fmt.Sprint("message.delivered ", third)}; !slices.Equal(types, want) {
+		t.Errorf("events %v", types)
+	}
+	if types, _ := l.events(next); len(types) != 0 {
+		t.Errorf("events %v after the last", types)
+	}
+}

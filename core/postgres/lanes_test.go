@@ -248,7 +248,7 @@ func TestDuplicatesAndConflicts(t *testing.T) {
 	if _, err = l.In(tx).Enqueue(l.ctx, "h1", other); !errors.As(err, &conflict) {
 		t.Errorf("other content in a caller's transaction: %v", err)
 	}
-	if _, err = l.Enqueue(l.ctx, "nowhere", payment("A1", "L1")); !errors.Is(err, ErrUnknownHospital) {
+	if _, err = l.Enqueue(l.ctx, "nowhere", payment("A1", "L1")); !errors.Is(err, core.ErrUnknownHospital) {
 		t.Errorf("an unknown hospital: %v", err)
 	}
 	var problems core.Problems

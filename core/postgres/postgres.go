@@ -113,6 +113,9 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err = s.partitionsAhead(ctx, time.Time{}); err != nil {
 		return nil, err
 	}
+	if err = s.adoptEvents(ctx); err != nil {
+		return nil, err
+	}
 	var background context.Context
 	background, s.stop = context.WithCancel(context.Background())
 	s.accepts = newGather(background, &s.work, s.acceptAll)

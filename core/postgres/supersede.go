@@ -76,7 +76,7 @@ func (m *subject) correctable(correction core.Body) error {
 		return core.Problems{{Field: "", What: "the business key differs from that of the message to be superseded"}}
 	}
 	if !m.s.Can(m.hospital, m.kind) {
-		return ErrCannot
+		return core.ErrCannot
 	}
 	return nil
 }
