@@ -107,21 +107,14 @@ func (p *Prescription) Validate() error {
 	c.optional("doctor_name", p.DoctorName, maxName)
 	c.id("pharmacist_code", p.PharmacistCode)
 	c.enum("category", string(p.Category), p.Category)
-	c.count("diagnoses", len(p.Diagnoses), 1, 20)
-	for i, d := range p.Diagnoses {
-		at := fmt.Sprintf("diagnoses[%d].", i)
-		c.id(at+"code", d.Code)
-		c.text(at+"name", d.Name, maxName)
-	}
+	c.diagnoses(p.Diagnoses)
 	c.count("items", len(p.Items), 1, maxLines)
 	var total Fen
 	for i := range p.Items {
 		p.Items[i].validate(&c, fmt.Sprintf("items[%d].", i))
 		total += p.Items[i].Amount
 	}
-	if total != p.Amount {
-		c.problem("amount", fmt.Sprintf("the lines add up to %d fen, the total says %d fen", total, p.Amount))
-	}
+	c.sum("amount", total, p.Amount)
 	c.time("written_at", p.WrittenAt)
 	c.time("valid_until", p.ValidUntil)
 	if p.ValidUntil.Before(p.WrittenAt) {
@@ -144,19 +137,7 @@ func (it *Item) validate(c *check, at string) {
 	if it.Days < 1 || it.Days > 180 {
 		c.problem(at+"days", "not between 1 and 180")
 	}
-	okQty := c.decimal(at+"qty", it.Qty, 4)
-	okPrice := c.decimal(at+"unit_price", it.UnitPrice, 4)
-	if !okQty || !okPrice {
-		return
-	}
-	switch amount, err := LineAmount(it.Qty, it.UnitPrice); {
-	case err != nil:
-		c.problem(at+"amount", err.Error())
-	case amount > maxFen:
-		c.problem(at+"amount", "more than ten million yuan")
-	case amount != it.Amount:
-		c.problem(at+"amount", fmt.Sprintf("qty x unit_price is %d fen, the line says %d fen", amount, it.Amount))
-	}
+	c.line(at, it.Qty, it.UnitPrice, it.Amount)
 }
 
 // PrescriptionVoiding voids a prescription that was uploaded.

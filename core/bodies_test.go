@@ -91,6 +91,8 @@ func TestDecodeBodyNamesFieldsNotValues(t *testing.T) {
 		{`{"no":"1","written_at":"` + secret + `"}`, ""},
 		{`{"no":"` + secret, ""},
 		{`{"no":"1"} {"no":"` + secret + `"}`, ""},
+		{`{"no":"1"} }`, ""},
+		{`{"no":"1","amount":` + secret + `.5}`, "amount"},
 	} {
 		_, err := DecodeBody(PrescriptionCreate, []byte(c.data))
 		var ps Problems

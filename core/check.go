@@ -104,3 +104,50 @@ func (c *check) decimal(field, s string, decimals int) bool {
 	}
 	return false
 }
+
+func (c *check) notNegative(field string, f Fen) {
+	if f < 0 {
+		c.problem(field, "less than 0 fen")
+	} else if f > maxFen {
+		c.problem(field, "more than ten million yuan")
+	}
+}
+
+// clock checks an optional time of day.
+func (c *check) clock(field, s string) {
+	if _, err := time.Parse("15:04", s); s != "" && (err != nil || len(s) != 5) {
+		c.problem(field, "not a time of day like 09:00")
+	}
+}
+
+func (c *check) diagnoses(ds []Diagnosis) {
+	c.count("diagnoses", len(ds), 1, 20)
+	for i, d := range ds {
+		at := fmt.Sprintf("diagnoses[%d].", i)
+		c.id(at+"code", d.Code)
+		c.text(at+"name", d.Name, maxName)
+	}
+}
+
+// line checks that an amount is qty x unit price, rounded.
+func (c *check) line(at, qty, unitPrice string, amount Fen) {
+	okQty := c.decimal(at+"qty", qty, 4)
+	okPrice := c.decimal(at+"unit_price", unitPrice, 4)
+	if !okQty || !okPrice {
+		return
+	}
+	switch product, err := LineAmount(qty, unitPrice); {
+	case err != nil:
+		c.problem(at+"amount", err.Error())
+	case product > maxFen:
+		c.problem(at+"amount", "more than ten million yuan")
+	case product != amount:
+		c.problem(at+"amount", fmt.Sprintf("qty x unit_price is %d fen, the line says %d fen", product, amount))
+	}
+}
+
+func (c *check) sum(field string, lines, total Fen) {
+	if lines != total {
+		c.problem(field, fmt.Sprintf("the lines add up to %d fen, the total says %d fen", lines, total))
+	}
+}

@@ -140,6 +140,8 @@ func (h *Hospital) ask(ctx context.Context, call *Call, in Input, before func(co
 			return
 		}
 		stale = values
+		// The HIS may refuse a wire message id that it has seen.
+		in.Stamp = h.Stamp(in.Stamp.Key, in.Stamp.Time, in.Stamp.Number)
 	}
 }
 

@@ -3,7 +3,9 @@ package core
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -84,7 +86,7 @@ func DecodeStrict(data []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return Problems{decodeProblem(err)}
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return Problems{{Field: "", What: "more than one JSON document"}}
 	}
 	return nil
@@ -93,7 +95,8 @@ func DecodeStrict(data []byte, v any) error {
 func decodeProblem(err error) Problem {
 	switch err := err.(type) {
 	case *json.UnmarshalTypeError:
-		return Problem{err.Field, "wrong type: " + err.Value + " where " + err.Type.String() + " is expected"}
+		found, _, _ := strings.Cut(err.Value, " ") // "number 12.5" names the value
+		return Problem{err.Field, "wrong type: " + found + " where " + err.Type.String() + " is expected"}
 	case *json.SyntaxError:
 		return Problem{"", fmt.Sprintf("not JSON at byte %d", err.Offset)}
 	}
@@ -112,6 +115,12 @@ type Outbox interface {
 	// such transaction; *Conflict when the key was used for other content.
 	Enqueue(ctx context.Context, hospital string, m Message) (Accepted, error)
 }
+
+// Errors of an Outbox.
+var (
+	ErrUnknownHospital = errors.New("no such hospital")
+	ErrCannot          = errors.New("this hospital's HIS has no such transaction")
+)
 
 // Accepted names an accepted message.
 type Accepted struct {

@@ -84,15 +84,21 @@ func FuzzDecode(f *testing.F) {
 	for _, s := range []string{"", "<Response><ResultCode>0</ResultCode><InvoiceNo>1</InvoiceNo></Response>", `{"success":"1","dateset":{"rows":[{"fee":"x"}]}}`, "<a><b/><b/></a>", "\xff", "[1,2]"} {
 		f.Add(s)
 	}
-	var all []core.Step
+	type said struct {
+		kind core.Kind
+		core.Step
+	}
+	var all []said
 	for _, name := range []string{"dongshan", "xihe", "nanshan"} {
 		for _, o := range load(f, folder(f, name)).Dialect.Operations {
-			all = append(all, o.Steps...)
+			for _, s := range o.Steps {
+				all = append(all, said{o.Kind, s})
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, s := range all {
-			c, _ := core.Lookup(core.Kind(strings.Fields(s.Name)[0]))
+			c, _ := core.Lookup(s.kind)
 			in := core.Input{Body: c.Body(), Stamp: stamp}
 			for _, body := range []core.Value{text, core.Tree{{Name: "SaveFeeResult", Value: text}}, core.List{text, text}} {
 				v := s.Mapper.Decode(in, core.Response{Body: body, Status: "200"})

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -157,7 +158,7 @@ func (l *loader) compileOperation(o *operation) *core.Operation {
 			x.returns = n
 		}
 		s.out = l.compile(x)
-		cs := core.Step{Call: s.out.call(name), RepeatSafe: isTrue(s.keys["repeat_safe"]) || isTrue(o.keys["repeat_safe"]), Expires: durationOf(s.keys["expires"], 0)}
+		cs := core.Step{Call: s.out.call(cmp.Or(s.name, name)), RepeatSafe: isTrue(s.keys["repeat_safe"]) || isTrue(o.keys["repeat_safe"]), Expires: durationOf(s.keys["expires"], 0)}
 		if n := s.keys["when"]; n != nil {
 			cs.When = l.when(n, x, name)
 		}

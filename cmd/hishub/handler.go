@@ -40,7 +40,7 @@ func (h *hub) overBroker(ctx context.Context, work *sync.WaitGroup) (stop func()
 	taking, stop := context.WithCancel(ctx)
 	intake := rabbit.NewIntake(h.broker, func(ctx context.Context, hospital string, m core.Message, submission string) (core.Accepted, error) {
 		return h.store.EnqueueAs(ctx, hospital, m, postgres.EnqueueOptions{Submission: submission, Announce: true})
-	}, postgres.ErrUnknownHospital, postgres.ErrCannot)
+	})
 	work.Go(func() { intake.Run(taking) })
 	events := rabbit.NewEvents(h.broker, h.store, cursors{h.store}, func(context.Context) bool {
 		return h.dispatcher.Holds(0) // one process publishes the events of all

@@ -114,7 +114,7 @@ func (r *hospitals) Hospital(ctx context.Context, id string, revision int) (*cor
 			record, known = r.active[id]
 			r.mu.Unlock()
 			if !known {
-				return nil, postgres.ErrUnknownHospital
+				return nil, core.ErrUnknownHospital
 			}
 		}
 		revision = record.Revision
@@ -167,7 +167,7 @@ func (r *hospitals) can(id string, kind core.Kind) bool {
 	defer cancel()
 	h, err := r.Hospital(ctx, id, 0)
 	if err != nil {
-		return !errors.Is(err, postgres.ErrUnknownHospital)
+		return !errors.Is(err, core.ErrUnknownHospital)
 	}
 	return h.Operations[kind] != nil
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"hishub/core"
-	"hishub/core/delivery"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
 )
@@ -228,9 +227,9 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 		p := problem("conflict", "a correction is a supersede")
 		p.Message, p.Differs = conflict.ID, conflict.Fields
 		return p
-	case errors.Is(err, delivery.ErrCannot):
+	case errors.Is(err, core.ErrCannot):
 		return problem("cannot", "")
-	case errors.Is(err, postgres.ErrUnknownHospital), errors.Is(err, postgres.ErrNotFound):
+	case errors.Is(err, core.ErrUnknownHospital), errors.Is(err, postgres.ErrNotFound):
 		return problem("not-found", "")
 	case refused(err) != nil:
 		return refused(err)

@@ -175,7 +175,7 @@ type Hospitals interface {
 // Wakes carries the hint that a hospital has work. A lost hint costs a sweep.
 type Wakes interface {
 	Wake(hospital string)
-	// Listen calls f for hints about these shards until ctx ends or it is called
-	// again with other shards.
+	// Listen returns at once; from then on f is called for hints about these shards,
+	// until ctx ends or Listen is called again with other shards.
 	Listen(ctx context.Context, shards []int, f func(hospital string)) error
 }

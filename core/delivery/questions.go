@@ -28,9 +28,6 @@ type Answers interface {
 	Fetch(ctx context.Context, key string, ttl time.Duration, fetch func(context.Context) ([]byte, error)) (answer []byte, asOf time.Time, err error)
 }
 
-// ErrCannot: the hospital's dialect has no such transaction.
-var ErrCannot = errors.New("this hospital's HIS has no such transaction")
-
 // Question implements reconcile.Asker: it asks now, whatever was answered before.
 func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error) {
 	if err := body.Validate(); err != nil {
@@ -43,7 +40,7 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 	op := h.Operations[kind]
 	t, ok := core.Lookup(kind)
 	if op == nil || !ok || t.Mode != core.Question {
-		return nil, ErrCannot
+		return nil, core.ErrCannot
 	}
 	free, err := q.slot(ctx, h)
 	if err != nil {

@@ -44,15 +44,12 @@ type Accept func(ctx context.Context, hospital string, m core.Message, submissio
 type Intake struct {
 	connection *Connection
 	accept     Accept
-	final      []error
 }
 
-// NewIntake makes an Intake. accept's errors core.Problems, *core.Conflict and
-// those in final (an unknown hospital, a transaction that the HIS cannot do)
-// refuse the message; any other one is ours, and the message is tried again
-// until it succeeds.
-func NewIntake(c *Connection, accept Accept, final ...error) *Intake {
-	return &Intake{connection: c, accept: accept, final: final}
+// NewIntake makes an Intake. The errors that core.Outbox names refuse the
+// message; any other one is ours, and the message is tried again until it succeeds.
+func NewIntake(c *Connection, accept Accept) *Intake {
+	return &Intake{connection: c, accept: accept}
 }
 
 // Run takes submissions until ctx or the connection ends.
@@ -143,7 +140,7 @@ func (in *Intake) enter(ctx context.Context, s *submission) (core.Problems, erro
 		if err == nil {
 			return nil, nil
 		}
-		if problems := in.refused(err); problems != nil {
+		if problems := refusedFor(err); problems != nil {
 			return problems, nil
 		}
 		if time.Since(began) > handBack {
@@ -156,7 +153,7 @@ func (in *Intake) enter(ctx context.Context, s *submission) (core.Problems, erro
 	}
 }
 
-func (in *Intake) refused(err error) core.Problems {
+func refusedFor(err error) core.Problems {
 	var problems core.Problems
 	var conflict *core.Conflict
 	switch {
@@ -171,7 +168,7 @@ func (in *Intake) refused(err error) core.Problems {
 		}
 		return problems
 	}
-	for _, final := range in.final {
+	for _, final := range []error{core.ErrUnknownHospital, core.ErrCannot} {
 		if errors.Is(err, final) {
 			return core.Problems{{What: final.Error()}}
 		}

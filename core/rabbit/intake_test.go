@@ -18,7 +18,7 @@ import (
 func TestIntakeAccepts(t *testing.T) {
 	url := servers.RabbitMQ(t)
 	l := newLedger()
-	stop := run(t, NewIntake(dial(t, url), l.accept, errUnknownHospital))
+	stop := run(t, NewIntake(dial(t, url), l.accept))
 	platform := newOutsider(t, url)
 	p := payment("IH1", "V1", 100)
 	platform.submit(submitted(t, "dongshan", p))
@@ -36,7 +36,7 @@ func TestIntakeAccepts(t *testing.T) {
 func TestIntakeRefuses(t *testing.T) {
 	url := servers.RabbitMQ(t)
 	l := newLedger()
-	stop := run(t, NewIntake(dial(t, url), l.accept, errUnknownHospital))
+	stop := run(t, NewIntake(dial(t, url), l.accept))
 	platform := newOutsider(t, url)
 	refusals := platform.listen("#")
 	platform.submit(submitted(t, "dongshan", payment("IH1", "V1", 100)))

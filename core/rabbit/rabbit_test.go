@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -182,8 +181,6 @@ func submitted(t *testing.T, hospital string, p *core.Payment) amqp.Publishing {
 	return amqp.Publishing{Body: body, DeliveryMode: amqp.Persistent}
 }
 
-var errUnknownHospital = errors.New("no such hospital")
-
 // ledger accepts as the real one does: durably for this test, each key once.
 type ledger struct {
 	mu       sync.Mutex
@@ -217,7 +214,7 @@ func (l *ledger) accept(ctx context.Context, hospital string, m core.Message, su
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if hospital != "dongshan" {
-		return core.Accepted{}, fmt.Errorf("accept: %w", errUnknownHospital)
+		return core.Accepted{}, fmt.Errorf("accept: %w", core.ErrUnknownHospital)
 	}
 	content, _ := json.Marshal(m.Body)
 	switch old, ok := l.accepted[m.Key()]; {
