@@ -2,6 +2,9 @@
 // outbox of the caller's transaction, the inbox of events, state machines as
 // tables. A module owns one schema and is reached by its exported interface or
 // by events; it knows hospitals by their ID only.
+//
+// A transaction takes its locks in one order, so that none waits in a circle:
+// the payment, then prescriptions by number, then (by enqueueing) lanes.
 package clinic
 
 import (
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hishub/core"
@@ -58,6 +62,13 @@ func (m States[S]) Move(from, to S) (S, error) {
 		}
 	}
 	return from, fmt.Errorf("%w: it is %s and cannot become %s", ErrState, from, to)
+}
+
+// Duplicate reports whether err is a row that is there already, under a unique
+// constraint.
+func Duplicate(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
 // Transact runs f in one transaction and wakes the hospital after the commit.
@@ -143,18 +154,22 @@ func (in *Inbox) Run(ctx context.Context) {
 	}
 }
 
-// Step takes the events that are there now, up to 200, and returns how many.
+// Step takes the events that are there now, up to 200, and returns how many. It
+// reads before its transaction begins: the feed waits for transactions at work.
 func (in *Inbox) Step(ctx context.Context) (n int, err error) {
+	var cursor string
+	if err := in.Database.QueryRow(ctx, `select coalesce((select cursor from clinic.inbox where module = $1), '')`, in.Module).Scan(&cursor); err != nil {
+		return 0, err
+	}
+	events, next, err := in.Feed.Read(ctx, cursor, 200)
+	if err != nil || len(events) == 0 {
+		return 0, err
+	}
 	err = pgx.BeginFunc(ctx, in.Database, func(tx pgx.Tx) error {
-		var cursor string
-		err := tx.QueryRow(ctx, `insert into clinic.inbox (module) values ($1)
-			on conflict (module) do update set module = excluded.module returning cursor`, in.Module).Scan(&cursor)
-		if err != nil {
-			return err
-		}
-		events, next, err := in.Feed.Read(ctx, cursor, 200)
-		if err != nil || len(events) == 0 {
-			return err
+		tag, err := tx.Exec(ctx, `insert into clinic.inbox (module, cursor) values ($1, $3)
+			on conflict (module) do update set cursor = excluded.cursor where inbox.cursor = $2`, in.Module, cursor, next)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err // another process has taken them meanwhile
 		}
 		for _, e := range events {
 			if err := in.Take(ctx, tx, e); err != nil {
@@ -162,8 +177,7 @@ func (in *Inbox) Step(ctx context.Context) (n int, err error) {
 			}
 		}
 		n = len(events)
-		_, err = tx.Exec(ctx, `update clinic.inbox set cursor = $2 where module = $1`, in.Module, next)
-		return err
+		return nil
 	})
 	return n, err
 }

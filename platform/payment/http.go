@@ -3,11 +3,9 @@ package payment
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"hishub/core"
 	"hishub/platform/clinic"
 )
 
@@ -30,16 +28,9 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, clinic.Operation("clinic-payment-refund", http.MethodPost, "/payments/{order_id}/refunds", "the channel says that money went back; it may say so again", http.StatusCreated),
 		func(ctx context.Context, in *struct {
 			Path
-			Body struct {
-				RefundNo        string    `json:"refund_no" maxLength:"64"`
-				ChannelRefundNo string    `json:"channel_refund_no" maxLength:"64"`
-				Amount          core.Fen  `json:"amount" minimum:"1" doc:"fen"`
-				Reason          string    `json:"reason" minLength:"1" maxLength:"200"`
-				RefundedAt      time.Time `json:"refunded_at"`
-			}
+			Body Given
 		}) (*clinic.Out[Order], error) {
-			b := in.Body
-			return clinic.Reply(s.Refund(ctx, in.Hospital.Hospital, in.OrderID, b.RefundNo, b.ChannelRefundNo, b.Amount, b.Reason, b.RefundedAt))
+			return clinic.Reply(s.Refund(ctx, in.Hospital.Hospital, in.OrderID, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-payment-get", http.MethodGet, "/payments/{order_id}", "state of a payment", http.StatusOK),
 		func(ctx context.Context, in *Path) (*clinic.Out[Order], error) {

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,15 +26,22 @@ const (
 	Stuck    State = "stuck"   // parked; a person decides
 	GoBack   State = "go_back" // the HIS refused for good: the money must go back
 	Refunded State = "refunded"
+	Untold   State = "untold" // a refund that the HIS need not hear of: it never had the payment
 )
 
-// States is the machine of a payment.
-var States = clinic.States[State]{
-	Telling: {Told, Stuck, GoBack, Refunded},
-	Stuck:   {Told, Stuck, GoBack, Telling, Refunded},
-	Told:    {Refunded},
-	GoBack:  {Refunded},
-}
+// States is the machine of a payment, RefundStates that of a refund.
+var (
+	States = clinic.States[State]{
+		Telling: {Told, Stuck, GoBack, Refunded},
+		Stuck:   {Told, Stuck, GoBack, Refunded},
+		Told:    {Refunded},
+		GoBack:  {Refunded},
+	}
+	RefundStates = clinic.States[State]{
+		Telling: {Told, Stuck},
+		Stuck:   {Told, Stuck},
+	}
+)
 
 // Paid is what the channel says about a payment.
 type Paid struct {
@@ -59,11 +67,13 @@ type Order struct {
 	HisProblem string       `json:"his_problem,omitempty"`
 
 	visitNo, patientNo string
+	prescriptions      []string
 }
 
 // Prescriptions is what the module needs of the prescription module.
 type Prescriptions interface {
-	Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital, no string, at time.Time) (*core.Prescription, error)
+	// Pay moves them to paid and enqueues them; they are of one visit.
+	Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, nos []string, at time.Time) ([]*core.Prescription, error)
 }
 
 // Service is the module.
@@ -96,36 +106,46 @@ func (s *Service) Pay(ctx context.Context, hospital string, paid Paid) (Order, e
 }
 
 func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, paid Paid) (Order, error) {
+	if err := paid.check(); err != nil {
+		return Order{}, err
+	}
+	// The channel may say it twice at once; there is no row yet to hold.
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, "payment "+hospital+"/"+paid.OrderID); err != nil {
+		return Order{}, err
+	}
 	switch old, err := s.lock(ctx, tx, hospital, paid.OrderID); {
 	case err == nil:
-		if old.Amount != paid.Amount || old.ChannelNo != paid.ChannelNo || old.Channel != paid.Channel {
+		if old.Amount != paid.Amount || old.ChannelNo != paid.ChannelNo || old.Channel != paid.Channel || !slices.Equal(old.prescriptions, paid.Prescriptions) {
 			return Order{}, fmt.Errorf("%w: this order was paid before, otherwise", clinic.ErrRule)
 		}
 		return old, nil // the channel says it again
 	case !errors.Is(err, clinic.ErrNotFound):
 		return Order{}, err
 	}
-	m := &core.Payment{OrderID: paid.OrderID, Amount: paid.Amount, Channel: paid.Channel, ChannelNo: paid.ChannelNo, PaidAt: paid.PaidAt}
+	prescriptions, err := s.Prescriptions.Pay(ctx, tx, outbox, hospital, paid.Prescriptions, paid.PaidAt)
+	if err != nil {
+		return Order{}, err
+	}
 	var due core.Fen
-	for _, no := range paid.Prescriptions {
-		rx, err := s.Prescriptions.Pay(ctx, tx, outbox, hospital, no, paid.PaidAt)
-		if err != nil {
-			return Order{}, err
-		}
-		if m.VisitNo == "" {
-			m.VisitNo, m.PatientNo, m.PatientName = rx.VisitNo, rx.PatientNo, rx.PatientName
-		} else if m.VisitNo != rx.VisitNo || m.PatientNo != rx.PatientNo {
-			return Order{}, fmt.Errorf("%w: one payment pays prescriptions of one visit", clinic.ErrRule)
-		}
+	for _, rx := range prescriptions {
 		due += rx.Amount
-		m.Bills = append(m.Bills, no)
 	}
 	if due != paid.Amount {
 		return Order{}, core.Problems{{Field: "amount", What: fmt.Sprintf("the prescriptions cost %d fen, %d fen were paid", due, paid.Amount)}}
 	}
-	if _, err := tx.Exec(ctx, `insert into payment.payment (hospital, order_id, visit_no, patient_no, rx, amount, channel, channel_no, paid_at, state)
+	m := &core.Payment{
+		OrderID: paid.OrderID, Amount: paid.Amount, Channel: paid.Channel, ChannelNo: paid.ChannelNo, PaidAt: paid.PaidAt, Bills: paid.Prescriptions,
+		VisitNo: prescriptions[0].VisitNo, PatientNo: prescriptions[0].PatientNo, PatientName: prescriptions[0].PatientName,
+	}
+	if err := m.Validate(); err != nil {
+		return Order{}, err
+	}
+	_, err = tx.Exec(ctx, `insert into payment.payment (hospital, order_id, visit_no, patient_no, rx, amount, channel, channel_no, paid_at, state)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		hospital, paid.OrderID, m.VisitNo, m.PatientNo, paid.Prescriptions, paid.Amount, paid.Channel, paid.ChannelNo, paid.PaidAt, Telling); err != nil {
+		hospital, paid.OrderID, m.VisitNo, m.PatientNo, paid.Prescriptions, paid.Amount, paid.Channel, paid.ChannelNo, paid.PaidAt, Telling)
+	if clinic.Duplicate(err) {
+		return Order{}, fmt.Errorf("%w: this payment of the channel paid another order", clinic.ErrRule)
+	} else if err != nil {
 		return Order{}, err
 	}
 	if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PaymentSettle, Body: m}); err != nil {
@@ -134,48 +154,34 @@ func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospit
 	return s.lock(ctx, tx, hospital, paid.OrderID)
 }
 
-// Refund takes the channel's word that money of an order went back.
-func (s *Service) Refund(ctx context.Context, hospital, orderID, refundNo, channelRefundNo string, amount core.Fen, reason string, at time.Time) (Order, error) {
+func (p Paid) check() error {
+	if len(p.Prescriptions) == 0 {
+		return core.Problems{{Field: "prescriptions", What: "missing"}}
+	}
+	var ps core.Problems
+	for i, no := range p.Prescriptions {
+		if slices.Contains(p.Prescriptions[:i], no) {
+			ps = append(ps, core.Problem{Field: fmt.Sprintf("prescriptions[%d]", i), What: "is there a second time"})
+		}
+	}
+	return ps.OrNil()
+}
+
+// Given is what the channel says about money that went back.
+type Given struct {
+	RefundNo        string    `json:"refund_no" maxLength:"64"`
+	ChannelRefundNo string    `json:"channel_refund_no" maxLength:"64"`
+	Amount          core.Fen  `json:"amount" minimum:"1" doc:"fen"`
+	Reason          string    `json:"reason" minLength:"1" maxLength:"200"`
+	RefundedAt      time.Time `json:"refunded_at"`
+}
+
+// Refund takes the channel's word that money of an order went back, and tells
+// the HIS unless it refused the payment for good. The channel may say it again.
+func (s *Service) Refund(ctx context.Context, hospital, orderID string, given Given) (Order, error) {
 	var out Order
-	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
-		p, err := s.lock(ctx, tx, hospital, orderID)
-		if err != nil {
-			return err
-		}
-		var known core.Fen
-		switch err := tx.QueryRow(ctx, `select amount from payment.refund where hospital = $1 and refund_no = $2`, hospital, refundNo).Scan(&known); {
-		case err == nil && known == amount:
-			out = p
-			return nil // the channel says it again
-		case err == nil:
-			return fmt.Errorf("%w: this refund was made before, for another amount", clinic.ErrRule)
-		case !errors.Is(err, pgx.ErrNoRows):
-			return err
-		}
-		if p.Refunded+amount > p.Amount {
-			return core.Problems{{Field: "amount", What: fmt.Sprintf("%d of %d fen were given back before", p.Refunded, p.Amount)}}
-		}
-		if _, err := tx.Exec(ctx, `insert into payment.refund (hospital, refund_no, order_id, amount, channel_refund_no, reason, state, refunded_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)`, hospital, refundNo, orderID, amount, channelRefundNo, reason, Telling, at); err != nil {
-			return err
-		}
-		state := p.State
-		if p.Refunded+amount == p.Amount {
-			if state, err = States.Move(p.State, Refunded); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.Exec(ctx, `update payment.payment set refunded = refunded + $3, state = $4, updated_at = clock_timestamp() where hospital = $1 and order_id = $2`,
-			hospital, orderID, amount, state); err != nil {
-			return err
-		}
-		if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.RefundCreate, Body: &core.Refund{
-			RefundNo: refundNo, OrderID: orderID, VisitNo: p.visitNo, PatientNo: p.patientNo, HisNo: p.HisNo, Amount: amount, Paid: p.Amount,
-			Channel: p.Channel, ChannelNo: p.ChannelNo, ChannelRefundNo: channelRefundNo, Reason: reason, RefundedAt: at,
-		}}); err != nil {
-			return err
-		}
-		out, err = s.lock(ctx, tx, hospital, orderID)
+	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
+		out, err = s.refund(ctx, tx, outbox, hospital, orderID, given)
 		return err
 	})
 	if err != nil {
@@ -184,27 +190,79 @@ func (s *Service) Refund(ctx context.Context, hospital, orderID, refundNo, chann
 	return out, nil
 }
 
+func (s *Service) refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital, orderID string, given Given) (Order, error) {
+	p, err := s.lock(ctx, tx, hospital, orderID)
+	if err != nil {
+		return p, err
+	}
+	var order, channelNo string
+	var amount core.Fen
+	err = tx.QueryRow(ctx, `select order_id, channel_refund_no, amount from payment.refund where hospital = $1 and refund_no = $2`, hospital, given.RefundNo).
+		Scan(&order, &channelNo, &amount)
+	switch {
+	case err == nil && order == orderID && channelNo == given.ChannelRefundNo && amount == given.Amount:
+		return p, nil // the channel says it again
+	case err == nil:
+		return p, fmt.Errorf("%w: this refund was made before, otherwise", clinic.ErrRule)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return p, err
+	}
+	m := &core.Refund{
+		RefundNo: given.RefundNo, OrderID: orderID, VisitNo: p.visitNo, PatientNo: p.patientNo, HisNo: p.HisNo, Amount: given.Amount, Paid: p.Amount,
+		Channel: p.Channel, ChannelNo: p.ChannelNo, ChannelRefundNo: given.ChannelRefundNo, Reason: given.Reason, RefundedAt: given.RefundedAt,
+	}
+	if p.Refunded+given.Amount > p.Amount {
+		return p, core.Problems{{Field: "amount", What: fmt.Sprintf("%d of %d fen were given back before", p.Refunded, p.Amount)}}
+	}
+	if err := m.Validate(); err != nil {
+		return p, err
+	}
+	told := Telling
+	if p.State == GoBack {
+		told = Untold
+	}
+	_, err = tx.Exec(ctx, `insert into payment.refund (hospital, refund_no, order_id, amount, channel_refund_no, reason, state, refunded_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`, hospital, given.RefundNo, orderID, given.Amount, given.ChannelRefundNo, given.Reason, told, given.RefundedAt)
+	if clinic.Duplicate(err) {
+		return p, fmt.Errorf("%w: this refund of the channel was made before, under another number", clinic.ErrRule)
+	} else if err != nil {
+		return p, err
+	}
+	state := p.State
+	if p.Refunded+given.Amount == p.Amount {
+		if state, err = States.Move(p.State, Refunded); err != nil {
+			return p, err
+		}
+	}
+	if _, err := tx.Exec(ctx, `update payment.payment set refunded = refunded + $3, state = $4, updated_at = clock_timestamp() where hospital = $1 and order_id = $2`,
+		hospital, orderID, given.Amount, state); err != nil {
+		return p, err
+	}
+	if told == Telling {
+		if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.RefundCreate, Body: m}); err != nil {
+			return p, err
+		}
+	}
+	return s.lock(ctx, tx, hospital, orderID)
+}
+
 // Get returns one payment.
-func (s *Service) Get(ctx context.Context, hospital, orderID string) (p Order, err error) {
-	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
-		p, err = s.lock(ctx, tx, hospital, orderID)
-		return err
-	})
-	return p, err
+func (s *Service) Get(ctx context.Context, hospital, orderID string) (Order, error) {
+	return read(ctx, s.Database, hospital, orderID, "")
 }
 
 // Take is the module's side of the inbox.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
-	table, column := "", ""
+	table, column, states := "", "", States
 	switch e.Kind {
 	case core.PaymentSettle:
 		table, column = "payment.payment", "order_id"
 	case core.RefundCreate:
-		table, column = "payment.refund", "refund_no"
+		table, column, states = "payment.refund", "refund_no", RefundStates
 	default:
 		return nil
 	}
-	to, no := State(""), ""
+	to, no, problem := State(""), "", ""
 	switch e.Type {
 	case core.EventDelivered:
 		to = Told
@@ -212,9 +270,9 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 			no = e.Receipt.HisNo
 		}
 	case core.EventParked, core.EventCancelled:
-		to = Stuck
+		to, problem = Stuck, e.Reason
 	case core.EventRefundNow:
-		to = GoBack
+		to, problem = GoBack, e.Reason
 	default:
 		return nil
 	}
@@ -225,19 +283,31 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	} else if err != nil {
 		return err
 	}
-	if to, err = States.Move(from, to); err != nil {
-		to = from // given back meanwhile, or told twice
+	if to, err = states.Move(from, to); err != nil {
+		if e.Type != core.EventDelivered {
+			return nil // it came late, or twice
+		}
+		to = from // given back meanwhile, or told twice; the HIS's number counts all the same
 	}
-	_, err = tx.Exec(ctx, `update `+table+` set state = $3, his_no = case when $4 = '' then his_no else $4 end, his_problem = $5, updated_at = clock_timestamp()
-		where hospital = $1 and `+column+` = $2`, e.Hospital, e.Key, to, no, e.Reason)
+	_, err = tx.Exec(ctx, `update `+table+` set state = $3, his_no = coalesce(nullif($4, ''), his_no), his_problem = $5, updated_at = clock_timestamp()
+		where hospital = $1 and `+column+` = $2`, e.Hospital, e.Key, to, no, problem)
 	return err
 }
 
+// lock reads a payment and holds it until tx ends.
 func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, orderID string) (Order, error) {
+	return read(ctx, tx, hospital, orderID, " for update")
+}
+
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func read(ctx context.Context, q querier, hospital, orderID, suffix string) (Order, error) {
 	p := Order{Hospital: hospital, OrderID: orderID}
-	err := tx.QueryRow(ctx, `select amount, refunded, channel, channel_no, paid_at, state, his_no, his_problem, visit_no, patient_no
-		from payment.payment where hospital = $1 and order_id = $2 for update`, hospital, orderID).
-		Scan(&p.Amount, &p.Refunded, &p.Channel, &p.ChannelNo, &p.PaidAt, &p.State, &p.HisNo, &p.HisProblem, &p.visitNo, &p.patientNo)
+	err := q.QueryRow(ctx, `select amount, refunded, channel, channel_no, paid_at, state, his_no, his_problem, visit_no, patient_no, rx
+		from payment.payment where hospital = $1 and order_id = $2`+suffix, hospital, orderID).
+		Scan(&p.Amount, &p.Refunded, &p.Channel, &p.ChannelNo, &p.PaidAt, &p.State, &p.HisNo, &p.HisProblem, &p.visitNo, &p.patientNo, &p.prescriptions)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, clinic.ErrNotFound
 	}

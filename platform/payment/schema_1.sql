@@ -32,5 +32,6 @@ create table payment.refund (
     refunded_at       timestamptz not null,
     updated_at        timestamptz not null default clock_timestamp(),
     primary key (hospital, refund_no),
+    unique (hospital, order_id, channel_refund_no), -- one refund of the channel is one of ours
     foreign key (hospital, order_id) references payment.payment
 );

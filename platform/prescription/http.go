@@ -19,7 +19,7 @@ type Path struct {
 // Routes registers the module's endpoints. Who may call them for which hospital
 // is decided before they are reached.
 func (s *Service) Routes(api huma.API) {
-	huma.Register(api, clinic.Operation("clinic-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected Path", http.StatusCreated),
+	huma.Register(api, clinic.Operation("clinic-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected one", http.StatusCreated),
 		func(ctx context.Context, in *struct {
 			clinic.Hospital
 			Body core.Prescription

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +29,7 @@ const (
 	Paid     State = "paid"        // the HIS is being told
 	SentHIS  State = "sent_to_his" // the HIS has it
 	Void     State = "void"
-	Expired  State = "expired"
+	Expired  State = "expired" // not paid by its last day; never stored, see by
 )
 
 // States is the machine; signing starts it in review.
@@ -73,45 +74,32 @@ const maxValidity = 3 * 24 * time.Hour
 // Signing a rejected one again makes its next revision. PharmacistCode is left
 // empty by the doctor and filled by the review.
 func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription) (Rx, error) {
-	if p.ValidUntil.Sub(p.WrittenAt) > maxValidity {
-		return Rx{}, fmt.Errorf("sign: %w: a prescription is valid for three days at most", clinic.ErrRule)
-	}
-	if p.Category == "western" && len(p.Items) > 5 {
-		return Rx{}, fmt.Errorf("sign: %w: a western prescription has five drugs at most", clinic.ErrRule)
+	switch {
+	case p.ValidUntil.Sub(p.WrittenAt) > maxValidity:
+		return Rx{}, fmt.Errorf("sign prescription: %w: a prescription is valid for three days at most", clinic.ErrRule)
+	case p.Category == "western" && len(p.Items) > 5:
+		return Rx{}, fmt.Errorf("sign prescription: %w: a western prescription has five drugs at most", clinic.ErrRule)
 	}
 	reviewed := p
 	reviewed.PharmacistCode = "pending" // everything else must be right already
 	if err := reviewed.Validate(); err != nil {
 		return Rx{}, err
 	}
+	if p.ValidUntil.Before(time.Now()) {
+		return Rx{}, fmt.Errorf("sign prescription: %w: it would be expired already", clinic.ErrRule)
+	}
 	p.PharmacistCode = ""
 	content, err := json.Marshal(p)
 	if err != nil {
 		return Rx{}, err
 	}
-	hash := sha256.Sum256(content)
+	sealed, err := s.Vault.Seal(content, "prescription", hospital+"/"+p.No)
+	if err != nil {
+		return Rx{}, err
+	}
 	var out Rx
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
-		revision := 1
-		switch old, err := s.lock(ctx, tx, hospital, p.No); {
-		case err == nil:
-			if _, err := States.Move(old.State, InReview); err != nil {
-				return err
-			}
-			revision = old.Revision + 1
-		case !errors.Is(err, clinic.ErrNotFound):
-			return err
-		}
-		sealed, err := s.Vault.Seal(content, "prescription", hospital+"/"+p.No)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `insert into prescription.prescription (hospital, no, revision, state, doctor, content, content_hash, signed_at, valid_until)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			on conflict (hospital, no) do update set revision = excluded.revision, state = excluded.state, doctor = excluded.doctor, content = excluded.content,
-				content_hash = excluded.content_hash, signed_at = excluded.signed_at, valid_until = excluded.valid_until, pharmacist = null, reason = '', updated_at = clock_timestamp()`,
-			hospital, p.No, revision, InReview, p.DoctorCode, sealed, hash[:], p.WrittenAt, p.ValidUntil)
-		if err != nil {
+		if err := s.save(ctx, tx, hospital, &p, content, sealed); err != nil {
 			return err
 		}
 		out, err = s.lock(ctx, tx, hospital, p.No)
@@ -121,6 +109,27 @@ func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription
 		return Rx{}, fmt.Errorf("sign prescription: %w", err)
 	}
 	return out, nil
+}
+
+// save writes a new prescription, or the next revision of one that may have one.
+func (s *Service) save(ctx context.Context, tx pgx.Tx, hospital string, p *core.Prescription, content, sealed []byte) error {
+	hash := sha256.Sum256(content)
+	tag, err := tx.Exec(ctx, `insert into prescription.prescription (hospital, no, state, doctor, content, content_hash, signed_at, valid_until)
+		values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+		hospital, p.No, InReview, p.DoctorCode, sealed, hash[:], p.WrittenAt, p.ValidUntil)
+	if err != nil || tag.RowsAffected() == 1 {
+		return err
+	}
+	old, err := s.lock(ctx, tx, hospital, p.No)
+	if err != nil {
+		return err
+	}
+	if old.Doctor != p.DoctorCode {
+		return fmt.Errorf("%w: another doctor wrote it", clinic.ErrRule)
+	}
+	return s.move(ctx, tx, old.by(time.Now()), InReview,
+		`revision = revision + 1, content = $4, content_hash = $5, signed_at = $6, valid_until = $7, pharmacist = null, reason = ''`,
+		sealed, hash[:], p.WrittenAt, p.ValidUntil)
 }
 
 // Review approves or rejects a prescription. The doctor who wrote it cannot.
@@ -142,22 +151,31 @@ func (s *Service) Review(ctx context.Context, hospital, no, pharmacist string, a
 	})
 }
 
-// Pay is called by the payment module in its own transaction: the prescription
-// is paid and the HIS must be told of it.
-func (s *Service) Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital, no string, at time.Time) (*core.Prescription, error) {
-	p, err := s.lock(ctx, tx, hospital, no)
-	if err != nil {
-		return nil, fmt.Errorf("pay prescription: %w", err)
+// Pay is called by the payment module in its own transaction: the prescriptions
+// are paid and the HIS must be told of them, in the order of their numbers. They
+// must be of one visit. at is when the money came.
+func (s *Service) Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, nos []string, at time.Time) ([]*core.Prescription, error) {
+	paid := make([]*core.Prescription, 0, len(nos))
+	for _, no := range slices.Sorted(slices.Values(nos)) {
+		p, err := s.lock(ctx, tx, hospital, no)
+		if err != nil {
+			return nil, fmt.Errorf("pay prescription: %w", err)
+		}
+		if err := s.move(ctx, tx, p.by(at), Paid, ""); err != nil {
+			return nil, fmt.Errorf("pay prescription: %w", err)
+		}
+		p.Content.PharmacistCode = p.Pharmacist
+		paid = append(paid, p.Content)
+		if p.Content.VisitNo != paid[0].VisitNo || p.Content.PatientNo != paid[0].PatientNo {
+			return nil, fmt.Errorf("pay prescription: %w: one payment pays prescriptions of one visit", clinic.ErrRule)
+		}
 	}
-	if at.After(p.ValidUntil) {
-		return nil, fmt.Errorf("pay prescription: %w: it expired", clinic.ErrRule)
+	for _, p := range paid {
+		if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PrescriptionCreate, Body: p}); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.move(ctx, tx, p, Paid, ""); err != nil {
-		return nil, fmt.Errorf("pay prescription: %w", err)
-	}
-	p.Content.PharmacistCode = p.Pharmacist
-	_, err = outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PrescriptionCreate, Body: p.Content})
-	return p.Content, err
+	return paid, nil
 }
 
 // Void takes a prescription back; when the HIS was told of it, it is told of this too.
@@ -177,41 +195,41 @@ func (s *Service) Void(ctx context.Context, hospital, no, operator, reason strin
 }
 
 // Get returns one prescription with its content.
-func (s *Service) Get(ctx context.Context, hospital, no string) (p Rx, err error) {
-	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
-		p, err = s.lock(ctx, tx, hospital, no)
-		return err
-	})
-	return p, err
+func (s *Service) Get(ctx context.Context, hospital, no string) (Rx, error) {
+	p, err := s.read(ctx, s.Database, hospital, no, "")
+	return p.by(time.Now()), err
 }
 
-// Take is the module's side of the inbox.
+// Take is the module's side of the inbox. It does not look at the content: one
+// that was tampered with must not hold up the events of all others.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
-	if e.Kind != core.PrescriptionCreate {
+	if e.Kind != core.PrescriptionCreate && e.Kind != core.PrescriptionVoid {
 		return nil
 	}
-	p, err := s.lock(ctx, tx, e.Hospital, e.Key)
-	if errors.Is(err, clinic.ErrNotFound) {
+	var from State
+	err := tx.QueryRow(ctx, `select state from prescription.prescription where hospital = $1 and no = $2 for update`, e.Hospital, e.Key).Scan(&from)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // submitted by somebody else
 	} else if err != nil {
 		return err
 	}
-	switch e.Type {
-	case core.EventDelivered:
-		no := ""
+	to, no, problem := from, "", ""
+	switch {
+	case e.Type == core.EventDelivered && e.Kind == core.PrescriptionCreate:
 		if e.Receipt != nil {
 			no = e.Receipt.HisNo
 		}
-		to := SentHIS
-		if _, err := States.Move(p.State, to); err != nil {
-			to = p.State // voided meanwhile, or told twice
+		if to, err = States.Move(from, SentHIS); err != nil {
+			to = from // voided meanwhile, or told twice
 		}
-		_, err = tx.Exec(ctx, `update prescription.prescription set state = $3, his_no = $4, his_problem = '', updated_at = clock_timestamp() where hospital = $1 and no = $2`,
-			e.Hospital, e.Key, to, no)
-	case core.EventParked, core.EventCancelled:
-		_, err = tx.Exec(ctx, `update prescription.prescription set his_problem = $3, updated_at = clock_timestamp() where hospital = $1 and no = $2`,
-			e.Hospital, e.Key, e.Reason)
+	case e.Type == core.EventDelivered:
+	case e.Type != core.EventParked && e.Type != core.EventCancelled, e.Kind == core.PrescriptionCreate && from != Paid:
+		return nil // the second: it came late, the HIS has it, or must not have it
+	default:
+		problem = e.Reason
 	}
+	_, err = tx.Exec(ctx, `update prescription.prescription set state = $3, his_no = coalesce(nullif($4, ''), his_no), his_problem = $5, updated_at = clock_timestamp()
+		where hospital = $1 and no = $2`, e.Hospital, e.Key, to, no, problem)
 	return err
 }
 
@@ -221,7 +239,7 @@ func (s *Service) change(ctx context.Context, doing, hospital, no string, f func
 		if err != nil {
 			return err
 		}
-		if err := f(tx, outbox, p); err != nil {
+		if err := f(tx, outbox, p.by(time.Now())); err != nil {
 			return err
 		}
 		out, err = s.lock(ctx, tx, hospital, no)
@@ -245,21 +263,36 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, p Rx, to State, set strin
 	return err
 }
 
-// lock reads a prescription for update and checks that its signed content is whole.
+// by is the prescription as it was at that time: one that was not paid by its
+// last day is expired.
+func (p Rx) by(at time.Time) Rx {
+	if expired, err := States.Move(p.State, Expired); err == nil && at.After(p.ValidUntil) {
+		p.State = expired
+	}
+	return p
+}
+
+// lock reads a prescription and holds it until tx ends.
 func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, no string) (Rx, error) {
+	return s.read(ctx, tx, hospital, no, " for update")
+}
+
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// read reads a prescription and checks that its signed content is whole. What
+// the content says is taken from there; the columns are to search by.
+func (s *Service) read(ctx context.Context, q querier, hospital, no, suffix string) (Rx, error) {
 	p := Rx{Hospital: hospital, No: no}
 	var sealed, hash []byte
-	var pharmacist *string
-	err := tx.QueryRow(ctx, `select revision, state, doctor, pharmacist, reason, valid_until, his_no, his_problem, content, content_hash
-		from prescription.prescription where hospital = $1 and no = $2 for update`, hospital, no).
-		Scan(&p.Revision, &p.State, &p.Doctor, &pharmacist, &p.Reason, &p.ValidUntil, &p.HisNo, &p.HisProblem, &sealed, &hash)
+	err := q.QueryRow(ctx, `select revision, state, coalesce(pharmacist, ''), reason, his_no, his_problem, content, content_hash
+		from prescription.prescription where hospital = $1 and no = $2`+suffix, hospital, no).
+		Scan(&p.Revision, &p.State, &p.Pharmacist, &p.Reason, &p.HisNo, &p.HisProblem, &sealed, &hash)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, clinic.ErrNotFound
 	} else if err != nil {
 		return p, err
-	}
-	if pharmacist != nil {
-		p.Pharmacist = *pharmacist
 	}
 	content, err := s.Vault.Open(sealed, "prescription", hospital+"/"+no)
 	if err != nil {
@@ -269,5 +302,7 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, no string) (Rx,
 		return p, errors.New("the content of a signed prescription was changed")
 	}
 	p.Content = new(core.Prescription)
-	return p, json.Unmarshal(content, p.Content)
+	err = json.Unmarshal(content, p.Content)
+	p.Doctor, p.ValidUntil = p.Content.DoctorCode, p.Content.ValidUntil
+	return p, err
 }
