@@ -133,7 +133,7 @@ func renderDocument(o *huma.OpenAPI) []byte {
 	for _, t := range problemTypes {
 		page.Problems = append(page.Problems, documentProblem{t.name, t.status, t.title, t.doc})
 	}
-	for _, tag := range o.Tags {
+	for _, tag := range allTags(o) {
 		group := documentGroup{Name: tag.Name, Doc: tag.Description}
 		for _, path := range slices.Sorted(keysOf(o.Paths)) {
 			for _, op := range operationsOf(o.Paths[path]) {
@@ -150,6 +150,21 @@ func renderDocument(o *huma.OpenAPI) []byte {
 		panic("render the document: " + err.Error())
 	}
 	return out.Bytes()
+}
+
+// allTags are the API's own, then those of other modules' operations.
+func allTags(o *huma.OpenAPI) []*huma.Tag {
+	all := slices.Clone(o.Tags)
+	for _, path := range slices.Sorted(keysOf(o.Paths)) {
+		for _, op := range operationsOf(o.Paths[path]) {
+			for _, name := range op.Tags {
+				if !slices.ContainsFunc(all, func(t *huma.Tag) bool { return t.Name == name }) {
+					all = append(all, &huma.Tag{Name: name})
+				}
+			}
+		}
+	}
+	return all
 }
 
 func keysOf[V any](m map[string]V) func(func(string) bool) {

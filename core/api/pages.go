@@ -149,6 +149,7 @@ func (a *api) pages(mux *http.ServeMux) {
 	p.page(mux, "night", mayRunNight, "/pages/nights/{hospital}/{day}", p.night)
 	p.act(mux, mayPause, "/pages/hospitals/{hospital}/{verb}", p.pause)
 	p.act(mux, mayDecide, "/pages/messages/{id}/{verb}", p.decide)
+	p.act(mux, mayDecide, "/pages/messages/{id}/proposals/{p}/{verb}", p.second)
 	p.act(mux, mayRunNight, "/pages/nights", p.runNight)
 }
 
@@ -292,12 +293,15 @@ func (p *pages) messages(ctx context.Context, c Caller, r *http.Request) (any, e
 	return s, nil
 }
 
-// trace is all that is known of one message.
+// messageTrace is all that is known of one message.
 type messageTrace struct {
 	MessageDetail
 	Body      string // canonical JSON, masked
 	Exchanges []Exchange
 	More      int // exchanges before those
+	// Proposed is the correction that waits for a second person, if there is one.
+	Proposed   *ProposalDetail
+	Correction string // canonical JSON, masked
 }
 
 // exchangesShown is how many of the last exchanges a trace shows.
@@ -317,6 +321,13 @@ func (p *pages) message(ctx context.Context, c Caller, r *http.Request) (any, er
 		return nil, err
 	}
 	t.Body = indented(masked)
+	if len(t.Proposals) > 0 { // never more than one is open
+		d, err := p.proposal(ctx, c, id, t.Proposals[0].ID)
+		if err != nil {
+			return nil, err
+		}
+		t.Proposed, t.Correction = &d, indented(d.Correction)
+	}
 	seen := map[int]bool{}
 	for i := len(t.History) - 1; i >= 0; i-- {
 		n := t.History[i].Number
@@ -356,6 +367,26 @@ func (p *pages) decide(ctx context.Context, rq *request, r *http.Request) (strin
 	case "cancel":
 		_, err := p.Store.Cancel(ctx, id, rq.who(), why(r))
 		return to, err
+	}
+	return "", problem("not-found", "")
+}
+
+// second is the second person's decision about a correction.
+func (p *pages) second(ctx context.Context, rq *request, r *http.Request) (string, error) {
+	id, err1 := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	number, err2 := strconv.ParseInt(r.PathValue("p"), 10, 64)
+	if err1 != nil || err2 != nil {
+		return "", problem("not-found", "")
+	}
+	if _, err := p.proposal(ctx, rq.caller, id, number); err != nil {
+		return "", err
+	}
+	switch r.PathValue("verb") {
+	case "approve":
+		got, err := p.Store.Approve(ctx, number, rq.who(), why(r))
+		return fmt.Sprintf("/pages/messages/%d", got.ID), err
+	case "reject":
+		return fmt.Sprintf("/pages/messages/%d", id), p.Store.Reject(ctx, number, rq.who(), why(r))
 	}
 	return "", problem("not-found", "")
 }

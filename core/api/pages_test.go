@@ -193,6 +193,32 @@ func TestPages(t *testing.T) {
 	}
 }
 
+func TestPagesOfASecondPerson(t *testing.T) {
+	w := newWorld(t)
+	w.his.say(func(core.Body) core.Verdict { return core.Verdict{Outcome: core.OutcomeRejected, Words: "no"} })
+	w.dispatch()
+	id := w.submit("dongshan", core.PaymentSettle, payment("A1"))
+	w.await(id, core.EventParked)
+	corrected := payment("A1")
+	corrected.Amount = 1300
+	var s Superseding
+	w.do(w.key(Operator, "dongshan"), "POST", messages(id)+"/supersede", map[string]any{"correction": corrected, "note": "the till was wrong"}).into(t, &s)
+
+	one, other := w.browser(), w.browser()
+	csrf := one.signIn(w.key(Operator, "dongshan"))
+	approve := fmt.Sprintf("/pages/messages/%d/proposals/%d/approve", id, s.Proposal)
+	if status, text := one.post(approve, url.Values{"csrf": {csrf}, "note": {"fine"}}); status != 403 || !strings.Contains(text, "a second person must do this") {
+		t.Errorf("approved by the same: %d %s", status, text)
+	}
+	csrf = other.signIn(w.key(Operator, ""))
+	if _, text := other.open(fmt.Sprint("/pages/messages/", id)); !strings.Contains(text, "the till was wrong") || !strings.Contains(text, "&#34;amount&#34;: 1300") || strings.Contains(text, "三测试") {
+		t.Errorf("%s", text)
+	}
+	if status, text := other.post(approve, url.Values{"csrf": {csrf}, "note": {"checked"}}); status != 200 || !strings.Contains(text, "Supersedes") {
+		t.Errorf("approved: %d %s", status, text)
+	}
+}
+
 func TestPagesCookie(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Secure = true })
 	a := w.do("", "POST", "/pages/login", "key="+w.key(Operator, ""), "Content-Type: application/x-www-form-urlencoded")

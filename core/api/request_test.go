@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/mocks/servers"
@@ -151,6 +153,45 @@ func TestDatabaseAway(t *testing.T) {
 	must(t, database.Restart(t.Context()))
 	if id := w.submit("dongshan", core.PaymentSettle, payment("A1")); id == 0 {
 		t.Error("not accepted after the database came back")
+	}
+}
+
+// TestMore: operations of other modules are behind the same door, and their
+// errors are told in the same way.
+func TestMore(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.More = func(more huma.API) {
+			huma.Register(more, huma.Operation{OperationID: "brew", Method: http.MethodPost, Path: "/v1/clinic/tea", Tags: []string{"Tea"}, Summary: "Brew"},
+				func(_ context.Context, in *struct {
+					Kind string `query:"kind"`
+				}) (*struct{}, error) {
+					switch in.Kind {
+					case "green":
+						return nil, nil
+					case "none":
+						return nil, core.Problems{{Field: "kind", What: "missing"}}
+					case "all":
+						return nil, huma.Error404NotFound("no such tea")
+					}
+					return nil, errors.New("secret recipe")
+				})
+		}
+	})
+	key := w.key(Submitter, "")
+	for _, c := range []struct {
+		key, kind string
+		status    int
+	}{{"", "green", 401}, {key, "green", 204}, {key, "none", 422}, {key, "all", 404}, {key, "black", 500}} {
+		a := w.do(c.key, "POST", "/v1/clinic/tea?kind="+c.kind, nil)
+		if a.status != c.status || strings.Contains(a.text, "secret") {
+			t.Errorf("%s: %d %s", c.kind, a.status, a.text)
+		}
+		if a.status >= 400 {
+			a.problem(t)
+		}
+	}
+	if a := w.do("", "GET", "/docs", nil); !strings.Contains(a.text, "/v1/clinic/tea") {
+		t.Error("the document's page lacks it")
 	}
 }
 

@@ -226,7 +226,7 @@ func (h *his) say(f func(core.Body) core.Verdict) {
 // Hospital implements delivery.Hospitals.
 func (h *his) Hospital(_ context.Context, id string, _ int) (*core.Hospital, error) {
 	if id != "dongshan" && id != "xihu" {
-		return nil, postgres.ErrUnknownHospital
+		return nil, core.ErrUnknownHospital
 	}
 	d := &core.Dialect{
 		Hospital: id, Zone: time.UTC, Limits: core.Limits{Concurrency: 4}, Operations: map[core.Kind]*core.Operation{},
