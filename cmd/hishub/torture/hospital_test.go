@@ -90,7 +90,8 @@ func (c *campaign) openHospitals(hisURL string) (env []string) {
 		}
 		return original
 	}
-	const latency = 20 * time.Millisecond
+	// Long enough that a hub has requests on their way whenever it is struck.
+	const latency = 150 * time.Millisecond
 	rejectsSoap := append(reject(refusedKey, "SavePrescription", "PreSettle", "SaveRefund"), reject(refusedLateKey, "ConfirmSettle")...)
 
 	east, err := soaphis.Start(c.ctx, soaphis.Options{Latency: latency, Seed: c.seed*10 + 1, Repeats: repeats(books.Refuse)})

@@ -222,7 +222,7 @@ func (c *campaign) strike() {
 		h := c.hubs[r.IntN(len(c.hubs))]
 		what := weight[r.IntN(len(weight))]
 		if c.twoHubs && n%3 == 1 {
-			what = (*hub).freeze
+			h, what = c.busiest(), (*hub).freeze
 		}
 		if n%3 == 0 {
 			c.dark(c.hospitals[r.IntN(len(c.hospitals))], func() { what(h) })
@@ -230,6 +230,22 @@ func (c *campaign) strike() {
 			what(h)
 		}
 	}
+}
+
+// busiest is the hub with most to lose, once one has anything.
+func (c *campaign) busiest() (most *hub) {
+	for end := time.Now().Add(5 * time.Second); most == nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		held := 0
+		for _, h := range c.hubs {
+			if n := len(c.ledger.claims(h.pid)); n > held {
+				most, held = h, n
+			}
+		}
+	}
+	if most == nil {
+		most = c.hubs[0]
+	}
+	return most
 }
 
 // dark: the hospital is down as a whole, connections and all, while f runs.
