@@ -17,6 +17,7 @@ type serveCmd struct {
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
 	Clinic  bool   `help:"Run the clinic's modules too." default:"true" negatable:""`
 	Debug   bool   `help:"Log more."`
+	Pprof   string `help:"Serve Go's profiles at this address." hidden:""`
 	// CreateKey is for the first start on an empty database.
 	CreateKey bool `help:"Make the master key if the database is still empty." env:"HISHUB_CREATE_KEY"`
 }
@@ -46,6 +47,11 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer h.close()
 	h.listen, h.nights = c.Listen, c.Nights
+	if c.Pprof != "" {
+		if err := serveProfiles(ctx, c.Pprof); err != nil {
+			return err
+		}
+	}
 	if c.Clinic {
 		if err := h.openClinic(ctx, url); err != nil {
 			return err

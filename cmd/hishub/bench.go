@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"hishub/cmd/hishub/bench"
+)
+
+// benchCmd measures what this machine delivers, with everything on it.
+type benchCmd struct {
+	Messages int    `help:"Messages of the throughput run." default:"10000"`
+	Quick    bool   `help:"300 messages: shows that it works; its figures mean nothing."`
+	Profile  string `help:"Write the hub's processor profile of the throughput run, for 'go tool pprof'." type:"path" placeholder:"FILE"`
+	JSON     bool   `name:"json" help:"For scripts."`
+}
+
+func (benchCmd) Help() string {
+	return "Starts a private durable PostgreSQL, a fake hospital and a hub, each a process of its own, and ends them.\ndocs/performance.md says what the figures mean.\n\nExamples:\n  hishub bench\n  hishub bench --messages 30000 --json"
+}
+
+func (c *benchCmd) Run(ctx context.Context) error {
+	binary, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o := bench.Options{Binary: binary, Messages: c.Messages, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
+	if c.Quick {
+		o.Messages = min(o.Messages, 300)
+	}
+	if c.JSON {
+		o.Told = io.Discard
+	}
+	r, err := bench.Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(r)
+	}
+	r.Print(os.Stdout)
+	return nil
+}

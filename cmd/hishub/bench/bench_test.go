@@ -1,0 +1,45 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestQuick runs everything once at a size that says nothing about speed.
+func TestQuick(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	binary := filepath.Join(t.TempDir(), "hishub")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "hishub/cmd/hishub").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	var told bytes.Buffer
+	r, err := Run(ctx, Options{Binary: binary, Messages: 300, Quick: true, Told: &told})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &told)
+	}
+	if r.Booked < 330 || r.Space.Messages != r.Booked {
+		t.Errorf("%d booked: fewer than were accepted", r.Booked)
+	}
+	for what, figure := range map[string]float64{
+		"delivered": r.Throughput.PerSec, "accept p99": r.Throughput.Accept.P99, "own rate": r.Own.Single, "own rate in batches": r.Own.Batched,
+		"hub's time": r.CPU.Hub, "PostgreSQL's time": r.CPU.PostgreSQL, "mock's time": r.CPU.Mock, "generator's time": r.CPU.Generator,
+		"database": r.Space.Bytes, "WAL": r.Space.WAL, "memory": float64(r.Space.HubMB), "a commit": r.Machine.CommitMs,
+	} {
+		if figure <= 0 {
+			t.Errorf("%s was not measured", what)
+		}
+	}
+	for _, o := range r.OpenLoops {
+		if o.Answered.P50 < ms(latency) {
+			t.Errorf("at %d/s the HIS answered after %.1f ms, but it takes %s", o.PerSec, o.Answered.P50, latency)
+		}
+	}
+	var table bytes.Buffer
+	r.Print(&table)
+	t.Logf("\n%s", &table)
+}

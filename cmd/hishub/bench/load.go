@@ -1,0 +1,207 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hishub/core"
+)
+
+// ahead is how many accepted messages may wait, so that accepting and delivering
+// run at the same time and neither before the other.
+const ahead = 256
+
+// load hands messages in. Each has a number of its own over the whole run, and a
+// lane of its own.
+type load struct {
+	*stage
+	last atomic.Int64 // number of the newest message
+
+	mu   sync.Mutex
+	sent map[string]time.Time // by business key, when its request was due
+}
+
+// accepted is what one phase came to.
+type accepted struct {
+	from, to int64 // numbers, to excluded
+	began    time.Time
+	took     []time.Duration // of each submission
+}
+
+// submit hands one in and returns how long that took.
+func (l *load) submit(ctx context.Context, n int64, due time.Time) (time.Duration, error) {
+	p := prescription(n)
+	l.mu.Lock()
+	l.sent[p.No] = due
+	l.mu.Unlock()
+	content, err := json.Marshal(p)
+	if err != nil {
+		return 0, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.api+"/v1/hospitals/"+hospital+"/messages/"+string(core.PrescriptionCreate), bytes.NewReader(content))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+l.key)
+	began := time.Now()
+	a, err := l.http.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		return 0, err
+	}
+	if a.StatusCode != http.StatusAccepted {
+		return 0, fmt.Errorf("submit: %s: %s", a.Status, text)
+	}
+	return time.Since(began), nil
+}
+
+// closed hands in count messages from that many clients, each waiting for its
+// answer, and waits until the HIS has all of them.
+func (l *load) closed(ctx context.Context, clients, count int) (accepted, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	first := l.last.Load() + 1
+	a := accepted{from: first, to: first + int64(count), began: time.Now()}
+	var done, delivered atomic.Int64
+	pace := sync.NewCond(&sync.Mutex{})
+	wake := func() {
+		pace.L.Lock()
+		pace.Broadcast()
+		pace.L.Unlock()
+	}
+	defer context.AfterFunc(ctx, wake)()
+
+	took := make([][]time.Duration, clients)
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			for {
+				n := l.last.Add(1)
+				if n >= a.to {
+					l.last.Add(-1)
+					return
+				}
+				pace.L.Lock()
+				for n-first-delivered.Load() >= ahead && ctx.Err() == nil {
+					pace.Wait()
+				}
+				pace.L.Unlock()
+				t, err := l.submit(ctx, n, time.Now())
+				if err != nil {
+					cancel(err)
+					return
+				}
+				done.Add(1)
+				took[c] = append(took[c], t)
+			}
+		})
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for delivered.Load() < int64(count) && ctx.Err() == nil {
+			before := done.Load()
+			waiting, err := l.undelivered(ctx)
+			if err != nil {
+				cancel(err)
+				return
+			}
+			// Those accepted since are in "waiting", so this never says too many.
+			delivered.Store(max(delivered.Load(), before-int64(waiting)))
+			wake()
+			sleep(ctx, 50*time.Millisecond)
+		}
+	}()
+	all.Wait()
+	<-watched
+	for _, t := range took {
+		a.took = append(a.took, t...)
+	}
+	if ctx.Err() != nil {
+		return a, context.Cause(ctx)
+	}
+	return a, nil
+}
+
+// open hands in rate messages a second for a time, whether or not the ones
+// before were answered, and waits until the HIS has all of them.
+func (l *load) open(ctx context.Context, rate int, during time.Duration) (accepted, error) {
+	first := l.last.Load() + 1
+	count := int64(float64(rate) * during.Seconds())
+	a := accepted{from: first, to: first + count, began: time.Now()}
+	a.took = make([]time.Duration, count)
+	errs := make([]error, count)
+	var all sync.WaitGroup
+	for i := range count {
+		due := a.began.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		sleep(ctx, time.Until(due))
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() { a.took[i], errs[i] = l.submit(ctx, first+i, due) })
+	}
+	all.Wait()
+	l.last.Add(count)
+	if err := errors.Join(errs...); err != nil || ctx.Err() != nil {
+		return a, errors.Join(err, ctx.Err())
+	}
+	for {
+		waiting, err := l.undelivered(ctx)
+		if err != nil || waiting == 0 {
+			return a, err
+		}
+		sleep(ctx, 20*time.Millisecond)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+var drugs = [5]struct{ code, name, unit, price, dose, doseUnit string }{
+	{"YP0001", "阿莫西林", "盒", "12.3450", "0.5", "g"},
+	{"YP0002", "维生素C", "瓶", "1.7917", "2", "片"},
+	{"YP0003", "布洛芬", "盒", "18.6000", "0.3", "g"},
+	{"YP0004", "氯雷他定", "盒", "9.9950", "10", "mg"},
+	{"YP0005", "蒙脱石散", "盒", "15.2500", "3", "g"},
+}
+
+// prescription makes the n-th one: five lines, made up, in a visit of its own.
+func prescription(n int64) *core.Prescription {
+	now := time.Now().UTC().Truncate(time.Second)
+	p := &core.Prescription{
+		No: key(n), VisitNo: fmt.Sprintf("V%08d", n), PatientNo: fmt.Sprintf("%010d", n), PatientName: "测试甲", Sex: "female", BirthDate: "1990-01-01",
+		DepartmentCode: "D01", DoctorCode: "0007", DoctorName: "测试医生", PharmacistCode: "P001", Category: "western",
+		Diagnoses: []core.Diagnosis{{Code: "J02.900", Name: "急性咽炎"}},
+		WrittenAt: now, ValidUntil: now.Add(24 * time.Hour),
+	}
+	for i, d := range drugs {
+		qty := []string{"1", "2", "12"}[(int(n)+i)%3]
+		amount, err := core.LineAmount(qty, d.price)
+		if err != nil {
+			panic(err)
+		}
+		p.Items = append(p.Items, core.Item{Code: d.code, Name: d.name, Qty: qty, Unit: d.unit, UnitPrice: d.price, Amount: amount,
+			Dose: d.dose, DoseUnit: d.doseUnit, Frequency: "tid", Route: "oral", Days: 3})
+		p.Amount += amount
+	}
+	return p
+}
+
+func key(n int64) string { return fmt.Sprintf("RX%08d", n) }

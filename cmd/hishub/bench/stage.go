@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hishub/core/postgres/private"
+	"hishub/mapping/hospitals"
+	"hishub/mocks/books"
+	"hishub/mocks/servers"
+)
+
+// hospital is the shipped folder that is measured: SOAP, 16 at a time.
+const hospital = "dongshan"
+
+// latency of the fake hospital, and how much it takes at once: its folder says so.
+const (
+	latency  = 20 * time.Millisecond
+	inFlight = 16
+)
+
+// stage is what is measured: a durable PostgreSQL, a fake hospital and a hub,
+// each a process of its own. The generator is this process.
+type stage struct {
+	Options
+	dir    string
+	env    []string
+	closes []func()
+
+	cluster  *private.Cluster
+	database *pgxpool.Pool // the hub's, to look at
+	mock     *process
+	hub      *process
+	control  string // the fake hospital's books
+	profiles string // the hub's, when asked for
+	api, key string
+	http     *http.Client
+}
+
+func (s *stage) later(f func()) { s.closes = append(s.closes, f) }
+
+func (s *stage) close() {
+	for i := len(s.closes) - 1; i >= 0; i-- {
+		s.closes[i]()
+	}
+}
+
+func (s *stage) build(ctx context.Context) (err error) {
+	var remove func()
+	if s.dir, remove, err = servers.TempDir(); err != nil {
+		return err
+	}
+	s.later(remove)
+	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
+	s.later(transport.CloseIdleConnections)
+	s.http = &http.Client{Transport: transport, Timeout: time.Minute}
+
+	// The settings are those of 'hishub up': durable.
+	if s.cluster, err = private.Start(ctx, private.Options{Dir: filepath.Join(s.dir, "postgres"), DieWithParent: true}); err != nil {
+		return err
+	}
+	s.later(func() {
+		stop, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = s.cluster.Stop(stop)
+	})
+	for _, name := range []string{"hub", "own"} {
+		if err := s.cluster.CreateDatabase(ctx, name); err != nil {
+			return err
+		}
+	}
+	if s.database, err = pgxpool.New(ctx, s.cluster.URL("hub")); err != nil {
+		return err
+	}
+	s.later(s.database.Close)
+
+	s.env = append(os.Environ(), "HISHUB_DATA="+s.dir, "DATABASE_URL="+s.cluster.URL("hub"), "AMQP_URL=", "REDIS_URL=",
+		"HISHUB_KEY_FILE="+filepath.Join(s.dir, "master.key"), "HISHUB_CREATE_KEY=true")
+	var said []string
+	if s.mock, said, err = s.start(ctx, []string{"hub:", "control:"}, "mock", "soap", "--latency", latency.String()); err != nil {
+		return err
+	}
+	s.control = said[1]
+	s.env = append(s.env, "DONGSHAN_URL="+said[0])
+	return s.startHub(ctx)
+}
+
+func (s *stage) startHub(ctx context.Context) (err error) {
+	args, words := []string{"serve", "--listen", "127.0.0.1:0"}, []string{" serves at "}
+	if s.Profile != "" {
+		args, words = append(args, "--pprof", "127.0.0.1:0"), append(words, " profiles at ")
+	}
+	var said []string
+	if s.hub, said, err = s.start(ctx, words, args...); err != nil {
+		return err
+	}
+	if s.api = said[0]; s.Profile != "" {
+		s.profiles = said[1]
+	}
+	folders := filepath.Join(s.dir, "hospitals")
+	if err := os.CopyFS(folders, hospitals.FS); err != nil {
+		return err
+	}
+	if _, err := s.run(ctx, "hospital", "apply", filepath.Join(folders, hospital)); err != nil {
+		return err
+	}
+	s.key, err = s.run(ctx, "key", "new", "--name", "bench", "--role", "operator")
+	return err
+}
+
+// run runs another command of the program, as a user would.
+func (s *stage) run(ctx context.Context, args ...string) (string, error) {
+	c := exec.CommandContext(ctx, s.Binary, args...)
+	c.Env = s.env
+	var said strings.Builder
+	c.Stderr = &said
+	out, err := c.Output()
+	if err != nil {
+		return "", fmt.Errorf("hishub %s: %w: %s", strings.Join(args, " "), err, said.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// get reads a JSON answer.
+func (s *stage) get(ctx context.Context, url string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+s.key)
+	a, err := s.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(a.Body)
+		return fmt.Errorf("%s: %s: %s", url, a.Status, text)
+	}
+	return json.NewDecoder(a.Body).Decode(out)
+}
+
+// undelivered is how many accepted messages the HIS does not have yet.
+func (s *stage) undelivered(ctx context.Context) (int, error) {
+	var all struct {
+		Hospitals []struct {
+			ID                      string
+			Queued, Sending, Parked int
+		}
+	}
+	if err := s.get(ctx, s.api+"/v1/hospitals", &all); err != nil {
+		return 0, err
+	}
+	for _, h := range all.Hospitals {
+		if h.ID == hospital {
+			if h.Parked > 0 {
+				return 0, fmt.Errorf("%d messages were parked: %s", h.Parked, s.hub.lastWords())
+			}
+			return h.Queued + h.Sending, nil
+		}
+	}
+	return 0, fmt.Errorf("the hub does not know %s", hospital)
+}
+
+func (s *stage) books(ctx context.Context) (b books.Export, err error) {
+	return b, s.get(ctx, s.control+"/books", &b)
+}
