@@ -42,17 +42,9 @@ func (h *hub) overBroker(ctx context.Context, work *sync.WaitGroup) (stop func()
 		return h.store.EnqueueAs(ctx, hospital, m, postgres.EnqueueOptions{Submission: submission, Announce: true})
 	})
 	work.Go(func() { intake.Run(taking) })
-	events := rabbit.NewEvents(h.broker, h.store, cursors{h.store}, func(context.Context) bool {
+	events := rabbit.NewEvents(h.broker, h.store, h.store, func(context.Context) bool {
 		return h.dispatcher.Holds(0) // one process publishes the events of all
 	})
 	work.Go(func() { events.Run(ctx) })
 	return stop
-}
-
-// cursors adapts the ledger's named cursors to what rabbit.Events asks for.
-type cursors struct{ *postgres.Store }
-
-func (c cursors) Load(ctx context.Context, name string) (string, error) { return c.Cursor(ctx, name) }
-func (c cursors) Save(ctx context.Context, name, cursor string) error {
-	return c.SaveCursor(ctx, name, cursor)
 }

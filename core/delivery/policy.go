@@ -275,6 +275,9 @@ func (n next) refused(words string, showPatient bool) Next {
 	if len(n.Finished) > 0 && n.undoable() {
 		return n.takeBack(WhyRefused, "the HIS refused it")
 	}
+	if n.d.CancelWanted && len(n.Finished) == 0 {
+		return n.is(Cancelled, "", "cancelled by a person; the HIS refused it too")
+	}
 	out := n.park(core.Rejected, "the HIS refused it")
 	out.ShowPatient = showPatient
 	return out

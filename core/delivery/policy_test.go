@@ -129,6 +129,7 @@ func TestPolicy(t *testing.T) {
 		{"undo in doubt, harmless to repeat", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeInDoubt), "queued undo[0] in_doubt 1s"},
 		{"undo refused", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeRejected), "parked rejected"},
 
+		{"rejected, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeRejected), "cancelled"},
 		{"unavailable, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeUnavailable), "cancelled"},
 	}
 	for _, c := range cases {

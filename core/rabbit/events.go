@@ -24,9 +24,9 @@ const (
 
 // Cursor keeps how far a reader of the feed has come. It must be durable.
 type Cursor interface {
-	// Load returns "" when nothing was saved under this name.
-	Load(ctx context.Context, name string) (string, error)
-	Save(ctx context.Context, name, cursor string) error
+	// Cursor returns "" when nothing was saved under this name.
+	Cursor(ctx context.Context, name string) (string, error)
+	SaveCursor(ctx context.Context, name, cursor string) error
 }
 
 // Events publishes the feed to the exchange hishub.events: each event at least
@@ -87,7 +87,7 @@ func (e *Events) round(ctx context.Context, ch *amqp.Channel) (more bool, err er
 	if !e.lease(ctx) {
 		return false, nil
 	}
-	after, err := e.cursor.Load(ctx, eventsExchange)
+	after, err := e.cursor.Cursor(ctx, eventsExchange)
 	if err != nil {
 		return false, fmt.Errorf("load the cursor of %s: %w", eventsExchange, err)
 	}
@@ -108,7 +108,7 @@ func (e *Events) round(ctx context.Context, ch *amqp.Channel) (more bool, err er
 	if err := e.connection.publish(ctx, ch, out); err != nil {
 		return false, fmt.Errorf("publish events: %w", err)
 	}
-	if err := e.cursor.Save(ctx, eventsExchange, next); err != nil {
+	if err := e.cursor.SaveCursor(ctx, eventsExchange, next); err != nil {
 		return false, fmt.Errorf("save the cursor of %s: %w", eventsExchange, err)
 	}
 	return len(events) == eventsAtOnce, nil

@@ -264,13 +264,13 @@ func (f *feed) Read(_ context.Context, after string, limit int) ([]core.Event, s
 	return append([]core.Event(nil), events...), events[len(events)-1].Cursor, nil
 }
 
-func (f *feed) Load(context.Context, string) (string, error) {
+func (f *feed) Cursor(context.Context, string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.saved, nil
 }
 
-func (f *feed) Save(_ context.Context, _, cursor string) error {
+func (f *feed) SaveCursor(_ context.Context, _, cursor string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
