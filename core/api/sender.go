@@ -24,6 +24,7 @@ import (
 
 // HookQueue gives each webhook to one process at a time.
 type HookQueue interface {
+	core.Feed
 	TakeWebhooks(ctx context.Context, n int, ttl time.Duration) ([]postgres.Webhook, error)
 	WebhookTold(ctx context.Context, id int64, cursor string, pause time.Duration) error
 	WebhookFailed(ctx context.Context, id int64, retry time.Duration) error
@@ -33,7 +34,6 @@ type HookQueue interface {
 // Webhooks calls the webhooks. Any number of processes may run it.
 type Webhooks struct {
 	Store HookQueue
-	Feed  core.Feed
 	Log   *slog.Logger
 	// Look is the time between two looks for news; 0 means a second.
 	Look time.Duration
@@ -88,7 +88,7 @@ func (s *Webhooks) Run(ctx context.Context) error {
 func (s *Webhooks) tell(ctx context.Context, client *http.Client, w postgres.Webhook, look time.Duration) {
 	until := time.Now().Add(taken / 2)
 	// The holder of a webhook sees what a submitter sees.
-	events, next, err := read(ctx, s.Feed, Caller{Role: Submitter, Hospitals: w.Hospitals}, w.Cursor, batch)
+	events, next, err := read(ctx, s.Store, Caller{Role: Submitter, Hospitals: w.Hospitals}, w.Cursor, batch)
 	if err != nil {
 		s.giveBack(ctx, "read the feed for a webhook", w, s.Store.WebhookTold, w.Cursor, look, err)
 		return

@@ -62,7 +62,7 @@ func (w *world) tellers(n int) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	for range n {
-		s := &Webhooks{Store: w.store, Feed: w.store, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Look: 40 * time.Millisecond}
+		s := &Webhooks{Store: w.store, Log: slog.New(slog.NewJSONHandler(w.log, nil)), Look: 40 * time.Millisecond}
 		go func() { _ = s.Run(ctx); done <- struct{}{} }()
 	}
 	w.Cleanup(func() {
