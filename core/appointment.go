@@ -44,7 +44,7 @@ type SlotRelease struct {
 	PatientNo  string    `json:"patient_no" maxLength:"64"`
 	ScheduleNo string    `json:"schedule_no" maxLength:"64"`
 	LockNo     string    `json:"lock_no,omitempty" doc:"the HIS's number of the lock, from its receipt" maxLength:"64"`
-	Reason     string    `json:"reason,omitempty" maxLength:"200"`
+	Reason     string    `json:"reason,omitempty" personal:"text" maxLength:"200"`
 	ReleasedAt time.Time `json:"released_at"`
 }
 
@@ -67,7 +67,7 @@ func (r *SlotRelease) Validate() error {
 type Appointment struct {
 	OrderID        string    `json:"order_id" doc:"our order number; the business key" maxLength:"64"`
 	PatientNo      string    `json:"patient_no" maxLength:"64"`
-	PatientName    string    `json:"patient_name" maxLength:"200"`
+	PatientName    string    `json:"patient_name" personal:"name" maxLength:"200"`
 	DepartmentCode string    `json:"department_code" maxLength:"64"`
 	DoctorCode     string    `json:"doctor_code,omitempty" maxLength:"64"`
 	ScheduleNo     string    `json:"schedule_no" doc:"the HIS's number of the clinic session" maxLength:"64"`
@@ -144,7 +144,7 @@ type AppointmentCancelling struct {
 	Channel         Channel   `json:"channel,omitempty" enum:"wechat,alipay,unionpay,insurance,bank,cash"`
 	ChannelNo       string    `json:"channel_no,omitempty" doc:"the channel's number of the payment" maxLength:"64"`
 	ChannelRefundNo string    `json:"channel_refund_no,omitempty" maxLength:"64"`
-	Reason          string    `json:"reason" maxLength:"200"`
+	Reason          string    `json:"reason" personal:"text" maxLength:"200"`
 	OperatorCode    string    `json:"operator_code,omitempty" maxLength:"64"`
 	CancelledAt     time.Time `json:"cancelled_at"`
 }

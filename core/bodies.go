@@ -46,10 +46,10 @@ type Prescription struct {
 	No             string      `json:"no" doc:"our prescription number; the business key" maxLength:"64" example:"RX20260105000001"`
 	VisitNo        string      `json:"visit_no" doc:"the visit in the HIS; the default lane" maxLength:"64" example:"V0000345678"`
 	PatientNo      string      `json:"patient_no" doc:"the HIS's number of the patient" maxLength:"64" example:"0000024772"`
-	PatientName    string      `json:"patient_name" maxLength:"200"`
+	PatientName    string      `json:"patient_name" personal:"name" maxLength:"200"`
 	Sex            Sex         `json:"sex" enum:"male,female,other,unknown"`
-	BirthDate      string      `json:"birth_date" doc:"yyyy-MM-dd" maxLength:"10" example:"1990-01-01"`
-	IDNo           string      `json:"id_no,omitempty" doc:"identity card number" maxLength:"64"`
+	BirthDate      string      `json:"birth_date" personal:"date" doc:"yyyy-MM-dd" maxLength:"10" example:"1990-01-01"`
+	IDNo           string      `json:"id_no,omitempty" personal:"number" doc:"identity card number" maxLength:"64"`
 	DepartmentCode string      `json:"department_code" maxLength:"64"`
 	DepartmentName string      `json:"department_name,omitempty" maxLength:"200"`
 	DoctorCode     string      `json:"doctor_code" maxLength:"64"`
@@ -61,7 +61,7 @@ type Prescription struct {
 	Amount         Fen         `json:"amount" doc:"fen; the sum of the lines' amounts"`
 	WrittenAt      time.Time   `json:"written_at" doc:"with its zone"`
 	ValidUntil     time.Time   `json:"valid_until" doc:"with its zone"`
-	Note           string      `json:"note,omitempty" maxLength:"1000"`
+	Note           string      `json:"note,omitempty" personal:"text" maxLength:"1000"`
 }
 
 // Diagnosis is a coded diagnosis in the platform's coding (ICD-10).
@@ -84,7 +84,7 @@ type Item struct {
 	Frequency string `json:"frequency" doc:"the platform's code" maxLength:"64" example:"tid"`
 	Route     string `json:"route" doc:"the platform's code" maxLength:"64" example:"oral"`
 	Days      int    `json:"days" minimum:"1" maximum:"180"`
-	Note      string `json:"note,omitempty" maxLength:"1000"`
+	Note      string `json:"note,omitempty" personal:"text" maxLength:"1000"`
 }
 
 func (p *Prescription) Key() string  { return p.No }
@@ -146,7 +146,7 @@ type PrescriptionVoiding struct {
 	VisitNo      string    `json:"visit_no" maxLength:"64"`
 	PatientNo    string    `json:"patient_no" maxLength:"64"`
 	HisNo        string    `json:"his_no,omitempty" doc:"the HIS's own number, from the receipt" maxLength:"64"`
-	Reason       string    `json:"reason" maxLength:"200"`
+	Reason       string    `json:"reason" personal:"text" maxLength:"200"`
 	OperatorCode string    `json:"operator_code" doc:"who voided it" maxLength:"64"`
 	VoidedAt     time.Time `json:"voided_at"`
 }
@@ -172,7 +172,7 @@ type Payment struct {
 	OrderID     string    `json:"order_id" doc:"our order number, the channel's out_trade_no; the business key" maxLength:"64" example:"IH20260105000002"`
 	VisitNo     string    `json:"visit_no" maxLength:"64"`
 	PatientNo   string    `json:"patient_no" maxLength:"64"`
-	PatientName string    `json:"patient_name,omitempty" maxLength:"200"`
+	PatientName string    `json:"patient_name,omitempty" personal:"name" maxLength:"200"`
 	Bills       []string  `json:"bills" doc:"numbers of the bills or prescriptions paid, as the HIS knows them" minItems:"1" maxItems:"50"`
 	Amount      Fen       `json:"amount" doc:"fen, more than 0"`
 	Channel     Channel   `json:"channel" enum:"wechat,alipay,unionpay,insurance,bank,cash"`
@@ -213,8 +213,19 @@ type Refund struct {
 	Channel         Channel   `json:"channel" enum:"wechat,alipay,unionpay,insurance,bank,cash"`
 	ChannelNo       string    `json:"channel_no" doc:"the channel's number of the payment" maxLength:"64"`
 	ChannelRefundNo string    `json:"channel_refund_no" doc:"the channel's number of the refund" maxLength:"64"`
-	Reason          string    `json:"reason" maxLength:"200"`
+	Reason          string    `json:"reason" personal:"text" maxLength:"200"`
 	RefundedAt      time.Time `json:"refunded_at"`
+	// Lines that go back, where only some do; empty is the whole amount.
+	Lines []RefundLine `json:"lines,omitempty" maxItems:"100"`
+}
+
+// RefundLine is one line of a bill that goes back.
+type RefundLine struct {
+	BillNo string `json:"bill_no" maxLength:"64"`
+	LineNo string `json:"line_no" doc:"as the HIS counts it" maxLength:"64"`
+	Code   string `json:"code,omitempty" maxLength:"64"`
+	Qty    string `json:"qty,omitempty" doc:"decimal text" maxLength:"24"`
+	Amount Fen    `json:"amount" doc:"fen, more than 0"`
 }
 
 func (r *Refund) Key() string  { return r.RefundNo }
@@ -238,6 +249,19 @@ func (r *Refund) Validate() error {
 	c.id("channel_refund_no", r.ChannelRefundNo)
 	c.text("reason", r.Reason, maxName)
 	c.time("refunded_at", r.RefundedAt)
+	c.count("lines", len(r.Lines), 0, maxLines)
+	var sum Fen
+	for i, l := range r.Lines {
+		at := fmt.Sprintf("lines[%d].", i)
+		c.id(at+"bill_no", l.BillNo)
+		c.id(at+"line_no", l.LineNo)
+		c.optional(at+"code", l.Code, maxID)
+		c.positive(at+"amount", l.Amount)
+		sum += l.Amount
+	}
+	if len(r.Lines) > 0 {
+		c.sum("amount", sum, r.Amount)
+	}
 	return c.OrNil()
 }
 

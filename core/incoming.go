@@ -14,7 +14,7 @@ type WindowRefund struct {
 	HisNo       string    `json:"his_no,omitempty" doc:"the HIS's number of the payment" maxLength:"64"`
 	Amount      Fen       `json:"amount" doc:"fen, more than 0"`
 	Reversal    bool      `json:"reversal,omitempty" doc:"takes back a booking that nobody paid; left out of nights"`
-	Reason      string    `json:"reason,omitempty" maxLength:"200"`
+	Reason      string    `json:"reason,omitempty" personal:"text" maxLength:"200"`
 	Cashier     string    `json:"cashier,omitempty" maxLength:"64"`
 	At          time.Time `json:"at,omitzero"`
 }
@@ -66,7 +66,7 @@ type ClinicStop struct {
 	Date           string    `json:"date" doc:"yyyy-MM-dd" maxLength:"10"`
 	Period         Period    `json:"period,omitempty" enum:"morning,afternoon,evening,day"`
 	Substitute     string    `json:"substitute,omitempty" doc:"code of the doctor who takes it; missing: nobody does" maxLength:"64"`
-	Reason         string    `json:"reason,omitempty" maxLength:"200"`
+	Reason         string    `json:"reason,omitempty" personal:"text" maxLength:"200"`
 	At             time.Time `json:"at,omitzero"`
 }
 
@@ -120,7 +120,7 @@ type ReviewNotice struct {
 	HisNo      string    `json:"his_no,omitempty" maxLength:"64"`
 	Approved   bool      `json:"approved"`
 	Pharmacist string    `json:"pharmacist,omitempty" maxLength:"64"`
-	Reason     string    `json:"reason,omitempty" maxLength:"200"`
+	Reason     string    `json:"reason,omitempty" personal:"text" maxLength:"200"`
 	At         time.Time `json:"at,omitzero"`
 }
 

@@ -11,7 +11,9 @@ import (
 )
 
 // Body is the canonical content of a message or question: one of the types
-// named in the Catalogue, always as a pointer.
+// named in the Catalogue, always as a pointer. A text field that names or
+// describes a patient has the struct tag personal, with how it is masked: name,
+// number, date or text (free text that may hold any of them).
 type Body interface {
 	// Validate returns Problems, or nil.
 	Validate() error

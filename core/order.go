@@ -16,9 +16,9 @@ type Order struct {
 	No             string        `json:"no" doc:"our order number; the business key" maxLength:"64"`
 	VisitNo        string        `json:"visit_no" doc:"the visit in the HIS; the default lane" maxLength:"64"`
 	PatientNo      string        `json:"patient_no" maxLength:"64"`
-	PatientName    string        `json:"patient_name" maxLength:"200"`
+	PatientName    string        `json:"patient_name" personal:"name" maxLength:"200"`
 	Sex            Sex           `json:"sex" enum:"male,female,other,unknown"`
-	BirthDate      string        `json:"birth_date" doc:"yyyy-MM-dd" maxLength:"10"`
+	BirthDate      string        `json:"birth_date" personal:"date" doc:"yyyy-MM-dd" maxLength:"10"`
 	DepartmentCode string        `json:"department_code" maxLength:"64"`
 	DoctorCode     string        `json:"doctor_code" maxLength:"64"`
 	DoctorName     string        `json:"doctor_name,omitempty" maxLength:"200"`
@@ -27,7 +27,7 @@ type Order struct {
 	Items          []OrderItem   `json:"items" minItems:"1" maxItems:"50"`
 	Amount         Fen           `json:"amount" doc:"fen; the sum of the lines' amounts"`
 	OrderedAt      time.Time     `json:"ordered_at"`
-	Note           string        `json:"note,omitempty" maxLength:"1000"`
+	Note           string        `json:"note,omitempty" personal:"text" maxLength:"1000"`
 }
 
 // OrderItem is one test or examination.
@@ -40,7 +40,7 @@ type OrderItem struct {
 	Specimen  string   `json:"specimen,omitempty" doc:"the platform's code; of a test" maxLength:"64"`
 	BodySites []string `json:"body_sites,omitempty" doc:"the platform's codes; of an examination" maxItems:"20"`
 	Methods   []string `json:"methods,omitempty" doc:"the platform's codes; of an examination" maxItems:"20"`
-	Note      string   `json:"note,omitempty" maxLength:"1000"`
+	Note      string   `json:"note,omitempty" personal:"text" maxLength:"1000"`
 }
 
 func (o *Order) Key() string  { return o.No }
@@ -92,7 +92,7 @@ type OrderCancelling struct {
 	VisitNo      string    `json:"visit_no" maxLength:"64"`
 	PatientNo    string    `json:"patient_no" maxLength:"64"`
 	HisNo        string    `json:"his_no,omitempty" doc:"the HIS's own number, from the receipt" maxLength:"64"`
-	Reason       string    `json:"reason" maxLength:"200"`
+	Reason       string    `json:"reason" personal:"text" maxLength:"200"`
 	OperatorCode string    `json:"operator_code" maxLength:"64"`
 	CancelledAt  time.Time `json:"cancelled_at"`
 }

@@ -15,22 +15,22 @@ func (IDType) Values() []string {
 // document of its own is registered under its guardian.
 type Patient struct {
 	PersonID     string    `json:"person_id" doc:"our number of the person; the business key" maxLength:"64"`
-	Name         string    `json:"name" maxLength:"200"`
+	Name         string    `json:"name" personal:"name" maxLength:"200"`
 	Sex          Sex       `json:"sex" enum:"male,female,other,unknown"`
-	BirthDate    string    `json:"birth_date" doc:"yyyy-MM-dd" maxLength:"10" example:"1990-01-01"`
+	BirthDate    string    `json:"birth_date" personal:"date" doc:"yyyy-MM-dd" maxLength:"10" example:"1990-01-01"`
 	IDType       IDType    `json:"id_type" enum:"id_card,passport,hk_macao,taiwan,military,birth_certificate,other"`
-	IDNo         string    `json:"id_no,omitempty" doc:"missing only for a child with a guardian" maxLength:"64"`
-	Phone        string    `json:"phone" maxLength:"64"`
-	Address      string    `json:"address,omitempty" maxLength:"200"`
+	IDNo         string    `json:"id_no,omitempty" personal:"number" doc:"missing only for a child with a guardian" maxLength:"64"`
+	Phone        string    `json:"phone" personal:"number" maxLength:"64"`
+	Address      string    `json:"address,omitempty" personal:"text" maxLength:"200"`
 	Guardian     *Guardian `json:"guardian,omitempty"`
 	RegisteredAt time.Time `json:"registered_at"`
 }
 
 // Guardian of a child.
 type Guardian struct {
-	Name     string `json:"name" maxLength:"200"`
-	IDNo     string `json:"id_no" maxLength:"64"`
-	Phone    string `json:"phone,omitempty" maxLength:"64"`
+	Name     string `json:"name" personal:"name" maxLength:"200"`
+	IDNo     string `json:"id_no" personal:"number" maxLength:"64"`
+	Phone    string `json:"phone,omitempty" personal:"number" maxLength:"64"`
 	Relation string `json:"relation,omitempty" maxLength:"64"`
 }
 
@@ -64,10 +64,10 @@ func (p *Patient) Validate() error {
 // is asked as an inquiry about a registration, by our own number too.
 type PatientQuery struct {
 	PersonID string `json:"person_id,omitempty" maxLength:"64"`
-	Name     string `json:"name" maxLength:"200"`
+	Name     string `json:"name" personal:"name" maxLength:"200"`
 	IDType   IDType `json:"id_type" enum:"id_card,passport,hk_macao,taiwan,military,birth_certificate,other"`
-	IDNo     string `json:"id_no" maxLength:"64"`
-	Phone    string `json:"phone,omitempty" maxLength:"64"`
+	IDNo     string `json:"id_no" personal:"number" maxLength:"64"`
+	Phone    string `json:"phone,omitempty" personal:"number" maxLength:"64"`
 }
 
 func (q *PatientQuery) Key() string  { return q.IDNo }
@@ -94,10 +94,10 @@ type Patients struct {
 type PatientRecord struct {
 	PatientNo string `json:"patient_no"`
 	CardNo    string `json:"card_no,omitempty"`
-	Name      string `json:"name,omitempty"`
+	Name      string `json:"name,omitempty" personal:"name"`
 	Sex       Sex    `json:"sex,omitempty"`
-	BirthDate string `json:"birth_date,omitempty"`
-	Phone     string `json:"phone,omitempty"`
+	BirthDate string `json:"birth_date,omitempty" personal:"date"`
+	Phone     string `json:"phone,omitempty" personal:"number"`
 	// UsedAt is when the HIS last used the record; the newest is usually the right one.
 	UsedAt time.Time `json:"used_at,omitzero"`
 }

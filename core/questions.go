@@ -123,6 +123,11 @@ type Receipt struct {
 	// HisNo is the HIS's own reference for what it booked.
 	HisNo     string `json:"his_no,omitempty"`
 	InvoiceNo string `json:"invoice_no,omitempty"`
+	// InvoiceURL is where the electronic invoice can be seen.
+	InvoiceURL string `json:"invoice_url,omitempty"`
+	// CardNo of a registered patient, QueueNo of an appointment.
+	CardNo  string `json:"card_no,omitempty"`
+	QueueNo string `json:"queue_no,omitempty"`
 	// Number (ours) and Amount are what the HIS says it holds; when it answers
 	// "already" they are compared with the message before it is believed.
 	Number string `json:"number,omitempty"`

@@ -56,8 +56,8 @@ type Report struct {
 	Title      string     `json:"title"`
 	Type       ReportType `json:"type,omitempty"`
 	At         time.Time  `json:"at,omitzero"`
-	Findings   string     `json:"findings,omitempty"`
-	Conclusion string     `json:"conclusion,omitempty"`
+	Findings   string     `json:"findings,omitempty" personal:"text"`
+	Conclusion string     `json:"conclusion,omitempty" personal:"text"`
 	Results    []Result   `json:"results,omitempty"`
 }
 
@@ -157,8 +157,8 @@ type Invoice struct {
 	PatientNo string    `json:"patient_no" maxLength:"64"`
 	HisNo     string    `json:"his_no,omitempty" doc:"the HIS's number of the payment" maxLength:"64"`
 	Amount    Fen       `json:"amount" doc:"fen, more than 0"`
-	Payer     string    `json:"payer,omitempty" maxLength:"200"`
-	Phone     string    `json:"phone,omitempty" maxLength:"64"`
+	Payer     string    `json:"payer,omitempty" personal:"name" maxLength:"200"`
+	Phone     string    `json:"phone,omitempty" personal:"number" maxLength:"64"`
 	AskedAt   time.Time `json:"asked_at"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,12 +33,20 @@ func maskFor(body core.Body) mask {
 			pairs = append(pairs, strings.ReplaceAll(spelled, `\U`, `\u`), hidden)
 		}
 	}
-	if p, ok := body.(*core.Prescription); ok {
-		add(p.PatientName, maskName(p.PatientName))
-		add(p.IDNo, maskNumber(p.IDNo))
-	}
-	if p, ok := body.(*core.Payment); ok {
-		add(p.PatientName, maskName(p.PatientName))
+	if body != nil {
+		personal(reflect.ValueOf(body), func(kind string, field reflect.Value) {
+			switch value := field.String(); kind {
+			case "date":
+				year, rest, _ := strings.Cut(value, "-")
+				month, day, _ := strings.Cut(rest, "-")
+				for _, between := range []string{"-", "", "/"} {
+					add(year+between+month+between+day, maskDate(year+between+month+between+day))
+				}
+			case "text": // may hold the others, which are found by themselves
+			default:
+				add(value, maskPersonal(kind, value))
+			}
+		})
 	}
 	return mask{strings.NewReplacer(pairs...)}
 }
@@ -112,28 +121,64 @@ func maskBody(body core.Body) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch b := body.(type) {
-	case *core.Prescription:
-		masked := *b
-		masked.PatientName, masked.IDNo, masked.Note = maskName(b.PatientName), maskNumber(b.IDNo), maskFor(b).text(b.Note)
-		if year, _, ok := strings.Cut(b.BirthDate, "-"); ok {
-			masked.BirthDate = year + "-**-**"
-		}
-		return json.Marshal(masked)
-	case *core.Payment:
-		masked := *b
-		masked.PatientName = maskName(b.PatientName)
-		return json.Marshal(masked)
-	case *core.PrescriptionVoiding:
-		masked := *b
-		masked.Reason = maskNumbers(b.Reason)
-		return json.Marshal(masked)
-	case *core.Refund:
-		masked := *b
-		masked.Reason = maskNumbers(b.Reason)
-		return json.Marshal(masked)
+	masked := reflect.New(reflect.TypeOf(body).Elem())
+	if err := json.Unmarshal(text, masked.Interface()); err != nil {
+		return nil, err
 	}
-	return text, nil
+	m := maskFor(body)
+	personal(masked, func(kind string, field reflect.Value) {
+		if kind == "text" {
+			field.SetString(m.text(field.String()))
+			return
+		}
+		field.SetString(maskPersonal(kind, field.String()))
+	})
+	return json.Marshal(masked.Interface())
+}
+
+func maskPersonal(kind, value string) string {
+	switch kind {
+	case "name":
+		return maskName(value)
+	case "date":
+		return maskDate(value)
+	}
+	return maskNumber(value)
+}
+
+// maskDate keeps the year.
+func maskDate(s string) string {
+	if len(s) < 4 {
+		return s
+	}
+	return s[:4] + anyDigit.ReplaceAllString(s[4:], "*")
+}
+
+var anyDigit = regexp.MustCompile(`[0-9]`)
+
+// personal walks the texts of a body that are tagged personal and not empty.
+func personal(v reflect.Value, visit func(kind string, field reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			personal(v.Elem(), visit)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			personal(v.Index(i), visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Field(i)
+			if kind := v.Type().Field(i).Tag.Get("personal"); kind != "" && field.Kind() == reflect.String {
+				if field.Len() > 0 {
+					visit(kind, field)
+				}
+			} else if v.Type().Field(i).IsExported() {
+				personal(field, visit)
+			}
+		}
+	}
 }
 
 // decode reads bytes of an exchange for people: as UTF-8 or else as GB18030;

@@ -101,16 +101,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 // bodyFor is a body that the schema of an operation takes.
 func bodyFor(path string) any {
 	note := map[string]any{"note": "a test"}
+	kind := core.Kind(path[strings.LastIndex(path, "/")+1:])
+	if t, ok := core.Lookup(kind); ok {
+		return sampleOf(t)
+	}
 	for pattern, body := range map[string]any{
-		`prescription\.create$`:             prescription("R1"),
-		`prescription\.void$`:               &core.PrescriptionVoiding{No: "R1", VisitNo: "V1", PatientNo: "P1", Reason: "x", OperatorCode: "O1", VoidedAt: noon},
-		`payment\.settle$`:                  payment("A9"),
-		`refund\.create$`:                   &core.Refund{RefundNo: "F1", OrderID: "A1", VisitNo: "V1", PatientNo: "P1", Amount: 1, Paid: 1, Channel: "wechat", ChannelNo: "c", ChannelRefundNo: "r", Reason: "x", RefundedAt: noon},
-		`bill\.unpaid$`:                     &core.BillQuery{VisitNo: "V1", PatientNo: "P1"},
-		`payment\.status$`:                  &core.PaymentQuery{OrderID: "A1"},
-		`prescription\.status$`:             &core.PrescriptionQuery{No: "R1"},
-		`refund\.status$`:                   &core.RefundQuery{RefundNo: "F1"},
-		`ledger\.detail$`:                   &core.LedgerQuery{Day: "2026-01-05", From: noon, To: noon.AddDate(0, 0, 1)},
 		`messages/\{id\}/release$`:          map[string]any{"decision": "again", "note": "a test"},
 		`supersede$`:                        map[string]any{"correction": payment("A1"), "note": "a test"},
 		`v1/keys$`:                          map[string]any{"name": "new", "role": "submitter"},

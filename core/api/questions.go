@@ -36,11 +36,25 @@ func (answerOf[A]) Schema(r huma.Registry) *huma.Schema {
 }
 
 func (a *api) questions() {
+	asks[core.PatientQuery, core.Patients](a, core.PatientFind)
+	asks[core.AppointmentQuery, core.Status](a, core.AppointmentStatus)
+	asks[core.QueueQuery, core.QueuePlaces](a, core.QueueStatus)
+	asks[core.PrescriptionQuery, core.Status](a, core.PrescriptionStatus)
+	asks[core.OrderQuery, core.Status](a, core.OrderStatus)
 	asks[core.BillQuery, core.Bills](a, core.BillUnpaid)
 	asks[core.PaymentQuery, core.Status](a, core.PaymentStatus)
-	asks[core.PrescriptionQuery, core.Status](a, core.PrescriptionStatus)
 	asks[core.RefundQuery, core.Status](a, core.RefundStatus)
+	asks[core.ReportQuery, core.Reports](a, core.ReportList)
+	asks[core.ReportQuery, core.Report](a, core.ReportDetail)
+	asks[core.DictionaryQuery, core.Departments](a, core.DepartmentList)
+	asks[core.DictionaryQuery, core.Doctors](a, core.DoctorList)
+	asks[core.DictionaryQuery, core.Schedules](a, core.ScheduleList)
+	asks[core.DictionaryQuery, core.Drugs](a, core.DrugList)
+	asks[core.DictionaryQuery, core.Stocks](a, core.StockList)
+	asks[core.DictionaryQuery, core.Terms](a, core.ICDList)
+	asks[core.LedgerQuery, core.LedgerTotals](a, core.LedgerTotal)
 	asks[core.LedgerQuery, core.Ledger](a, core.LedgerDetail)
+	asks[core.DictionaryQuery, core.SystemTime](a, core.SystemTimeAsk)
 }
 
 // asks adds the operation that asks a question of a kind.

@@ -39,10 +39,20 @@ type Accepted struct {
 }
 
 func (a *api) submissions() {
+	submits[core.Patient](a, core.PatientRegister)
+	submits[core.SlotLock](a, core.AppointmentLock)
+	submits[core.SlotRelease](a, core.AppointmentUnlock)
+	submits[core.Appointment](a, core.AppointmentBook)
+	submits[core.AppointmentPayment](a, core.AppointmentPay)
+	submits[core.AppointmentCancelling](a, core.AppointmentCancel)
 	submits[core.Prescription](a, core.PrescriptionCreate)
 	submits[core.PrescriptionVoiding](a, core.PrescriptionVoid)
+	submits[core.Dispense](a, core.DispenseReport)
+	submits[core.Order](a, core.OrderCreate)
+	submits[core.OrderCancelling](a, core.OrderCancel)
 	submits[core.Payment](a, core.PaymentSettle)
 	submits[core.Refund](a, core.RefundCreate)
+	submits[core.Invoice](a, core.InvoiceIssue)
 }
 
 // submits adds the operation that takes messages of a kind.

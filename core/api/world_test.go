@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -349,4 +350,60 @@ func (d documented) of(method, path string) []int {
 		}
 	}
 	return nil
+}
+
+// sampleOf is a valid body of a transaction, filled by what its fields are called.
+func sampleOf(t core.Transaction) core.Body {
+	switch t.Kind {
+	case core.PrescriptionCreate:
+		return prescription("R1")
+	case core.PaymentSettle:
+		return payment("A9")
+	}
+	b := t.Body()
+	fill(reflect.ValueOf(b).Elem())
+	if l, ok := b.(*core.LedgerQuery); ok {
+		l.To = l.From.AddDate(0, 0, 1)
+	}
+	return b
+}
+
+func fill(v reflect.Value) {
+	for i := range v.NumField() {
+		f, field := v.Type().Field(i), v.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch x := field.Addr().Interface().(type) {
+		case *time.Time:
+			*x = noon
+			continue
+		case *core.Fen:
+			*x = 100
+			continue
+		}
+		switch field.Kind() {
+		case reflect.String:
+			text := "X1"
+			if e, ok := field.Interface().(core.Enumeration); ok {
+				text = e.Values()[0]
+			}
+			switch name {
+			case "birth_date", "date", "day", "from", "to":
+				text = "2026-01-05"
+			case "start", "end":
+				text = "09:00"
+			case "qty", "unit_price":
+				text = "1"
+			}
+			field.SetString(text)
+		case reflect.Int:
+			field.SetInt(1)
+		case reflect.Slice:
+			field.Set(reflect.MakeSlice(field.Type(), 1, 1))
+			if e := field.Index(0); e.Kind() == reflect.Struct {
+				fill(e)
+			} else {
+				e.SetString("X1")
+			}
+		}
+	}
 }

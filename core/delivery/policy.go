@@ -435,14 +435,16 @@ func merge(old, with *core.Receipt) *core.Receipt {
 		return with
 	}
 	out := *old
-	if with.HisNo != "" {
-		out.HisNo = with.HisNo
-	}
-	if with.InvoiceNo != "" {
-		out.InvoiceNo = with.InvoiceNo
-	}
-	if with.Number != "" {
-		out.Number = with.Number
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{
+		{&out.HisNo, with.HisNo}, {&out.InvoiceNo, with.InvoiceNo}, {&out.InvoiceURL, with.InvoiceURL},
+		{&out.CardNo, with.CardNo}, {&out.QueueNo, with.QueueNo}, {&out.Number, with.Number},
+	} {
+		if f.from != "" {
+			*f.to = f.from
+		}
 	}
 	if with.Amount != nil {
 		out.Amount = with.Amount
