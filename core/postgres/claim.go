@@ -192,6 +192,12 @@ func (s *Store) Sent(ctx context.Context, d *delivery.Delivery, revision int) er
 	return nil
 }
 
+const markSent = `
+	update hub.queue q set sent_at = clock_timestamp(), revision = case q.revision when 0 then i.revision else q.revision end
+	from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
+	where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
+	returning q.message, q.fence`
+
 func (s *Store) markAll(ctx context.Context, ms []mark) ([]bool, error) {
 	message, fence, revision := make([]int64, len(ms)), make([]int64, len(ms)), make([]int, len(ms))
 	at := make(map[mark]int, len(ms))
@@ -199,11 +205,7 @@ func (s *Store) markAll(ctx context.Context, ms []mark) ([]bool, error) {
 		message[i], fence[i], revision[i] = m.message, m.fence, m.revision
 		at[mark{message: m.message, fence: m.fence}] = i
 	}
-	rows, err := s.hot.Query(ctx, `
-		update hub.queue q set sent_at = clock_timestamp(), revision = case q.revision when 0 then i.revision else q.revision end
-		from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
-		where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
-		returning q.message, q.fence`, message, fence, revision)
+	rows, err := s.hot.Query(ctx, markSent, message, fence, revision)
 	if err != nil {
 		return nil, err
 	}
