@@ -166,10 +166,8 @@ func (r *hospitals) can(id string, kind core.Kind) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	h, err := r.Hospital(ctx, id, 0)
-	if err != nil {
-		return !errors.Is(err, core.ErrUnknownHospital)
-	}
-	return h.Operations[kind] != nil
+	// An unknown hospital is the ledger's to refuse.
+	return err != nil || h.Operations[kind] != nil
 }
 
 func (r *hospitals) passWhenParked(id string, kind core.Kind) bool {
