@@ -13,7 +13,6 @@ type session struct {
 	name  string
 	at    pos
 	keys  map[string]*node
-	login map[string]*node
 	names []string // what the login captures, session.x
 }
 

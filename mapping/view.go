@@ -10,15 +10,14 @@ import (
 )
 
 var (
-	moneyType  = reflect.TypeFor[core.Fen]()
-	timeType   = reflect.TypeFor[time.Time]()
-	treeType   = reflect.TypeFor[core.Tree]()
-	listType   = reflect.TypeFor[core.List]()
-	textType   = reflect.TypeFor[string]()
-	intType    = reflect.TypeFor[int]()
-	boolType   = reflect.TypeFor[bool]()
-	bytesType  = reflect.TypeFor[[]byte]()
-	absentType = reflect.TypeFor[absence]()
+	moneyType = reflect.TypeFor[core.Fen]()
+	timeType  = reflect.TypeFor[time.Time]()
+	treeType  = reflect.TypeFor[core.Tree]()
+	listType  = reflect.TypeFor[core.List]()
+	textType  = reflect.TypeFor[string]()
+	intType   = reflect.TypeFor[int]()
+	boolType  = reflect.TypeFor[bool]()
+	bytesType = reflect.TypeFor[[]byte]()
 )
 
 // A view shows a canonical struct to expressions: the same memory under another

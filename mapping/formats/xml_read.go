@@ -430,9 +430,9 @@ func (r *xmlReader) fail(i int, reason string) *Error {
 			earlier = repetitions(r.fields[r.open[n-1].first:open.first], localName(open.name))
 		}
 		if earlier > 0 {
-			e.underItem(earlier)
+			e = e.underItem(earlier)
 		}
-		e.under(localName(open.name))
+		e = e.under(localName(open.name))
 	}
 	return e.at("read xml", r.text, i)
 }

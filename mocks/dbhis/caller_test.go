@@ -191,6 +191,9 @@ func (c caller) texts(query string, args ...any) []string {
 		}
 		list = append(list, strings.Join(words, "|"))
 	}
+	if err := rows.Err(); err != nil {
+		c.Fatal(err)
+	}
 	return list
 }
 

@@ -124,7 +124,7 @@ func (p *poller) judge(ctx context.Context, table, key string) error {
 		if time.Now().Before(reading.due) {
 			continue
 		}
-		words := ""
+		var words string
 		if reading.kind == fault.Reject {
 			words = fault.RejectWords
 		} else {

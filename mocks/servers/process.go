@@ -48,7 +48,7 @@ func startProcess(cmd *exec.Cmd, log string) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait()
+			_ = cmd.Wait() // how it ended is in its log
 			close(p.gone)
 		}
 	}()

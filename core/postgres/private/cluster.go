@@ -178,7 +178,7 @@ func (c *Cluster) launch(ctx context.Context, o Options, bin binaries) error {
 			return nil
 		}
 		if ctx.Err() != nil || !errors.Is(err, errEnded) {
-			c.shutDown(context.WithoutCancel(ctx), syscall.SIGQUIT)
+			_ = c.shutDown(context.WithoutCancel(ctx), syscall.SIGQUIT) // why it is stopped says more
 			return err
 		}
 		said := c.dir.lastWords(c.PID)

@@ -63,7 +63,7 @@ func openFolder(path string) (folder, error) {
 		server, _ := f.postmaster()
 		return folder{}, fmt.Errorf("it is in use by process %s (PostgreSQL's PID is %d)", strings.TrimSpace(string(owner)), server.pid)
 	}
-	f.lock.Truncate(0)
+	_ = f.lock.Truncate(0) // the PID is only for the words above
 	fmt.Fprintln(f.lock, os.Getpid())
 	return f, nil
 }

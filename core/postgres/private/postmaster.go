@@ -85,7 +85,7 @@ func (f folder) run(bin binaries, dieWithParent bool) (pid int, gone <-chan stru
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait()
+			_ = cmd.Wait() // how it ended is in its log
 			close(ended)
 		}
 	}()

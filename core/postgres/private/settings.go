@@ -58,7 +58,7 @@ func settings(port int, own map[string]string) string {
 // which a single parallel query can exceed.
 func sharedMemory() string {
 	var shm syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &shm); err != nil || uint64(shm.Blocks)*uint64(shm.Bsize) < 128<<20 {
+	if err := syscall.Statfs("/dev/shm", &shm); err != nil || shm.Blocks*uint64(shm.Bsize) < 128<<20 {
 		return "mmap"
 	}
 	return "posix"

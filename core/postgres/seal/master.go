@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Master is the key that seals the data keys.
@@ -77,11 +78,27 @@ func createKey(path string) (*Master, error) {
 	case err != nil:
 		return nil, fmt.Errorf("make the key file: %w", err)
 	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		dir.Sync()
-		dir.Close()
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("keep the key file: %w", err)
 	}
 	return newMaster(key), nil
+}
+
+// syncFolder keeps a new name through a crash, where the file system has that
+// and the folder may be read.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // NewKey is a fresh random key.
