@@ -77,7 +77,7 @@ func TestMistakesNameTheCure(t *testing.T) {
 		"misspelt option": {"soap", map[string]any{"endpiont": "x"}, core.Problem{Field: "endpiont", What: "no such option; did you mean endpoint?"}},
 		"insecure":        {"rest", map[string]any{"tls": map[string]any{"insecure": true}}, core.Problem{Field: "tls.insecure", What: "is not offered: a HIS that is not verified may be anybody; name its certificate as tls.ca"}},
 		"missing file":    {"rest", map[string]any{"tls": map[string]any{"ca": "ca.pem"}}, core.Problem{Field: "tls.ca", What: "names a file, but there is no folder"}},
-		"driver":          {"db", map[string]any{"driver": "oracle9"}, core.Problem{Field: "driver", What: "not one of mysql, postgres"}},
+		"driver":          {"db", map[string]any{"driver": "oracle9"}, core.Problem{Field: "driver", What: "not one of mysql, oracle, postgres, sqlserver"}},
 		"soap version":    {"soap", map[string]any{"version": "1.2"}, core.Problem{Field: "version", What: "not one of 1.1"}},
 		"charset of a db": {"db", map[string]any{"charset": "GB18030"}, core.Problem{Field: "charset", What: "leave it out: the connection speaks UTF-8 and the database converts"}},
 		"rate":            {"rest", map[string]any{"rate": "20/s"}, core.Problem{Field: "rate", What: "is kept for the whole hospital: write limits: {rate: 20/s} beside connectors"}},

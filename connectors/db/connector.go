@@ -7,6 +7,16 @@
 // DOUBLE of MySQL are respelled, as the shortest decimal that means the same,
 // and its ZEROFILL integers lose their zeros (cast them to char).
 //
+// PostgreSQL, MySQL and MariaDB are tested against real servers. For SQL Server
+// and Oracle none can be had where the tests run: what their drivers are asked
+// for, in which order, and what follows from their errors is tested against
+// recorded drivers; the drivers themselves, and what those servers make of the
+// statements, are not. Try a folder against the hospital's test system first.
+//
+// Oracle keeps no trailing zeros, so a NUMBER has those of its column's scale;
+// its empty text is NULL. SQL Server puts ? for what the code page of a varchar
+// column lacks; names belong in nvarchar columns.
+//
 // Interface tables must be transactional; rows that MyISAM took cannot be
 // rolled back.
 package db
@@ -201,6 +211,42 @@ func reason(refused *refusal, err error) error {
 		return refused
 	}
 	return wire.Plain(err)
+}
+
+// Describe implements core.Describer: a statement needs its :names, a procedure
+// its in parameters. Whether the database has them is known only by asking it.
+func (c *Connector) Describe(operation string) (core.Shape, error) {
+	operation = strings.TrimSpace(operation)
+	if operation == opInsert {
+		return core.Shape{Operation: opInsert}, nil
+	}
+	p, ok, err := parseProcedure(operation)
+	if err != nil {
+		return core.Shape{}, err
+	}
+	if ok {
+		shape := core.Shape{Operation: p.name}
+		for _, x := range p.parameters {
+			if x.in {
+				shape.Parameters = append(shape.Parameters, core.Parameter{Name: x.name, Type: x.typ, Required: true})
+			}
+			if x.out {
+				shape.Results = append(shape.Results, core.Parameter{Name: x.name, Type: x.typ})
+			}
+		}
+		return shape, nil
+	}
+	n, err := c.engine.parseNames(operation)
+	if err != nil {
+		return core.Shape{}, err
+	}
+	shape := core.Shape{Operation: firstWord(operation)}
+	for i, name := range n.names {
+		if !slices.Contains(n.names[:i], name) {
+			shape.Parameters = append(shape.Parameters, core.Parameter{Name: name, Required: true})
+		}
+	}
+	return shape, nil
 }
 
 // answer makes a response of the last statement's rows.

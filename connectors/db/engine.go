@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"fmt"
 
 	"hishub/connectors/option"
 	"hishub/connectors/wire"
@@ -12,7 +13,7 @@ type engine struct {
 	syntax
 	// call writes the statements that call a procedure; the last one's row holds
 	// the out parameters. args are the values of the in parameters in their order.
-	call func(name string, ps []parameter, args []*string) []statement
+	call func(name string, ps []parameter, args []*string) ([]statement, error)
 	// connect opens one connection. Its errors hold no credentials.
 	connect func(ctx context.Context) (session, error)
 	// piecemeal: each statement inside a procedure commits by itself, so that a
@@ -24,6 +25,18 @@ type engine struct {
 
 // drivers are the databases that an option can name.
 var drivers = map[string]func(s *option.Set, dsn, schema string, o wire.Options) engine{
-	"postgres": postgres,
-	"mysql":    mysqlEngine,
+	"postgres":  postgres,
+	"mysql":     mysqlEngine,
+	"sqlserver": sqlserver,
+	"oracle":    oracle,
+}
+
+// untyped refuses types of parameters, for a database that finds them by itself.
+func untyped(ps []parameter) error {
+	for _, p := range ps {
+		if p.typ != "" {
+			return fmt.Errorf("parameter %s: leave out its type; this database knows it", p.name)
+		}
+	}
+	return nil
 }

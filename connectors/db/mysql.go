@@ -6,11 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -21,9 +19,10 @@ import (
 func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 	e := engine{
 		syntax: syntax{
-			backslash: true, hash: true,
+			backslash: true, hash: true, question: true,
 			placeholder: func(int) string { return "?" },
 			quote:       func(name string) string { return "`" + name + "`" },
+			rowsAtOnce:  100, valuesAtOnce: 65535,
 		},
 		call:      callMySQL,
 		judge:     judgeMySQL,
@@ -66,151 +65,45 @@ type silence struct{}
 
 func (silence) Print(...any) {}
 
-type mysqlSession struct {
-	driver driver.Conn
-	wire   *wire.Conn
-}
-
 func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
-	s := &mysqlSession{}
-	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		var err error
-		s.wire, err = wire.Dial(ctx, dialTimeout, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return s.wire, nil
-	}
+	d := &dialling{}
+	config.DialFunc = d.DialContext
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, errors.New("the dsn cannot be used")
 	}
-	s.driver, err = connector.Connect(ctx)
+	c, err := connector.Connect(ctx)
 	if err != nil {
-		if s.wire != nil {
-			s.wire.Close()
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if r := judgeMySQL(err); r != nil {
-			r.public = ""
-			return nil, r
-		}
-		return nil, err
+		return nil, d.failed(ctx, err, judgeMySQL)
 	}
-	return s, nil
+	return &driven{driver: c, wire: d.wire, judge: judgeMySQL, text: textMySQL}, nil
 }
 
-func (s *mysqlSession) conn() *wire.Conn { return s.wire }
-
-func (s *mysqlSession) close() {
-	s.wire.SetDeadline(time.Now().Add(partingTimeout))
-	s.driver.Close()
-	s.wire.Close()
-}
-
-func (s *mysqlSession) run(ctx context.Context, st statement) (rows, error) {
-	args := make([]driver.NamedValue, len(st.args))
-	for i, a := range st.args {
-		args[i].Ordinal = i + 1
-		if a != nil {
-			args[i].Value = *a
-		}
-	}
-	result, err := s.driver.(driver.QueryerContext).QueryContext(ctx, st.sql, args)
-	if err != nil {
-		return rows{}, cause(ctx, err)
-	}
-	r, err := readMySQL(result)
-	if err != nil {
-		s.wire.Close() // so that closing the result does not read the rest of it
-		result.Close()
-		return rows{}, cause(ctx, err)
-	}
-	if err := result.Close(); err != nil {
-		return rows{}, cause(ctx, err)
-	}
-	return r, nil
-}
-
-// cause prefers the end of the context to what it did to the connection.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil && judgeMySQL(err) == nil {
-		return ctx.Err()
-	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-func readMySQL(result driver.Rows) (rows, error) {
-	var last rows
-	for {
-		columns := result.Columns()
-		if len(columns) > 0 {
-			last = rows{columns: append([]string(nil), columns...)}
-		}
-		types, _ := result.(driver.RowsColumnTypeDatabaseTypeName)
-		values := make([]driver.Value, len(columns))
-		for {
-			err := result.Next(values)
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return rows{}, err
-			}
-			texts := make([]*string, len(values))
-			for i, v := range values {
-				texts[i] = textMySQL(v, types.ColumnTypeDatabaseTypeName(i))
-			}
-			last.values = append(last.values, texts)
-		}
-		next, ok := result.(driver.RowsNextResultSet)
-		if !ok || !next.HasNextResultSet() {
-			return last, nil
-		}
-		if err := next.NextResultSet(); err == io.EOF {
-			return last, nil
-		} else if err != nil {
-			return rows{}, err
-		}
-	}
-}
-
-func textMySQL(v driver.Value, databaseType string) *string {
-	var t string
+func textMySQL(v driver.Value, of column) string {
 	switch v := v.(type) {
-	case nil:
-		return nil
 	case []byte:
-		switch databaseType {
+		switch of.databaseType {
 		case "BINARY", "VARBINARY", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "GEOMETRY", "VECTOR":
-			t = hex.EncodeToString(v)
+			return hex.EncodeToString(v)
 		case "BIT":
 			var n uint64
 			for _, b := range v {
 				n = n<<8 | uint64(b)
 			}
-			t = strconv.FormatUint(n, 10)
-		default:
-			t = string(v)
+			return strconv.FormatUint(n, 10)
 		}
+		return string(v)
 	case float32:
-		t = strconv.FormatFloat(float64(v), 'f', -1, 32)
+		return strconv.FormatFloat(float64(v), 'f', -1, 32)
 	case float64:
-		t = strconv.FormatFloat(v, 'f', -1, 64)
-	default:
-		t = fmt.Sprint(v)
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
-	return &t
+	return fmt.Sprint(v)
 }
 
 // callMySQL keeps out parameters in variables of the session and asks for them
 // in a second statement.
-func callMySQL(name string, ps []parameter, args []*string) []statement {
+func callMySQL(name string, ps []parameter, args []*string) ([]statement, error) {
 	var sets, marks, outs []string
 	var setArgs, callArgs []*string
 	for i, p := range ps {
@@ -241,7 +134,7 @@ func callMySQL(name string, ps []parameter, args []*string) []statement {
 	if len(outs) > 0 {
 		statements = append(statements, statement{sql: "select " + strings.Join(outs, ", ")})
 	}
-	return statements
+	return statements, untyped(ps)
 }
 
 // judgeMySQL goes by the numbers that MySQL and MariaDB share (their manuals'

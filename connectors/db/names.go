@@ -18,12 +18,21 @@ type syntax struct {
 	// that occurs again needs no second one.
 	placeholder func(n int) string
 	numbered    bool
-	quote       func(identifier string) string
+	// question: the driver counts every ?, also those in strings and comments.
+	question bool
+	bracket  bool // [name] quotes, nested comments
+	// alternate: q'[...]' quotes.
+	alternate bool
+	quote     func(identifier string) string
+	// rowsAtOnce and valuesAtOnce bound one insert statement.
+	rowsAtOnce, valuesAtOnce int
 }
 
 // named is a statement whose :names were found.
 type named struct {
 	sql string
+	// written is the statement as the folder has it.
+	written string
 	// names of the parameters, in the order in which they are passed.
 	names []string
 }
@@ -38,7 +47,7 @@ func (x *syntax) parseNames(statement string) (named, error) {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return named{}, errors.New("the statement is not text")
 	}
-	var n named
+	n := named{written: s}
 	var b strings.Builder
 	numbers := map[string]int{}
 	for i := 0; i < len(s); {
@@ -58,7 +67,7 @@ func (x *syntax) parseNames(statement string) (named, error) {
 		switch {
 		case s[i] == ';':
 			return named{}, errors.New("one call is one statement; there is more behind the semicolon")
-		case s[i] == '?' && !x.numbered:
+		case s[i] == '?' && x.question:
 			return named{}, errors.New("a ? cannot stand in a statement; write parameters as :name")
 		case name == "":
 			b.WriteByte(s[i])
@@ -75,8 +84,7 @@ func (x *syntax) parseNames(statement string) (named, error) {
 		b.WriteString(x.placeholder(number))
 	}
 	n.sql = b.String()
-	// The driver counts every ?, also those in strings and comments.
-	if !x.numbered && strings.Count(n.sql, "?") != len(n.names) {
+	if x.question && strings.Count(n.sql, "?") != len(n.names) {
 		return named{}, errors.New("a ? cannot stand in a statement, not even in a string; pass it as :name")
 	}
 	return n, nil
@@ -86,11 +94,15 @@ func (x *syntax) parseNames(statement string) (named, error) {
 func (x *syntax) passed(s string, i int) (int, error) {
 	rest := s[i:]
 	switch c := s[i]; {
+	case c == '\'' && x.alternate && i > 0 && (s[i-1] == 'q' || s[i-1] == 'Q') && (i == 1 || !wordByte(s[i-2]) || (s[i-2]|0x20) == 'n'):
+		return alternateQuoted(s, i)
 	case c == '\'':
 		return x.quoted(s, i, x.backslash || x.dollar && escapeString(s, i))
 	case c == '"':
 		return x.quoted(s, i, x.backslash)
 	case c == '`' && !x.dollar:
+		return x.quoted(s, i, false)
+	case c == '[' && x.bracket:
 		return x.quoted(s, i, false)
 	case c == '#' && x.hash, strings.HasPrefix(rest, "--"):
 		if n := strings.IndexByte(rest, '\n'); n >= 0 {
@@ -109,6 +121,9 @@ func (x *syntax) passed(s string, i int) (int, error) {
 
 func (x *syntax) quoted(s string, i int, backslash bool) (int, error) {
 	quote := s[i]
+	if quote == '[' {
+		quote = ']'
+	}
 	for j := i + 1; j < len(s); j++ {
 		switch {
 		case s[j] == '\\' && backslash:
@@ -131,7 +146,7 @@ func (x *syntax) comment(s string, i int) (int, error) {
 	depth := 0
 	for j := i; j < len(s); {
 		switch {
-		case strings.HasPrefix(s[j:], "/*") && (depth == 0 || x.dollar):
+		case strings.HasPrefix(s[j:], "/*") && (depth == 0 || x.dollar || x.bracket):
 			depth++
 			j += 2
 		case strings.HasPrefix(s[j:], "*/"):
@@ -164,6 +179,20 @@ func dollarQuoted(s string, i int) (int, error) {
 		return 0, errors.New("a dollar quote is not closed")
 	}
 	return i + len(tag) + end + len(tag), nil
+}
+
+// alternateQuoted passes the '[...]' of Oracle's q'[...]'.
+func alternateQuoted(s string, i int) (int, error) {
+	if i+1 < len(s) {
+		end := s[i+1 : i+2]
+		if pair := strings.Index("[](){}<>", end); pair >= 0 && pair%2 == 0 {
+			end = "[](){}<>"[pair+1 : pair+2]
+		}
+		if n := strings.Index(s[i+2:], end+"'"); n >= 0 {
+			return i + 2 + n + 2, nil
+		}
+	}
+	return 0, errors.New("a q quote is not closed")
 }
 
 func wordByte(c byte) bool {

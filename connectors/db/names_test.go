@@ -14,8 +14,10 @@ func engines(t testing.TB) map[string]engine {
 	t.Helper()
 	s := option.New(nil)
 	es := map[string]engine{
-		"postgres": postgres(s, "postgres://u:p@127.0.0.1:1/x", "", wire.Options{}),
-		"mysql":    mysqlEngine(s, "u:p@tcp(127.0.0.1:1)/x", "", wire.Options{}),
+		"postgres":  postgres(s, "postgres://u:p@127.0.0.1:1/x", "", wire.Options{}),
+		"mysql":     mysqlEngine(s, "u:p@tcp(127.0.0.1:1)/x", "", wire.Options{}),
+		"sqlserver": sqlserver(s, "sqlserver://u:p@127.0.0.1:1?database=x", "", wire.Options{}),
+		"oracle":    oracle(s, "oracle://u:p@127.0.0.1:1/x", "", wire.Options{}),
 	}
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -36,6 +38,8 @@ func TestNamesInStatements(t *testing.T) {
 		{"mysql", "select '\\':a', `:b`, @x := :c # :d\n, :e -- :f", "select '\\':a', `:b`, @x := ? # :d\n, ? -- :f", []string{"c", "e"}},
 		{"mysql", "select /* /* :a */ :b", "select /* /* :a */ ?", []string{"b"}},
 		{"postgres", "select time '12:30:00', '{\"a\":1}', a ? 'b'", "select time '12:30:00', '{\"a\":1}', a ? 'b'", nil},
+		{"sqlserver", "select [a]]:b], :c /* :h /* :i */ :j */, N':d'", "select [a]]:b], @p1 /* :h /* :i */ :j */, N':d'", []string{"c"}},
+		{"oracle", "select q'[it's :a]', nq'!:b!', :c, q'|:d|' from t where x = :c and y=:e", "select q'[it's :a]', nq'!:b!', :1, q'|:d|' from t where x = :2 and y=:3", []string{"c", "c", "e"}},
 	} {
 		e := engines(t)[c.driver]
 		got, err := e.parseNames(c.statement)
@@ -60,6 +64,8 @@ func TestStatementsRefused(t *testing.T) {
 		{"mysql", "select /* x", "a comment is not closed"},
 		{"mysql", "select ? from t", "write parameters as :name"},
 		{"mysql", "select '?' from t", "not even in a string"},
+		{"oracle", "select q'[a' from t", "a q quote is not closed"},
+		{"sqlserver", "select [a from t", "is not closed"},
 	} {
 		e := engines(t)[c.driver]
 		if _, err := e.parseNames(c.statement); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -76,7 +82,7 @@ func FuzzParseNames(f *testing.F) {
 		if len(statement) > 4096 {
 			return
 		}
-		for _, driver := range []string{"postgres", "mysql"} {
+		for _, driver := range []string{"postgres", "mysql", "sqlserver", "oracle"} {
 			e := es[driver]
 			n, err := e.parseNames(statement)
 			if err != nil {

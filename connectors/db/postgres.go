@@ -35,6 +35,7 @@ func postgres(s *option.Set, dsn, schema string, o wire.Options) engine {
 			dollar: true, numbered: true,
 			placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 			quote:       func(name string) string { return `"` + name + `"` },
+			rowsAtOnce:  100, valuesAtOnce: 65535,
 		},
 		call:  callPostgres,
 		judge: judgePostgres,
@@ -190,7 +191,7 @@ func textPostgres(fields []pgconn.FieldDescription, values [][]byte) []*string {
 }
 
 // callPostgres passes NULL in the place of an out parameter, as CALL wants.
-func callPostgres(name string, ps []parameter, args []*string) []statement {
+func callPostgres(name string, ps []parameter, args []*string) ([]statement, error) {
 	marks := make([]string, len(ps))
 	n := 0
 	for i, p := range ps {
@@ -201,7 +202,7 @@ func callPostgres(name string, ps []parameter, args []*string) []statement {
 		n++
 		marks[i] = "$" + strconv.Itoa(n)
 	}
-	return []statement{{sql: "call " + name + "(" + strings.Join(marks, ", ") + ")", args: args}}
+	return []statement{{sql: "call " + name + "(" + strings.Join(marks, ", ") + ")", args: args}}, untyped(ps)
 }
 
 // judgePostgres goes by SQLSTATE (PostgreSQL manual, appendix A).

@@ -2,7 +2,6 @@ package db
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,6 +17,9 @@ type script struct {
 	// name for errors and people: "insert", the procedure's name, "select".
 	name       string
 	statements []statement
+	// lines show the script in the words of the folder: :names and identifiers as
+	// written there, whatever the database makes of them. A case serves for all.
+	lines []line
 	// transaction: all or nothing; else the one statement commits itself.
 	transaction bool
 	// outs are the names under which the columns of the last row come back.
@@ -30,16 +32,27 @@ type script struct {
 type statement struct {
 	sql  string
 	args []*string
+	// kinds are beside args where a database binds some in another way.
+	kinds []kind
 	// harmless: it changes nothing that lasts.
 	harmless bool
 }
 
-const (
-	// rowsAtOnce bounds the rows of one insert statement; PostgreSQL allows 65,535
-	// parameters.
-	rowsAtOnce = 100
-	opInsert   = "insert"
-)
+// line is a statement as it is shown, with the values of its names.
+type line struct {
+	sql    string
+	values core.Tree
+}
+
+func (l line) String() string {
+	text := strings.Join(strings.Fields(l.sql), " ")
+	if len(l.values) == 0 {
+		return text
+	}
+	return text + " -- " + string(marshal(l.values))
+}
+
+const opInsert = "insert"
 
 // plan turns a request into what is to be sent.
 func (e engine) plan(q core.Request) (*script, error) {
@@ -71,7 +84,26 @@ func (e engine) plan(q core.Request) (*script, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &script{name: firstWord(operation), statements: []statement{{sql: n.sql, args: args}}}, nil
+	return &script{
+		name: firstWord(operation), statements: []statement{{sql: n.sql, args: args}},
+		lines: []line{{n.written, shown(n.names, args)}},
+	}, nil
+}
+
+// shown pairs names with values, each name once.
+func shown(names []string, args []*string) core.Tree {
+	t := make(core.Tree, 0, len(names))
+	for i, name := range names {
+		if t.Has(name) {
+			continue
+		}
+		f := core.Field{Name: name}
+		if args[i] != nil {
+			f.Value = *args[i]
+		}
+		t = append(t, f)
+	}
+	return t
 }
 
 var word = regexp.MustCompile(`^\w*`)
@@ -144,11 +176,10 @@ func (e engine) planInsert(body core.Value) (*script, error) {
 			rows = core.List{table.Value}
 		}
 		for from := 0; from < len(rows); {
-			st, n, err := e.insert(table.Name, rows[from:])
+			n, err := e.insert(s, table.Name, rows[from:])
 			if err != nil {
 				return nil, err
 			}
-			s.statements = append(s.statements, st)
 			from += n
 		}
 	}
@@ -159,27 +190,29 @@ func (e engine) planInsert(body core.Value) (*script, error) {
 }
 
 // insert takes the first row and those behind it that have the same columns.
-func (e engine) insert(table string, rows core.List) (statement, int, error) {
+func (e engine) insert(s *script, table string, rows core.List) (int, error) {
 	name, err := e.quoteName(table)
 	if err != nil {
-		return statement{}, 0, fmt.Errorf("table %w", err)
+		return 0, fmt.Errorf("table %w", err)
 	}
 	first, ok := rows[0].(core.Tree)
 	if !ok || len(first) == 0 {
-		return statement{}, 0, fmt.Errorf("a row of %s is not columns with values", table)
+		return 0, fmt.Errorf("a row of %s is not columns with values", table)
 	}
+	names := make([]string, len(first))
 	columns := make([]string, len(first))
 	for i, f := range first {
 		if !identifier.MatchString(f.Name) {
-			return statement{}, 0, fmt.Errorf("column %q of %s is not a name of letters, digits, _ and $", f.Name, table)
+			return 0, fmt.Errorf("column %q of %s is not a name of letters, digits, _ and $", f.Name, table)
 		}
-		columns[i] = e.quote(f.Name)
+		names[i], columns[i] = f.Name, e.quote(f.Name)
 	}
+	show := "insert into " + table + " (" + strings.Join(names, ", ") + ") values (:" + strings.Join(names, ", :") + ")"
 	var b strings.Builder
 	b.WriteString("insert into " + name + " (" + strings.Join(columns, ", ") + ") values ")
 	var args []*string
 	n := 0
-	for ; n < len(rows) && n < rowsAtOnce; n++ {
+	for ; n < len(rows) && n < e.rowsAtOnce && (n == 0 || len(args)+len(first) <= e.valuesAtOnce); n++ {
 		row, ok := rows[n].(core.Tree)
 		if !ok || !sameNames(first, row) {
 			break
@@ -191,7 +224,7 @@ func (e engine) insert(table string, rows core.List) (statement, int, error) {
 		for i, f := range row {
 			value, err := leaf(f.Value)
 			if err != nil {
-				return statement{}, 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
+				return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
 			}
 			if i > 0 {
 				b.WriteString(", ")
@@ -200,93 +233,27 @@ func (e engine) insert(table string, rows core.List) (statement, int, error) {
 			b.WriteString(e.placeholder(len(args)))
 		}
 		b.WriteByte(')')
+		s.lines = append(s.lines, line{show, shown(names, args[len(args)-len(first):])})
 	}
-	return statement{sql: b.String(), args: args}, n, nil
+	s.statements = append(s.statements, statement{sql: b.String(), args: args})
+	return n, nil
 }
 
 func sameNames(a, b core.Tree) bool {
 	return slices.EqualFunc(a, b, func(x, y core.Field) bool { return x.Name == y.Name })
 }
 
-// procedure is a call like name(a, in b, out c, inout d).
-type procedure struct {
-	name       string
-	parameters []parameter
-}
-
-type parameter struct {
-	name    string
-	in, out bool
-}
-
-var (
-	procedureShape = regexp.MustCompile(`^([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)*)\s*\(([^()]*)\)$`)
-	parameterShape = regexp.MustCompile(`(?i)^(?:(in|out|inout)\s+)?([A-Za-z_][\w$]*)$`)
-)
-
-// parseProcedure tells a procedure from a statement.
-func parseProcedure(operation string) (p procedure, ok bool, err error) {
-	m := procedureShape.FindStringSubmatch(operation)
-	if m == nil {
-		return p, false, nil
-	}
-	switch strings.ToLower(m[1]) {
-	case "select", "values", "with", "call":
-		return p, false, nil
-	}
-	p.name = m[1]
-	if strings.TrimSpace(m[2]) == "" {
-		return p, true, nil
-	}
-	for _, part := range strings.Split(m[2], ",") {
-		pm := parameterShape.FindStringSubmatch(strings.TrimSpace(part))
-		if pm == nil {
-			return p, true, fmt.Errorf("%q is not a parameter; write NAME(in, out result, inout both)", strings.TrimSpace(part))
-		}
-		way := strings.ToLower(pm[1])
-		p.parameters = append(p.parameters, parameter{pm[2], way != "out", way == "out" || way == "inout"})
-	}
-	return p, true, nil
-}
-
-func (e engine) planProcedure(p procedure, given core.Tree) (*script, error) {
-	name, err := e.quoteName(p.name)
-	if err != nil {
-		return nil, err
-	}
-	var ins, outs []string
-	for _, x := range p.parameters {
-		if x.in {
-			ins = append(ins, x.name)
-		}
-		if x.out {
-			outs = append(outs, x.name)
-		}
-	}
-	args, err := arguments(ins, given)
-	if err != nil {
-		return nil, err
-	}
-	return &script{name: p.name, statements: e.call(name, p.parameters, args), outs: outs, procedure: true}, nil
-}
-
-// text shows the statements, one a line, each with its parameters as JSON.
+// text shows the statements, one a line, each with its values as JSON.
 func (s *script) text() []byte {
 	var b bytes.Buffer
-	lines := s.statements
 	if s.transaction {
-		lines = slices.Concat([]statement{{sql: "begin"}}, lines, []statement{{sql: "commit"}})
+		b.WriteString("begin\n")
 	}
-	for _, st := range lines {
-		b.WriteString(strings.Join(strings.Fields(st.sql), " "))
-		if len(st.args) > 0 {
-			b.WriteString(" -- ")
-			e := json.NewEncoder(&b)
-			e.SetEscapeHTML(false)
-			e.Encode(st.args) // ends with a line feed
-		} else {
-			b.WriteByte('\n')
-		}
+	for _, l := range s.lines {
+		b.WriteString(l.String() + "\n")
+	}
+	if s.transaction {
+		b.WriteString("commit\n")
 	}
 	return b.Bytes()
 }

@@ -1,1 +1,1 @@
-select lx, ddh, tfdh, jylsh, sjh, je, sj from v_zjk_ledger where rq = $1 and czy = $2 order by sj, sjh -- ["2026-01-05","net07"]
+select lx, ddh, tfdh, jylsh, sjh, je, sj from v_zjk_ledger where rq = :day and czy = :operator order by sj, sjh -- {"day": "2026-01-05", "operator": "net07"}

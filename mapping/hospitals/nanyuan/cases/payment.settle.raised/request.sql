@@ -1,1 +1,1 @@
-call "zjk_jf_settle"($1, $2, $3, $4, $5, $6, $7, null, null, null, null) -- ["IH20260105000002","RX20260105000001,R0000009","46.19","WX","4200009990202601050000000001","2026-01-05 14:58:30","net07"]
+zjk_jf_settle(p_ddh, p_cfhs, p_je, p_zfqd, p_jylsh, p_zfsj, p_czy, out p_code, out p_msg, out p_sjh, out p_yje) -- {"p_ddh": "IH20260105000002", "p_cfhs": "RX20260105000001,R0000009", "p_je": "46.19", "p_zfqd": "WX", "p_jylsh": "4200009990202601050000000001", "p_zfsj": "2026-01-05 14:58:30", "p_czy": "net07"}

@@ -1,1 +1,1 @@
-select ddh, sjh, zt, je from v_zjk_jf where ddh = $1 -- ["IH20260105000002"]
+select ddh, sjh, zt, je from v_zjk_jf where ddh = :no -- {"no": "IH20260105000002"}

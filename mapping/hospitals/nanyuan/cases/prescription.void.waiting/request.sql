@@ -1,1 +1,1 @@
-select czbz, cwxx, his_no from zjk_cf_zf where yljgdm = $1 and cfh = $2 order by id desc limit 1 -- ["NY0001","RX20260105000001"]
+select czbz, cwxx, his_no from zjk_cf_zf where yljgdm = :org and cfh = :no order by id desc limit 1 -- {"org": "NY0001", "no": "RX20260105000001"}

@@ -1,3 +1,3 @@
 begin
-insert into "zjk_tf" ("yljgdm", "tfdh", "ddh", "sjh", "je", "tfsj", "tfyy", "czy") values ($1, $2, $3, $4, $5, $6, $7, $8) -- ["NY0001","IHR20260106000001","IH20260105000002",null,"10.00","2026-01-06 09:00:00","药品缺货","net07"]
+insert into zjk_tf (yljgdm, tfdh, ddh, sjh, je, tfsj, tfyy, czy) values (:yljgdm, :tfdh, :ddh, :sjh, :je, :tfsj, :tfyy, :czy) -- {"yljgdm": "NY0001", "tfdh": "IHR20260106000001", "ddh": "IH20260105000002", "sjh": null, "je": "10.00", "tfsj": "2026-01-06 09:00:00", "tfyy": "药品缺货", "czy": "net07"}
 commit
