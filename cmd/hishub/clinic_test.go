@@ -291,14 +291,10 @@ func TestTheChannelSaysItAgain(t *testing.T) {
 	p := newPractice(t)
 	p.approved("V1", "RX1", "RX2", "RX3")
 	word := paid("IH1", "RX1")
-	// Also at once, as channels do.
-	var all sync.WaitGroup
-	errs := make([]error, 8)
-	for i := range errs {
-		all.Go(func() { _, errs[i] = p.payments.Pay(p.ctx, "h1", word) })
+	for range 2 {
+		_, err := p.payments.Pay(p.ctx, "h1", word)
+		ok(t, err)
 	}
-	all.Wait()
-	ok(t, errors.Join(errs...))
 	p.toldIs("prescription.create RX1 V1", "payment.settle IH1 V1")
 
 	for name, change := range map[string]func(*payment.Paid){
@@ -331,22 +327,59 @@ func TestTheChannelSaysItAgain(t *testing.T) {
 	p.toldIs("prescription.create RX1 V1", "payment.settle IH1 V1")
 }
 
+// Channels also say it twice at the same moment.
+func TestTheChannelSaysItAgainAtOnce(t *testing.T) {
+	p := newPractice(t)
+	for round := range 20 {
+		no, order := fmt.Sprint("RX", round), fmt.Sprint("IH", round)
+		p.approved(fmt.Sprint("V", round), no)
+		word := paid(order, no)
+		ok(t, atOnce(func() error { _, err := p.payments.Pay(p.ctx, "h1", word); return err },
+			func() error { _, err := p.payments.Pay(p.ctx, "h1", word); return err },
+			func() error { _, err := p.payments.Pay(p.ctx, "h1", word); return err })[0])
+		if n := len(p.told()); n != 2*(round+1) {
+			t.Fatalf("%d messages after %d payments", n, round+1)
+		}
+	}
+}
+
+// atOnce does things at one moment and returns their errors: first all of them
+// joined, then each.
+func atOnce(things ...func() error) []error {
+	errs := make([]error, 1+len(things))
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i, do := range things {
+		all.Go(func() { <-start; errs[1+i] = do() })
+	}
+	close(start)
+	all.Wait()
+	errs[0] = errors.Join(errs[1:]...)
+	return errs
+}
+
 // Orders that want the same prescriptions in opposite order, voidings and
 // refunds of the same lane at once: one wins each, nobody waits in a circle.
 func TestAtOnceInOneLane(t *testing.T) {
 	p := newPractice(t)
 	for round := range 15 {
-		visit, a, b := fmt.Sprint("V", round), fmt.Sprintf("RX%da", round), fmt.Sprintf("RX%db", round)
-		p.approved(visit, a, b)
-		first := fmt.Sprintf("IH%d", round)
-		var all sync.WaitGroup
-		var errs [5]error
-		all.Go(func() { _, errs[0] = p.payments.Pay(p.ctx, "h1", paid(first, a, b)) })
-		all.Go(func() { _, errs[1] = p.payments.Pay(p.ctx, "h1", paid(first+"x", b, a)) })
-		all.Go(func() { _, errs[2] = p.prescriptions.Void(p.ctx, "h1", b, "0007", "测试") })
-		all.Go(func() { _, errs[3] = p.payments.Refund(p.ctx, "h1", first, given(fmt.Sprint("RF", round), 100)) })
-		all.Go(func() { _, errs[4] = p.prescriptions.Void(p.ctx, "h1", a, "0007", "测试") })
-		all.Wait()
+		visit, first, second := fmt.Sprint("V", round), fmt.Sprintf("IH%dx", round), fmt.Sprintf("IH%dy", round)
+		var nos []string
+		for i := range 6 {
+			nos = append(nos, fmt.Sprintf("RX%d-%d", round, i))
+		}
+		p.approved(visit, nos...)
+		reverse := slices.Clone(nos)
+		slices.Reverse(reverse)
+		errs := atOnce(
+			func() error { _, err := p.payments.Pay(p.ctx, "h1", paid(first, nos...)); return err },
+			func() error { _, err := p.payments.Pay(p.ctx, "h1", paid(second, reverse...)); return err },
+			func() error {
+				_, err := p.payments.Refund(p.ctx, "h1", first, given(fmt.Sprint("RF", round), 100))
+				return err
+			},
+			func() error { _, err := p.prescriptions.Void(p.ctx, "h1", nos[5], "0007", "测试"); return err },
+		)[1:]
 		for i, err := range errs {
 			if err != nil && !errors.Is(err, clinic.ErrState) && !errors.Is(err, clinic.ErrNotFound) {
 				t.Fatalf("round %d, %d: %v", round, i, err)
