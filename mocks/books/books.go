@@ -73,14 +73,16 @@ type Settlement struct {
 
 // Refund is money given back out of a settlement.
 type Refund struct {
-	No         string    `json:"no"`
-	Order      string    `json:"order"`
-	HisNo      string    `json:"his_no"`
-	ChannelNo  string    `json:"channel_no"`
-	Operator   string    `json:"operator"`
-	AmountFen  int64     `json:"amount_fen"`
-	RefundedAt string    `json:"refunded_at"`
-	At         time.Time `json:"at"`
+	No         string `json:"no"`
+	Order      string `json:"order"`
+	HisNo      string `json:"his_no"`
+	ChannelNo  string `json:"channel_no"`
+	Operator   string `json:"operator"`
+	AmountFen  int64  `json:"amount_fen"`
+	RefundedAt string `json:"refunded_at"`
+	// Lines that went back, where the caller named them.
+	Lines []RefundLine `json:"lines,omitempty"`
+	At    time.Time    `json:"at"`
 }
 
 // Void is a prescription taken back.
@@ -106,6 +108,7 @@ type Export struct {
 	Refunds       []Refund       `json:"refunds"`
 	Voids         []Void         `json:"voids"`
 	Journal       []Entry        `json:"journal"`
+	ClinicExport
 }
 
 // Effect of a request on the books.
@@ -156,6 +159,8 @@ type Books struct {
 	rx     map[string]*Prescription // by the caller's number and by the HIS's; the first one if there are two
 	orders map[string]*Settlement
 	backs  map[string]*Refund
+
+	clinic clinic
 }
 
 // New opens empty books.
@@ -276,6 +281,7 @@ func (b *Books) settle(s *Settlement) {
 			p.State = Settled
 		}
 	}
+	b.settleOrders(s.Bills)
 }
 
 // Voided reports whether one of the bills is a voided prescription.
@@ -291,13 +297,17 @@ func (b *Books) voided(bills []string) bool {
 			return true
 		}
 	}
-	return false
+	return b.cancelledOrder(bills)
 }
 
 // Refund gives money back; never more than is left of the settlement.
 func (b *Books) Refund(r Refund, receipt string) Result {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.refund(r, receipt)
+}
+
+func (b *Books) refund(r Refund, receipt string) Result {
 	effect := Done
 	if held := b.backs[r.No]; held != nil {
 		if b.repeats != Double {

@@ -79,6 +79,7 @@ func (b *Books) Export() Export {
 	return Export{
 		Prescriptions: copies(b.prescriptions), Settlements: copies(b.settlements), Refunds: copies(b.refunds),
 		Voids: append([]Void{}, b.voids...), Journal: append([]Entry{}, b.journal...),
+		ClinicExport: b.clinic.export(),
 	}
 }
 
