@@ -13,6 +13,8 @@ type demoCmd struct {
 	Listen string `help:"Address of the API and the pages." default:"127.0.0.1:8080"`
 }
 
+func (demoCmd) Help() string { return "Examples:\n  hishub demo\n  hishub demo --once" }
+
 func (c *demoCmd) Run(ctx context.Context) error {
 	binary, err := os.Executable()
 	if err != nil {

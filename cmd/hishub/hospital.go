@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,38 +26,44 @@ type hospitalCmd struct {
 }
 
 type hospitalCheck struct {
-	Folder []string `arg:"" type:"existingdir" help:"Hospital folders, or folders that hold some."`
+	Folder []string `arg:"" help:"Hospital folders, or folders that hold some."`
 	JSON   bool     `name:"json" help:"For scripts."`
 }
 
 func (hospitalCheck) Help() string {
-	return "Examples:\n  hishub hospital check mapping/hospitals\n  XIHU_URL=… hishub hospital check mapping/hospitals/xihu\n\nEvery mistake names file:line:column and its cure. Exit status 1 when there is one, or a case fails."
+	return "Example:\n  hishub hospital check mapping/hospitals\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
 }
 
-// checked is what a check found in one folder.
+// checked is what a check found in one folder. Cases run when there is no mistake.
 type checked struct {
-	Folder   string            `json:"folder"`
-	Hospital string            `json:"hospital,omitempty"`
-	Mistakes []mapping.Mistake `json:"mistakes"`
-	Cases    int               `json:"cases"`
-	Failed   []string          `json:"failed"`
+	Folder   string    `json:"folder"`
+	Hospital string    `json:"hospital,omitempty"`
+	Mistakes []mistake `json:"mistakes"`
+	Cases    int       `json:"cases"`
+	Failed   []string  `json:"failed"`
+}
+
+// mistake is a mapping.Mistake as scripts see it.
+type mistake struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	What    string `json:"what"`
+	Cure    string `json:"cure,omitempty"`
+	Warning bool   `json:"warning,omitempty"`
 }
 
 func (c *hospitalCheck) Run() error {
-	var all []checked
+	all := []checked{}
 	bad := false
 	for _, dir := range c.Folder {
-		found, err := folders(os.DirFS(dir))
+		found, err := folders(dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
+			return err
 		}
 		for _, name := range sortedKeys(found) {
-			r := checkFolder(found[name])
-			r.Folder = dir
-			if name != "." {
-				r.Folder = dir + "/" + name
-			}
-			bad = bad || len(r.Failed) > 0 || slices.ContainsFunc(r.Mistakes, func(m mapping.Mistake) bool { return !m.Warning })
+			r := checkFolder(name, found[name])
+			bad = bad || r.bad()
 			all = append(all, r)
 		}
 	}
@@ -66,13 +73,7 @@ func (c *hospitalCheck) Run() error {
 		}
 	} else {
 		for _, r := range all {
-			for _, m := range r.Mistakes {
-				fmt.Printf("%s/%s\n", r.Folder, m)
-			}
-			for _, f := range r.Failed {
-				fmt.Printf("%s/cases/%s\n", r.Folder, f)
-			}
-			fmt.Printf("%s: %d cases, %d failed\n", r.Folder, r.Cases, len(r.Failed))
+			r.print()
 		}
 	}
 	if bad {
@@ -81,18 +82,16 @@ func (c *hospitalCheck) Run() error {
 	return nil
 }
 
-func checkFolder(folder fs.FS) checked {
-	var r checked
-	f, err := loadFolder(folder)
+func checkFolder(name string, folder fs.FS) checked {
+	r := checked{Folder: name, Mistakes: []mistake{}, Failed: []string{}}
+	f, err := loadSample(folder)
 	var mistakes mapping.Mistakes
 	if errors.As(err, &mistakes) {
-		r.Mistakes = mistakes
-		return r
-	} else if err != nil {
-		r.Failed = []string{err.Error()}
+		r.add(mistakes)
 		return r
 	}
-	r.Hospital, r.Mistakes = f.Dialect.Hospital, f.Warnings
+	r.Hospital = f.Dialect.Hospital
+	r.add(f.Warnings)
 	for _, result := range f.RunCases() {
 		r.Cases++
 		if !result.Passed() {
@@ -102,7 +101,38 @@ func checkFolder(folder fs.FS) checked {
 	return r
 }
 
+func (r *checked) add(found []mapping.Mistake) {
+	for _, m := range found {
+		r.Mistakes = append(r.Mistakes, mistake(m))
+	}
+}
+
+// wrong reports whether there is more than warnings.
+func (r *checked) wrong() bool {
+	return slices.ContainsFunc(r.Mistakes, func(m mistake) bool { return !m.Warning })
+}
+
+func (r *checked) bad() bool { return len(r.Failed) > 0 || r.wrong() }
+
+func (r *checked) print() {
+	for _, m := range r.Mistakes {
+		fmt.Printf("%s/%s\n", r.Folder, mapping.Mistake(m))
+	}
+	for _, f := range r.Failed {
+		fmt.Printf("%s/cases/%s\n", r.Folder, f)
+	}
+	if r.wrong() {
+		fmt.Printf("%s: not usable, so its cases did not run\n", r.Folder)
+	} else {
+		fmt.Printf("%s: %d cases, %d failed\n", r.Folder, r.Cases, len(r.Failed))
+	}
+}
+
 type hospitalSchema struct{}
+
+func (hospitalSchema) Help() string {
+	return "Example:\n  hishub hospital schema > hospital.schema.json"
+}
 
 func (hospitalSchema) Run() error {
 	_, err := os.Stdout.Write(mapping.Schema())
@@ -111,29 +141,43 @@ func (hospitalSchema) Run() error {
 
 type hospitalApply struct {
 	place
-	Folder string `arg:"" type:"existingdir" help:"Hospital folder, or a folder that holds some."`
+	Folder string `arg:"" help:"Hospital folder, or a folder that holds some."`
 	By     string `help:"Who applies it." default:"${user}"`
 	Note   string `help:"Why."`
 }
 
+func (hospitalApply) Help() string {
+	return "Example:\n  hishub hospital apply mapping/hospitals/dongshan --note \"new drug codes\"\n\nEvery variable that the folder names must be set here too. What is on its way keeps the revision that it was begun with."
+}
+
 func (c *hospitalApply) Run(ctx context.Context) error {
-	found, err := folders(os.DirFS(c.Folder))
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Folder, err)
-	}
-	store, err := c.open(ctx)
+	found, err := folders(c.Folder)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	for _, name := range sortedKeys(found) {
-		f, number, err := applyFolder(ctx, store, found[name], c.By, c.Note)
-		if err != nil {
-			return fmt.Errorf("%s/%s: %w", c.Folder, name, err)
+	return c.with(ctx, func(s *postgres.Store) error {
+		for _, name := range sortedKeys(found) {
+			f, number, err := applyFolder(ctx, s, found[name], c.By, c.Note)
+			if err != nil {
+				return inFolder(name, err)
+			}
+			fmt.Printf("%s: revision %d is active (%s)\n", f.Dialect.Hospital, number, f.Dialect.Digest[:12])
 		}
-		fmt.Printf("%s: revision %d is active (%s)\n", f.Dialect.Hospital, number, f.Dialect.Digest[:12])
+		return nil
+	})
+}
+
+// inFolder makes the files that a folder's mistakes name paths from here.
+func inFolder(name string, err error) error {
+	var mistakes mapping.Mistakes
+	if !errors.As(err, &mistakes) {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return nil
+	named := slices.Clone(mistakes)
+	for i := range named {
+		named[i].File = filepath.Join(name, named[i].File)
+	}
+	return named
 }
 
 type hospitalList struct {
@@ -141,28 +185,27 @@ type hospitalList struct {
 	JSON bool `name:"json" help:"For scripts."`
 }
 
+func (hospitalList) Help() string { return "Example:\n  hishub hospital list --json" }
+
 func (c *hospitalList) Run(ctx context.Context) error {
-	store, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	all, err := store.Hospitals(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(all)
-	}
-	t := newTable("HOSPITAL", "NAME", "REVISION", "PAUSED")
-	for _, h := range all {
-		paused := ""
-		if h.PausedAt != nil {
-			paused = h.PausedAt.Local().Format("2006-01-02 15:04") + " by " + h.PausedBy + ": " + h.PausedWhy
+	return c.with(ctx, func(s *postgres.Store) error {
+		all, err := s.Hospitals(ctx)
+		if err != nil {
+			return err
 		}
-		t.row(h.ID, h.Name, h.Revision, paused)
-	}
-	return t.print()
+		if c.JSON {
+			return printJSON(all)
+		}
+		t := newTable("HOSPITAL", "NAME", "REVISION", "PAUSED")
+		for _, h := range all {
+			paused := ""
+			if h.PausedAt != nil {
+				paused = h.PausedAt.Local().Format("2006-01-02 15:04") + " by " + h.PausedBy + ": " + h.PausedWhy
+			}
+			t.row(h.ID, h.Name, h.Revision, paused)
+		}
+		return t.print()
+	})
 }
 
 type hospitalPause struct {
@@ -170,6 +213,10 @@ type hospitalPause struct {
 	Hospital string `arg:""`
 	Why      string `help:"Shown to everybody who looks." required:""`
 	By       string `default:"${user}" help:"Who pauses it."`
+}
+
+func (hospitalPause) Help() string {
+	return "Example:\n  hishub hospital pause dongshan --why \"their database moves tonight\""
 }
 
 func (c *hospitalPause) Run(ctx context.Context) error {
@@ -183,21 +230,19 @@ type hospitalResume struct {
 	By       string `default:"${user}" help:"Who resumes it."`
 }
 
+func (hospitalResume) Help() string { return "Example:\n  hishub hospital resume dongshan" }
+
 func (c *hospitalResume) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error { return s.Resume(ctx, c.Hospital, c.By, c.Why) })
 }
 
-// open opens the ledger for a command; it never makes a key.
-func (p place) open(ctx context.Context) (*postgres.Store, error) {
+// with opens the ledger for a command; it never makes a key.
+func (p place) with(ctx context.Context, f func(*postgres.Store) error) error {
 	url, err := p.databaseURL()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return postgres.Open(ctx, postgres.Options{URL: url, KeyFile: p.keyFile(), MaxConns: 8})
-}
-
-func (p place) with(ctx context.Context, f func(*postgres.Store) error) error {
-	store, err := p.open(ctx)
+	store, err := postgres.Open(ctx, postgres.Options{URL: url, KeyFile: p.keyFile(), MaxConns: 8})
 	if err != nil {
 		return err
 	}

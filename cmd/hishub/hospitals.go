@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,57 @@ import (
 // loadFolder compiles a hospital folder for this machine's environment.
 func loadFolder(folder fs.FS) (*mapping.Folder, error) {
 	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open})
+}
+
+// loadSample compiles a hospital folder to look at it: what is not set in the
+// environment is as in its env.sample. What it gives must not reach a HIS.
+func loadSample(folder fs.FS) (*mapping.Folder, error) {
+	sample, err := readSample(folder)
+	if err != nil {
+		return nil, err
+	}
+	env := func(name string) (string, bool) {
+		if v, ok := os.LookupEnv(name); ok {
+			return v, true
+		}
+		v, ok := sample[name]
+		return v, ok
+	}
+	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open})
+}
+
+const sampleFile = "env.sample"
+
+// readSample reads env.sample, if the folder has one: lines NAME=value, and
+// comments that begin with #. The error is mapping.Mistakes.
+func readSample(folder fs.FS) (map[string]string, error) {
+	text, err := fs.ReadFile(folder, sampleFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, mapping.Mistakes{{File: sampleFile, Line: 1, Column: 1, What: "the file cannot be read"}}
+	}
+	sample := map[string]string{}
+	var mistakes mapping.Mistakes
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if _, twice := sample[name]; twice {
+			mistakes = append(mistakes, mapping.Mistake{File: sampleFile, Line: number, Column: 1, What: "this variable is here a second time", Cure: "keep one of them"})
+		} else if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			mistakes = append(mistakes, mapping.Mistake{File: sampleFile, Line: number, Column: 1, What: "not a variable", Cure: "write NAME=value, or # before a comment"})
+		}
+		sample[name] = value
+	}
+	if mistakes != nil {
+		return nil, mistakes
+	}
+	return sample, nil
 }
 
 // openHospital makes a loaded folder a hospital that can be asked.
@@ -212,32 +264,28 @@ func applyFolder(ctx context.Context, store *postgres.Store, folder fs.FS, who, 
 	return f, number, err
 }
 
-// folders lists the hospital folders below dir: dir itself, or its children that
-// hold a hospital.yaml.
-func folders(dir fs.FS) (map[string]fs.FS, error) {
-	if _, err := fs.Stat(dir, "hospital.yaml"); err == nil {
-		return map[string]fs.FS{".": dir}, nil
+// folders lists the hospital folders at dir by their paths: dir itself, or its
+// children that hold a hospital.yaml.
+func folders(dir string) (map[string]fs.FS, error) {
+	if _, err := os.Stat(filepath.Join(dir, "hospital.yaml")); err == nil {
+		return map[string]fs.FS{filepath.Clean(dir): os.DirFS(dir)}, nil
 	}
-	entries, err := fs.ReadDir(dir, ".")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the folder: %w", err)
 	}
 	all := map[string]fs.FS{}
 	for _, e := range entries {
+		child := filepath.Join(dir, e.Name())
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if _, err := fs.Stat(dir, e.Name()+"/hospital.yaml"); err != nil {
-			continue
+		if _, err := os.Stat(filepath.Join(child, "hospital.yaml")); err == nil {
+			all[child] = os.DirFS(child)
 		}
-		sub, err := fs.Sub(dir, e.Name())
-		if err != nil {
-			return nil, err
-		}
-		all[e.Name()] = sub
 	}
 	if len(all) == 0 {
-		return nil, errors.New("no hospital folder here: a folder with a hospital.yaml, or one that holds such folders")
+		return nil, fmt.Errorf("%s: no hospital folder: give one with a hospital.yaml, or one that holds such folders", dir)
 	}
 	return all, nil
 }

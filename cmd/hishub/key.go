@@ -42,6 +42,8 @@ type keyList struct {
 	JSON bool `name:"json" help:"For scripts."`
 }
 
+func (keyList) Help() string { return "Example:\n  hishub key list --json" }
+
 func (c *keyList) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
 		keys, err := s.Keys(ctx)
@@ -73,6 +75,8 @@ type keyRevoke struct {
 	place
 	ID int64 `arg:"" help:"Number from 'hishub key list'."`
 }
+
+func (keyRevoke) Help() string { return "Example:\n  hishub key revoke 3" }
 
 func (c *keyRevoke) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error { return s.RevokeKey(ctx, c.ID) })

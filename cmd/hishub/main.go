@@ -34,6 +34,8 @@ type cli struct {
 
 type versionCmd struct{}
 
+func (versionCmd) Help() string { return "Example:\n  hishub version" }
+
 func (versionCmd) Run() error {
 	fmt.Println("hishub", version)
 	return nil
@@ -43,24 +45,45 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
-	k := kong.Parse(&c,
+	parser := kong.Must(&c,
 		kong.Name("hishub"),
 		kong.Description("hishub turns a clinic's prescriptions and payments into each hospital's own dialect, delivers them exactly once where the HIS makes that possible, and compares the books at night."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
+		kong.Exit(func(code int) { os.Exit(min(code, 2)) }), // 2 for all that is wrong with the words
 		kong.Vars{"dataDefault": defaultData(), "user": userName()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
+	k, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		parser.Stdout = os.Stderr // how it is used belongs to the error
+		parser.FatalIfErrorf(err)
+	}
 	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "hishub:", err)
+		report(err)
 		os.Exit(exitCode(err))
 	}
 }
 
-// exitCode: 1 for what failed, 2 for what the caller must mend.
-func exitCode(err error) int {
+// report says an error, with everything that is wrong with a message.
+func report(err error) {
+	fmt.Fprintln(os.Stderr, "hishub:", err)
 	var ps core.Problems
 	if errors.As(err, &ps) {
+		for _, p := range ps[1:] {
+			fmt.Fprintf(os.Stderr, "  %s: %s\n", p.Field, p.What)
+		}
+	}
+}
+
+// exitCode: 1 for what failed, 2 for what the caller must mend, 3 for a night
+// with differences.
+func exitCode(err error) int {
+	var ps core.Problems
+	switch {
+	case errors.Is(err, errDifferences):
+		return 3
+	case errors.As(err, &ps):
 		return 2
 	}
 	return 1

@@ -84,6 +84,8 @@ type messageShow struct {
 	JSON bool `name:"json" help:"For scripts."`
 }
 
+func (messageShow) Help() string { return "Example:\n  hishub message show 4711" }
+
 func (c *messageShow) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
 		m, attempts, err := s.Message(ctx, c.ID)
@@ -132,6 +134,8 @@ type messageRetry struct {
 	By string `default:"${user}" help:"Who."`
 }
 
+func (messageRetry) Help() string { return "Example:\n  hishub message retry 4711" }
+
 func (c *messageRetry) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error { return s.Retry(ctx, c.ID, c.By) })
 }
@@ -140,6 +144,10 @@ type messageCancel struct {
 	oneMessage
 	By   string `default:"${user}" help:"Who."`
 	Note string `help:"Why."`
+}
+
+func (messageCancel) Help() string {
+	return "Example:\n  hishub message cancel 4711 --note \"the patient left\""
 }
 
 func (c *messageCancel) Run(ctx context.Context) error {
@@ -159,6 +167,10 @@ type messageRelease struct {
 	Delivered bool   `help:"You looked: the HIS has it."`
 	By        string `default:"${user}" help:"Who."`
 	Note      string `help:"Why."`
+}
+
+func (messageRelease) Help() string {
+	return "Examples:\n  hishub message release 4711\n  hishub message release 4711 --delivered --note \"their cashier sees it\""
 }
 
 func (c *messageRelease) Run(ctx context.Context) error {

@@ -46,6 +46,10 @@ type mockSoap struct {
 	Strict bool `help:"Refuse bills that it does not know."`
 }
 
+func (mockSoap) Help() string {
+	return "Example:\n  hishub mock soap --listen 127.0.0.1:8088 --control 127.0.0.1:9088"
+}
+
 func (c *mockSoap) Run(ctx context.Context) error {
 	m, err := soaphis.Start(ctx, soaphis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, Strict: c.Strict})
 	if err != nil {
@@ -58,6 +62,8 @@ type mockRest struct {
 	mockOptions
 	TokenLife time.Duration `help:"How long a login is good for." default:"30m"`
 }
+
+func (mockRest) Help() string { return "Example:\n  hishub mock rest --token-life 1m" }
 
 func (c *mockRest) Run(ctx context.Context) error {
 	m, err := resthis.Start(ctx, resthis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, TokenLife: c.TokenLife})
@@ -72,6 +78,10 @@ type mockDB struct {
 	Driver string        `help:"postgres or mysql." enum:"postgres,mysql" required:""`
 	DSN    string        `name:"dsn" help:"Database of the hospital, reached without the proxy." required:""`
 	Poll   time.Duration `help:"How often the hospital reads its interface tables." default:"100ms"`
+}
+
+func (mockDB) Help() string {
+	return "Example:\n  hishub mock db --driver postgres --dsn postgres://his@127.0.0.1/his"
 }
 
 func (c *mockDB) Run(ctx context.Context) error {

@@ -70,6 +70,10 @@ type reconcileShow struct {
 	JSON     bool   `name:"json" help:"For scripts."`
 }
 
+func (reconcileShow) Help() string {
+	return "Examples:\n  hishub reconcile show --hospital dongshan\n  hishub reconcile show --night 12"
+}
+
 func (c *reconcileShow) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
 		nights, err := s.Nights(ctx, c.Hospital, c.Day, 100)

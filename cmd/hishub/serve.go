@@ -64,6 +64,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 
 type migrateCmd struct{ place }
 
+func (migrateCmd) Help() string { return "Example:\n  DATABASE_URL=postgres://… hishub migrate" }
+
 func (c *migrateCmd) Run(ctx context.Context) error {
 	url, err := c.databaseURL()
 	if err != nil {

@@ -19,22 +19,26 @@ import (
 
 // hospitalTry says one message in a dialect.
 type hospitalTry struct {
-	Folder string `arg:"" type:"existingdir" help:"Hospital folder."`
+	Folder string `arg:"" help:"Hospital folder."`
 	Kind   string `arg:"" help:"Transaction, as payment.settle."`
-	File   string `arg:"" type:"existingfile" help:"The canonical message, JSON."`
+	File   string `arg:"" help:"The canonical message, JSON."`
 	Step   string `help:"Step of a transaction in several; the first if none."`
-	Answer string `type:"existingfile" help:"Read this recorded answer instead of asking anybody." xor:"send"`
+	Answer string `help:"Read this recorded answer instead of asking anybody." xor:"send" placeholder:"FILE"`
 	Send   bool   `help:"Send it to the HIS, for real, outside the queue: nothing remembers that it was sent." xor:"send"`
 }
 
 func (hospitalTry) Help() string {
-	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.json --step confirm --answer answer.xml\n\nShows the document, the exact bytes, and with --answer or --send what the answer means."
+	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.json --step confirm --answer answer.xml\n\nShows the document, the exact bytes, and with --answer or --send what the answer means. Without --send, variables that are not set are taken from the folder's env.sample."
 }
 
 func (c *hospitalTry) Run(ctx context.Context) error {
-	folder, err := loadFolder(os.DirFS(c.Folder))
+	load := loadSample
+	if c.Send {
+		load = loadFolder
+	}
+	folder, err := load(os.DirFS(c.Folder))
 	if err != nil {
-		return err
+		return inFolder(c.Folder, err)
 	}
 	kind := core.Kind(c.Kind)
 	op := folder.Dialect.Operations[kind]

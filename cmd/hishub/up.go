@@ -18,7 +18,7 @@ type upCmd struct {
 	place
 	services
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
-	Hospitals string `help:"Folder of hospital folders to apply at the start." type:"existingdir" placeholder:"DIR"`
+	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
 	Nights    string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
 	Debug     bool   `help:"Log more."`
 }
@@ -77,14 +77,14 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 		return err
 	}
 	if c.Hospitals != "" {
-		found, err := folders(os.DirFS(c.Hospitals))
+		found, err := folders(c.Hospitals)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.Hospitals, err)
+			return err
 		}
 		for _, name := range sortedKeys(found) {
 			f, number, err := applyFolder(ctx, h.store, found[name], "up", "applied at the start")
 			if err != nil {
-				return fmt.Errorf("%s/%s: %w", c.Hospitals, name, err)
+				return inFolder(name, err)
 			}
 			log.Info("hospital", "hospital", f.Dialect.Hospital, "revision", number, "transactions", len(f.Dialect.Operations))
 		}
