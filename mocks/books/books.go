@@ -300,7 +300,8 @@ func (b *Books) voided(bills []string) bool {
 	return b.cancelledOrder(bills)
 }
 
-// Refund gives money back; never more than is left of the settlement.
+// Refund gives money back; never more than is left of the settlement. HisNo is
+// made when it is empty.
 func (b *Books) Refund(r Refund, receipt string) Result {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -325,7 +326,10 @@ func (b *Books) refund(r Refund, receipt string) Result {
 		return Result{Effect: Refused, Words: "退款金额超过已收金额"}
 	}
 	paid.RefundedFen += r.AmountFen
-	r.HisNo, r.ChannelNo, r.At = b.number("T"), paid.ChannelNo, now()
+	if r.HisNo == "" {
+		r.HisNo = b.number("T")
+	}
+	r.ChannelNo, r.At = paid.ChannelNo, now()
 	if r.RefundedAt == "" {
 		r.RefundedAt = r.At.Format(TimeLayout)
 	}
