@@ -22,18 +22,18 @@ func (s *Service) Routes(api huma.API) {
 		func(ctx context.Context, in *struct {
 			clinic.Hospital
 			Body Paid
-		}) (*clinic.Out[Order], error) {
+		}) (*clinic.Out[Charge], error) {
 			return clinic.Reply(s.Pay(ctx, in.Hospital.Hospital, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-payment-refund", http.MethodPost, "/payments/{order_id}/refunds", "the channel says that money went back; it may say so again", http.StatusCreated),
 		func(ctx context.Context, in *struct {
 			Path
 			Body Given
-		}) (*clinic.Out[Order], error) {
+		}) (*clinic.Out[Charge], error) {
 			return clinic.Reply(s.Refund(ctx, in.Hospital.Hospital, in.OrderID, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-payment-get", http.MethodGet, "/payments/{order_id}", "state of a payment", http.StatusOK),
-		func(ctx context.Context, in *Path) (*clinic.Out[Order], error) {
+		func(ctx context.Context, in *Path) (*clinic.Out[Charge], error) {
 			return clinic.Reply(s.Get(ctx, in.Hospital.Hospital, in.OrderID))
 		})
 }

@@ -53,8 +53,8 @@ type Paid struct {
 	PaidAt        time.Time    `json:"paid_at"`
 }
 
-// Order is a paid order as the clinic sees it.
-type Order struct {
+// Charge is a paid order as the clinic sees it.
+type Charge struct {
 	Hospital   string       `json:"hospital"`
 	OrderID    string       `json:"order_id"`
 	Amount     core.Fen     `json:"amount"`
@@ -93,63 +93,63 @@ func (s *Service) Migrate(ctx context.Context) error {
 // Pay takes the channel's word that an order was paid. One transaction saves the
 // payment, moves the prescriptions and enqueues both messages, in the lane of
 // the visit: the prescription first. The channel may say it again.
-func (s *Service) Pay(ctx context.Context, hospital string, paid Paid) (Order, error) {
-	var out Order
+func (s *Service) Pay(ctx context.Context, hospital string, paid Paid) (Charge, error) {
+	var out Charge
 	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
 		out, err = s.pay(ctx, tx, outbox, hospital, paid)
 		return err
 	})
 	if err != nil {
-		return Order{}, fmt.Errorf("pay: %w", err)
+		return Charge{}, fmt.Errorf("pay: %w", err)
 	}
 	return out, nil
 }
 
-func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, paid Paid) (Order, error) {
+func (s *Service) pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, paid Paid) (Charge, error) {
 	if err := paid.check(); err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	// The channel may say it twice at once; there is no row yet to hold.
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, "payment "+hospital+"/"+paid.OrderID); err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	switch old, err := s.lock(ctx, tx, hospital, paid.OrderID); {
 	case err == nil:
 		if old.Amount != paid.Amount || old.ChannelNo != paid.ChannelNo || old.Channel != paid.Channel || !slices.Equal(old.prescriptions, paid.Prescriptions) {
-			return Order{}, fmt.Errorf("%w: this order was paid before, otherwise", clinic.ErrRule)
+			return Charge{}, fmt.Errorf("%w: this order was paid before, otherwise", clinic.ErrRule)
 		}
 		return old, nil // the channel says it again
 	case !errors.Is(err, clinic.ErrNotFound):
-		return Order{}, err
+		return Charge{}, err
 	}
 	prescriptions, err := s.Prescriptions.Pay(ctx, tx, outbox, hospital, paid.Prescriptions, paid.PaidAt)
 	if err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	var due core.Fen
 	for _, rx := range prescriptions {
 		due += rx.Amount
 	}
 	if due != paid.Amount {
-		return Order{}, core.Problems{{Field: "amount", What: fmt.Sprintf("the prescriptions cost %d fen, %d fen were paid", due, paid.Amount)}}
+		return Charge{}, core.Problems{{Field: "amount", What: fmt.Sprintf("the prescriptions cost %d fen, %d fen were paid", due, paid.Amount)}}
 	}
 	m := &core.Payment{
 		OrderID: paid.OrderID, Amount: paid.Amount, Channel: paid.Channel, ChannelNo: paid.ChannelNo, PaidAt: paid.PaidAt, Bills: paid.Prescriptions,
 		VisitNo: prescriptions[0].VisitNo, PatientNo: prescriptions[0].PatientNo, PatientName: prescriptions[0].PatientName,
 	}
 	if err := m.Validate(); err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	_, err = tx.Exec(ctx, `insert into payment.payment (hospital, order_id, visit_no, patient_no, rx, amount, channel, channel_no, paid_at, state)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		hospital, paid.OrderID, m.VisitNo, m.PatientNo, paid.Prescriptions, paid.Amount, paid.Channel, paid.ChannelNo, paid.PaidAt, Telling)
 	if clinic.Duplicate(err) {
-		return Order{}, fmt.Errorf("%w: this payment of the channel paid another order", clinic.ErrRule)
+		return Charge{}, fmt.Errorf("%w: this payment of the channel paid another order", clinic.ErrRule)
 	} else if err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PaymentSettle, Body: m}); err != nil {
-		return Order{}, err
+		return Charge{}, err
 	}
 	return s.lock(ctx, tx, hospital, paid.OrderID)
 }
@@ -178,19 +178,19 @@ type Given struct {
 
 // Refund takes the channel's word that money of an order went back, and tells
 // the HIS unless it refused the payment for good. The channel may say it again.
-func (s *Service) Refund(ctx context.Context, hospital, orderID string, given Given) (Order, error) {
-	var out Order
+func (s *Service) Refund(ctx context.Context, hospital, orderID string, given Given) (Charge, error) {
+	var out Charge
 	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
 		out, err = s.refund(ctx, tx, outbox, hospital, orderID, given)
 		return err
 	})
 	if err != nil {
-		return Order{}, fmt.Errorf("refund: %w", err)
+		return Charge{}, fmt.Errorf("refund: %w", err)
 	}
 	return out, nil
 }
 
-func (s *Service) refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital, orderID string, given Given) (Order, error) {
+func (s *Service) refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital, orderID string, given Given) (Charge, error) {
 	p, err := s.lock(ctx, tx, hospital, orderID)
 	if err != nil {
 		return p, err
@@ -247,7 +247,7 @@ func (s *Service) refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hos
 }
 
 // Get returns one payment.
-func (s *Service) Get(ctx context.Context, hospital, orderID string) (Order, error) {
+func (s *Service) Get(ctx context.Context, hospital, orderID string) (Charge, error) {
 	return read(ctx, s.Database, hospital, orderID, "")
 }
 
@@ -295,7 +295,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 }
 
 // lock reads a payment and holds it until tx ends.
-func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, orderID string) (Order, error) {
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, orderID string) (Charge, error) {
 	return read(ctx, tx, hospital, orderID, " for update")
 }
 
@@ -303,8 +303,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-func read(ctx context.Context, q querier, hospital, orderID, suffix string) (Order, error) {
-	p := Order{Hospital: hospital, OrderID: orderID}
+func read(ctx context.Context, q querier, hospital, orderID, suffix string) (Charge, error) {
+	p := Charge{Hospital: hospital, OrderID: orderID}
 	err := q.QueryRow(ctx, `select amount, refunded, channel, channel_no, paid_at, state, his_no, his_problem, visit_no, patient_no, rx
 		from payment.payment where hospital = $1 and order_id = $2`+suffix, hospital, orderID).
 		Scan(&p.Amount, &p.Refunded, &p.Channel, &p.ChannelNo, &p.PaidAt, &p.State, &p.HisNo, &p.HisProblem, &p.visitNo, &p.patientNo, &p.prescriptions)
