@@ -24,7 +24,8 @@ type Kind struct {
 // Kinds is every kind, in the order of the documentation.
 var Kinds = []Kind{
 	{"soap", soap.Open, []string{
-		"endpoint", "wsdl", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap",
+		"endpoint", "wsdl", "port", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap",
+		"security.timestamp", "security.username_token.user", "security.username_token.password", "security.username_token.type",
 		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"rest", rest.Open, []string{

@@ -32,7 +32,20 @@ func TestEveryKindOpensWithoutNetwork(t *testing.T) {
 // another one than the constructors read.
 func TestOptionsListedAreOptionsRead(t *testing.T) {
 	for _, k := range Kinds {
-		options := map[string]any{"no_such_thing": "x", "tls": map[string]any{"no_such_thing": "x"}}
+		options := map[string]any{"no_such_thing": "x"}
+		nested := map[string]bool{}
+		for _, n := range k.Options {
+			at := options
+			for path := strings.Split(n, "."); len(path) > 1; path = path[1:] {
+				inner, ok := at[path[0]].(map[string]any)
+				if !ok {
+					inner = map[string]any{"no_such_thing": "x"}
+					at[path[0]] = inner
+				}
+				nested[path[0]] = true
+				at = inner
+			}
+		}
 		for name, v := range least[k.Name] {
 			options[name] = v
 		}
@@ -49,7 +62,7 @@ func TestOptionsListedAreOptionsRead(t *testing.T) {
 			}
 			prefix := strings.TrimSuffix(p.Field, "no_such_thing")
 			for _, n := range strings.Split(names, ", ") {
-				if n != "tls" {
+				if !nested[n] {
 					read[prefix+n] = true
 				}
 			}
@@ -78,7 +91,8 @@ func TestMistakesNameTheCure(t *testing.T) {
 		"insecure":        {"rest", map[string]any{"tls": map[string]any{"insecure": true}}, core.Problem{Field: "tls.insecure", What: "is not offered: a HIS that is not verified may be anybody; name its certificate as tls.ca"}},
 		"missing file":    {"rest", map[string]any{"tls": map[string]any{"ca": "ca.pem"}}, core.Problem{Field: "tls.ca", What: "names a file, but there is no folder"}},
 		"driver":          {"db", map[string]any{"driver": "oracle9"}, core.Problem{Field: "driver", What: "not one of mysql, oracle, postgres, sqlserver"}},
-		"soap version":    {"soap", map[string]any{"version": "1.2"}, core.Problem{Field: "version", What: "not one of 1.1"}},
+		"soap version":    {"soap", map[string]any{"version": "1.3"}, core.Problem{Field: "version", What: "not one of 1.1, 1.2"}},
+		"soap 1.2 action": {"soap", map[string]any{"version": "1.2", "action": "unquoted"}, core.Problem{Field: "action", What: "SOAP 1.2 has it in quotes only"}},
 		"charset of a db": {"db", map[string]any{"charset": "GB18030"}, core.Problem{Field: "charset", What: "leave it out: the connection speaks UTF-8 and the database converts"}},
 		"rate":            {"rest", map[string]any{"rate": "20/s"}, core.Problem{Field: "rate", What: "is kept for the whole hospital: write limits: {rate: 20/s} beside connectors"}},
 	} {

@@ -43,7 +43,7 @@ func BenchmarkWrite(b *testing.B) {
 	q := request()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.write(q); err != nil {
+		if _, err := c.write(q, still); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -36,6 +36,12 @@ func echo(acted *atomic.Int64) http.Handler {
 }
 
 func TestConformance(t *testing.T) {
+	for _, version := range []string{"1.1", "1.2"} {
+		t.Run(version, func(t *testing.T) { conformance(t, version) })
+	}
+}
+
+func conformance(t *testing.T, version string) {
 	var acted atomic.Int64
 	server := httptest.NewServer(echo(&acted))
 	defer server.Close()
@@ -46,7 +52,7 @@ func TestConformance(t *testing.T) {
 		Address: server.Listener.Addr().(*net.TCPAddr).String(),
 		Open: func(t *testing.T, address string) core.Connector {
 			return open(t, map[string]any{
-				"endpoint": "http://u:s3cret-pass@" + address + "/his?key=s3cret-key", "namespace": "urn:t", "max_answer": "1MiB",
+				"endpoint": "http://u:s3cret-pass@" + address + "/his?key=s3cret-key", "namespace": "urn:t", "version": version, "max_answer": "1MiB",
 			})
 		},
 		Request: request,

@@ -1,5 +1,10 @@
-// Package soap carries SOAP 1.1 calls, document/literal wrapped. Parameters
-// stand in the order of the WSDL, whatever order the folder gives them in.
+// Package soap carries SOAP 1.1 and 1.2 calls, document/literal wrapped and
+// rpc/literal. Parameters stand in the order of the WSDL, whatever order the
+// folder gives them in.
+//
+// A construct of xs:schema that cannot be written from names alone (xs:restriction
+// of a document, mixed content, the encoded use) is an error that names its place,
+// and only where something is to be written in it.
 package soap
 
 import (
@@ -24,8 +29,10 @@ type Connector struct {
 	way      *wire.Transport
 	endpoint *url.URL
 	style    style
-	header   string // written once, the same in every envelope
-	unquoted bool
+	version  version
+	header   header
+	security *security // nil is none
+	action   action
 	unwrap   bool
 	contract *contract // nil without a WSDL
 }
@@ -40,11 +47,16 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c := &Connector{}
 	c.endpoint = readEndpoint(s)
 	file := s.Text("wsdl", "")
-	s.OneOf("version", "1.1")
+	c.version = soap11
+	if s.OneOf("version", soap11.name, soap12.name) == soap12.name {
+		c.version = soap12
+	}
+	port := s.Text("port", "")
 	c.style.namespace = s.Text("namespace", "")
 	c.style.prefix = s.Text("prefix", "")
 	c.style.qualified = s.Bool("qualified", true)
-	c.unquoted = s.OneOf("action", "quoted", "unquoted") == "unquoted"
+	c.action = readAction(s, c.version)
+	c.security = readSecurity(s)
 	c.unwrap = s.Bool("unwrap", true)
 	options := wire.ReadOptions(s, spec.Files)
 	options.ReadCharset(s)
@@ -53,23 +65,31 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		s.Problem("prefix", "not a name, or the one that the envelope has")
 	}
 	var err error
-	if c.header, err = writeHeader(s.Value("header")); err != nil {
+	if c.header, err = readHeader(s.Value("header")); err != nil {
 		s.Problem("header", err.Error())
 	}
 	switch {
+	case file == "" && port != "":
+		s.Problem("port", "leave it out: only a wsdl has several")
 	case file == "" && c.style.namespace == "":
 		s.Problem("namespace", "missing; it is needed where there is no wsdl")
 	case file == "" && !c.style.qualified && c.style.prefix == "":
 		// With a default namespace every parameter would need xmlns="".
-		c.style.prefix = "m"
+		c.style.prefix = spare
 	case file != "":
 		if _, ok := spec.Options["qualified"]; ok {
 			s.Problem("qualified", "leave it out: the wsdl decides")
 		}
 		if spec.Files == nil {
 			s.Problem("wsdl", "names a file, but there is no folder")
-		} else if c.contract, err = readContract(spec.Files, file); err != nil {
-			s.Problem("wsdl", err.Error())
+		} else if c.contract, err = readContract(spec.Files, file, c.version, port); err != nil {
+			name := "wsdl"
+			if errors.As(err, &errPort{}) {
+				name = "port"
+			}
+			s.Problem(name, err.Error())
+		} else if err := c.header.of(c.contract); err != nil {
+			s.Problem("header", err.Error())
 		} else if ns := c.style.namespace; ns != "" && !c.contract.uses(ns) {
 			s.Problem("namespace", "no operation of the wsdl has it; leave it out")
 		}
@@ -82,6 +102,46 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		return described{c}, nil
 	}
 	return c, nil
+}
+
+// action is how the action of an operation is told.
+type action struct {
+	none, unquoted bool
+	explicit       *string // for every operation
+}
+
+// readAction: quoted, unquoted, none, or the action itself.
+func readAction(s *option.Set, v version) (a action) {
+	switch text := s.Text("action", "quoted"); text {
+	case "quoted":
+	case "unquoted":
+		a.unquoted = true
+		if v == soap12 {
+			s.Problem("action", "SOAP 1.2 has it in quotes only")
+		}
+	case "none":
+		a.none = true
+	default:
+		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' }) {
+			s.Problem("action", "not quoted, unquoted, none, or the text of an action")
+		}
+		a.explicit = &text
+	}
+	return a
+}
+
+// write gives the action as it stands in the header; nil is none.
+func (a action) write(of string) *string {
+	if a.none {
+		return nil
+	}
+	if a.explicit != nil {
+		of = *a.explicit
+	}
+	if !a.unquoted {
+		of = `"` + of + `"`
+	}
+	return &of
 }
 
 func readEndpoint(s *option.Set) *url.URL {
@@ -104,11 +164,11 @@ func (c *Connector) Close() error { return c.way.Close() }
 // Call implements core.Connector.
 func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, error) {
 	op := "soap " + q.Operation
-	m, err := c.write(q)
+	m, err := c.write(q, fresh())
 	if err != nil {
 		return core.Response{}, wire.Invalid(op, err)
 	}
-	r := core.Response{Sent: m.body}
+	r := core.Response{Sent: m.shown}
 	ctx, cancel := context.WithTimeout(ctx, c.way.Timeout)
 	defer cancel()
 	answer, err := c.way.RoundTrip(m.request(ctx))
@@ -134,6 +194,7 @@ type message struct {
 	url     *url.URL
 	headers []core.Field
 	body    []byte
+	shown   []byte // the body without passwords
 }
 
 func (m *message) request(ctx context.Context) *http.Request {
@@ -157,19 +218,13 @@ func (m *message) request(ctx context.Context) *http.Request {
 	return q.WithContext(ctx)
 }
 
-func (c *Connector) write(q core.Request) (*message, error) {
+func (c *Connector) write(q core.Request, at stamp) (*message, error) {
 	m := &message{url: c.endpoint}
-	action, wrapper, err := c.resolve(q.Operation)
+	o, err := c.resolve(q.Operation)
 	if err != nil {
 		return nil, err
 	}
-	if !c.unquoted {
-		action = `"` + action + `"`
-	}
-	m.headers = []core.Field{
-		{Name: "Content-Type", Value: "text/xml; charset=" + c.way.Charset.Name()},
-		{Name: "SOAPAction", Value: action},
-	}
+	m.headers = c.version.headers(c.way.Charset.Name(), c.action.write(o.action))
 	for _, h := range q.Headers {
 		if err := m.set(h); err != nil {
 			return nil, err
@@ -180,29 +235,40 @@ func (c *Connector) write(q core.Request) (*message, error) {
 			return nil, err
 		}
 	}
+	blocks, err := c.header.write(c.style, o)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	secret, masked := "", ""
+	if c.security != nil {
+		secret, masked = c.security.write(at)
+	}
 	w := writer{style: c.style}
-	w.begin(c.way.Charset.Name(), c.header)
-	if err := w.call(q.Operation, wrapper, q.Body); err != nil {
+	w.begin(c.version, c.way.Charset.Name(), secret+blocks)
+	if err := w.call(q.Operation, o.input, q.Body); err != nil {
 		return nil, err
 	}
 	w.end()
-	m.body, err = c.way.Charset.Encode(nil, string(w.b))
+	if m.body, err = c.way.Charset.Encode(nil, string(w.b)); err != nil {
+		return nil, err
+	}
+	m.shown = m.body
+	if masked != secret {
+		// The header is the first place where that text can stand.
+		m.shown, err = c.way.Charset.Encode(nil, strings.Replace(string(w.b), secret, masked, 1))
+	}
 	return m, err
 }
 
-// resolve finds the action and, with a WSDL, the element that wraps the parameters.
-func (c *Connector) resolve(operation string) (action string, wrapper *element, err error) {
+// resolve finds what the WSDL says of an operation; without one, its name and action.
+func (c *Connector) resolve(name string) (*operation, error) {
 	if c.contract != nil {
-		o, err := c.contract.find(operation)
-		if err != nil {
-			return "", nil, err
-		}
-		return o.action, o.input, nil
+		return c.contract.find(name)
 	}
-	if !isName(operation) {
-		return "", nil, errors.New("the operation is not a name that XML allows")
+	if !isName(name) {
+		return nil, errors.New("the operation is not a name that XML allows")
 	}
-	return strings.TrimSuffix(c.style.namespace, "/") + "/" + operation, nil, nil
+	return &operation{name: name, action: strings.TrimSuffix(c.style.namespace, "/") + "/" + name}, nil
 }
 
 func (m *message) has(name string) bool {
@@ -252,7 +318,7 @@ func (c *Connector) read(r *core.Response) error {
 	case err != nil:
 		return fmt.Errorf("HTTP %s without a SOAP envelope: %w", r.Status, err)
 	case name == "Fault":
-		r.Error, r.Body = "fault", content
+		r.Error, r.Body = "fault", fault(content)
 	default:
 		r.Body = c.result(content)
 	}
@@ -286,11 +352,11 @@ func (c described) Describe(operation string) (core.Shape, error) {
 
 // Write implements core.Offline.
 func (c *Connector) Write(q core.Request) ([]byte, error) {
-	m, err := c.write(q)
+	m, err := c.write(q, still)
 	if err != nil {
 		return nil, wire.Invalid("soap "+q.Operation, err)
 	}
-	return append(wire.Head(http.MethodPost, m.url.RequestURI(), m.headers), m.body...), nil
+	return append(wire.Head(http.MethodPost, wire.Shown(m.url), m.headers), m.shown...), nil
 }
 
 // Read implements core.Offline.

@@ -1,9 +1,11 @@
 package soap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -14,7 +16,8 @@ import (
 	"hishub/core"
 )
 
-// contract is what a WSDL says about the operations of its SOAP 1.1 bindings.
+// contract is what a WSDL says about the operations of its bindings of one
+// version of SOAP.
 type contract struct {
 	file       string
 	operations map[string]*operation
@@ -25,6 +28,8 @@ type operation struct {
 	action string
 	input  *element // the wrapper of the parameters
 	output *element // nil if the WSDL has none that we know
+	// headers are the blocks that soap:header binds to the request.
+	headers []*element
 	// unknown says why the operation cannot be called.
 	unknown string
 }
@@ -37,17 +42,22 @@ const maxFiles = 100
 
 // readContract reads a WSDL and the files that it imports from the folder.
 // gowsdl reads the WSDL's own parts; the schemas are ours, because order is
-// everything in them and gowsdl keeps only a part of it.
-func readContract(files fs.FS, file string) (*contract, error) {
-	d := definitions{files: files, schemas: newSchemas(), seen: map[string]bool{}}
+// everything in them and gowsdl keeps only a part of it. port picks one of
+// several ports, or bindings; "" takes them all.
+func readContract(files fs.FS, file string, v version, port string) (*contract, error) {
+	d := definitions{files: files, version: v, schemas: newSchemas(), seen: map[string]bool{}}
 	if err := d.read(file); err != nil {
+		return nil, err
+	}
+	binding, err := d.binding(port)
+	if err != nil {
 		return nil, err
 	}
 	c := &contract{file: file, operations: map[string]*operation{}}
 	for _, w := range d.wsdls {
 		for _, b := range w.Binding {
-			// gowsdl sees only SOAP 1.1 bindings in this field.
-			if b.SOAPBinding.Transport == "" {
+			// gowsdl sees only the bindings of one version in this field.
+			if b.SOAPBinding.Transport == "" || binding != "" && b.Name != binding {
 				continue
 			}
 			for _, o := range b.Operations {
@@ -58,14 +68,53 @@ func readContract(files fs.FS, file string) (*contract, error) {
 		}
 	}
 	if len(c.operations) == 0 {
-		return nil, errors.New("the file has no SOAP 1.1 binding with operations")
+		what := "the file has no SOAP " + v.name + " binding with operations"
+		if d.others {
+			what += `; it has one of SOAP ` + v.other().name + `: write version: "` + v.other().name + `"`
+		}
+		return nil, errors.New(what)
 	}
 	return c, nil
 }
 
+// binding finds what port means: a port of a service, or a binding itself.
+func (d *definitions) binding(port string) (string, error) {
+	if port == "" {
+		return "", nil
+	}
+	bindings := map[string]string{}
+	for _, w := range d.wsdls {
+		for _, b := range w.Binding {
+			if b.SOAPBinding.Transport != "" {
+				bindings[b.Name] = b.Name
+			}
+		}
+	}
+	for _, w := range d.wsdls {
+		for _, s := range w.Service {
+			for _, p := range s.Ports {
+				if b, ok := bindings[local(p.Binding)]; ok {
+					bindings[p.Name] = b
+				}
+			}
+		}
+	}
+	if b, ok := bindings[port]; ok {
+		return b, nil
+	}
+	return "", errPort{"the wsdl has no port " + noSuch("", port, slices.Sorted(maps.Keys(bindings))) + " (SOAP " + d.version.name + ")"}
+}
+
+// errPort is a mistake of the option port, not of the file.
+type errPort struct{ what string }
+
+func (e errPort) Error() string { return e.what }
+
 // definitions is a WSDL with all that it imports.
 type definitions struct {
 	files   fs.FS
+	version version
+	others  bool // there are bindings of the other version
 	wsdls   []*gowsdl.WSDL
 	schemas *schemas
 	seen    map[string]bool
@@ -89,7 +138,8 @@ func (d *definitions) read(file string) error {
 	}
 	if root, err := parse(document); err == nil && len(root.children) == 1 && root.children[0].name.Local == "definitions" {
 		w := new(gowsdl.WSDL)
-		if err := decoder(document).Decode(w); err != nil {
+		d.others = d.others || bytes.Contains(document, []byte(d.version.other().binding))
+		if err := decoder(d.version.bound(document)).Decode(w); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		d.wsdls = append(d.wsdls, w)
@@ -119,12 +169,8 @@ func (d *definitions) operation(b *gowsdl.WSDLBinding, bound *gowsdl.WSDLOperati
 	if style == "" {
 		style = b.SOAPBinding.Style
 	}
-	switch {
-	case style == "rpc":
-		o.unknown = "the rpc style"
-		return o
-	case bound.Input.SOAPBody.Use == "encoded":
-		o.unknown = "the encoded use"
+	if bound.Input.SOAPBody.Use == "encoded" {
+		o.unknown = `the encoded use; leave out the wsdl and write namespace: and qualified: false`
 		return o
 	}
 	port := d.port(local(b.Type), bound.Name)
@@ -132,9 +178,96 @@ func (d *definitions) operation(b *gowsdl.WSDLBinding, bound *gowsdl.WSDLOperati
 		o.unknown = "an operation that its portType does not have"
 		return o
 	}
-	o.input, o.unknown = d.wrapper(port.Input.Message)
-	o.output, _ = d.wrapper(port.Output.Message)
+	if style == "rpc" {
+		o.input, o.unknown = d.call(bound.Name, port.Input.Message, bound.Input.SOAPBody)
+		o.output, _ = d.call(bound.Name+"Response", port.Output.Message, bound.Output.SOAPBody)
+	} else {
+		o.input, o.unknown = d.wrapper(port.Input.Message, bound.Input.SOAPBody.Parts)
+		o.output, _ = d.wrapper(port.Output.Message, bound.Output.SOAPBody.Parts)
+	}
+	for _, h := range bound.Input.SOAPHeader {
+		if e, _ := d.part(h.Message, h.Part); e != nil {
+			o.headers = append(o.headers, e)
+		}
+	}
 	return o
+}
+
+// call is the wrapper of the rpc style: named after the operation, in the
+// namespace of the binding, around the parts of the message, which have none.
+func (d *definitions) call(name, message string, body gowsdl.WSDLSOAPBody) (*element, string) {
+	w, parts := d.message(message)
+	if w == nil {
+		return nil, "a message that is declared nowhere"
+	}
+	t := &typ{name: name, complex: true}
+	for _, p := range parts {
+		if body.Parts != "" && !slices.Contains(strings.Fields(body.Parts), p.Name) {
+			continue
+		}
+		if p.Type == "" {
+			return nil, "the rpc style with a part that is an element"
+		}
+		prefix, name, ok := strings.Cut(p.Type, ":")
+		if !ok {
+			prefix, name = "", p.Type
+		}
+		e := &element{name: p.Name, required: true, typ: d.typ(w.Xmlns[prefix], name)}
+		t.content = append(t.content, particle{kind: oneElement, element: e, required: true})
+	}
+	namespace := body.Namespace
+	if namespace == "" {
+		namespace = w.TargetNamespace
+	}
+	return &element{name: name, namespace: namespace, required: true, typ: t.complete()}, ""
+}
+
+// typ finds a type; gowsdl loses prefixes that are declared below the root, and
+// a name that occurs once will do for them.
+func (d *definitions) typ(namespace, name string) *typ {
+	if namespace != "" {
+		return d.schemas.named(qname{namespace, name})
+	}
+	var found []qname
+	for q := range d.schemas.types {
+		if q.local == name {
+			found = append(found, q)
+		}
+	}
+	if len(found) == 1 {
+		return d.schemas.named(found[0])
+	}
+	return &typ{name: name}
+}
+
+func (d *definitions) message(name string) (*gowsdl.WSDL, []*gowsdl.WSDLPart) {
+	for _, w := range d.wsdls {
+		for _, m := range w.Messages {
+			if m.Name == local(name) {
+				return w, m.Parts
+			}
+		}
+	}
+	return nil, nil
+}
+
+// part is the element that a part of a message names.
+func (d *definitions) part(message, part string) (*element, string) {
+	w, parts := d.message(message)
+	for _, p := range parts {
+		if p.Name != part || p.Element == "" {
+			continue
+		}
+		prefix, name, ok := strings.Cut(p.Element, ":")
+		if !ok {
+			prefix, name = "", p.Element
+		}
+		if e := d.element(w.Xmlns[prefix], name); e != nil {
+			return e, ""
+		}
+		return nil, "the element " + name + " that is declared nowhere"
+	}
+	return nil, "a part that is declared nowhere"
 }
 
 func (d *definitions) port(portType, operation string) *gowsdl.WSDLOperation {
@@ -153,31 +286,26 @@ func (d *definitions) port(portType, operation string) *gowsdl.WSDLOperation {
 	return nil
 }
 
-// wrapper is the one element of a message.
-func (d *definitions) wrapper(message string) (*element, string) {
-	for _, w := range d.wsdls {
-		for _, m := range w.Messages {
-			if m.Name != local(message) {
-				continue
-			}
-			if len(m.Parts) != 1 || m.Parts[0].Element == "" {
-				return nil, "a message that is not one element (document/literal wrapped is)"
-			}
-			prefix, name, ok := strings.Cut(m.Parts[0].Element, ":")
-			if !ok {
-				prefix, name = "", m.Parts[0].Element
-			}
-			e := d.element(w.Xmlns[prefix], name)
-			switch {
-			case e == nil:
-				return nil, "the element " + name + " that is declared nowhere"
-			case !e.typ.complex:
-				return nil, "the element " + name + " that is no wrapper of parameters"
-			}
-			return e, ""
-		}
+// wrapper is the one element of a message's body; parts names it where others
+// of the message are headers.
+func (d *definitions) wrapper(message, parts string) (*element, string) {
+	w, all := d.message(message)
+	if w == nil {
+		return nil, "a message that is declared nowhere"
 	}
-	return nil, "a message that is declared nowhere"
+	only := strings.TrimSpace(parts)
+	if only == "" && len(all) == 1 {
+		only = all[0].Name
+	}
+	i := slices.IndexFunc(all, func(p *gowsdl.WSDLPart) bool { return p.Name == only })
+	if i < 0 || all[i].Element == "" {
+		return nil, "a message that is not one element (document/literal wrapped is)"
+	}
+	e, unknown := d.part(message, only)
+	if e != nil && !e.typ.complex {
+		return nil, "the element " + e.name + " that is no wrapper of parameters"
+	}
+	return e, unknown
 }
 
 // element finds a global element; where gowsdl lost a prefix that was declared

@@ -8,30 +8,9 @@ import (
 	"strings"
 
 	"hishub/connectors/charset"
-	"hishub/core"
 )
 
 const schemaNamespace = "http://www.w3.org/2001/XMLSchema"
-
-// element is one place in an ordered content model.
-type element struct {
-	name      string
-	namespace string // "" when it is written unqualified
-	required  bool
-	list      bool
-	typ       *typ
-}
-
-// typ is text (a simple type) or an ordered list of elements.
-type typ struct {
-	name     string
-	complex  bool
-	children []*element
-	// unknown names a construct of xs:schema that is not known yet. It is an error
-	// where something is to be written in it, and nowhere else: a WSDL has sixty
-	// operations of which a folder uses five.
-	unknown string
-}
 
 // qname is a name with its namespace.
 type qname struct{ space, local string }
@@ -40,6 +19,7 @@ type qname struct{ space, local string }
 type schemas struct {
 	elements map[qname]*declaration
 	types    map[qname]*declaration
+	groups   map[qname]*declaration // of elements and of attributes
 	built    map[*node]*typ
 }
 
@@ -58,7 +38,7 @@ type node struct {
 }
 
 func newSchemas() *schemas {
-	return &schemas{elements: map[qname]*declaration{}, types: map[qname]*declaration{}, built: map[*node]*typ{}}
+	return &schemas{elements: map[qname]*declaration{}, types: map[qname]*declaration{}, groups: map[qname]*declaration{}, built: map[*node]*typ{}}
 }
 
 // read finds every xs:schema of a document and notes its global declarations.
@@ -85,6 +65,8 @@ func (s *schemas) declare(schema *node) (locations []string) {
 			s.elements[at] = &declaration{n, schema}
 		case "complexType", "simpleType":
 			s.types[at] = &declaration{n, schema}
+		case "group", "attributeGroup":
+			s.groups[at] = &declaration{n, schema}
 		case "import", "include":
 			if l := n.attrs["schemaLocation"]; l != "" {
 				locations = append(locations, l)
@@ -135,55 +117,6 @@ func (s *schemas) named(name qname) *typ {
 	return s.complex(d.node, d.schema, name.local)
 }
 
-// complex builds an ordered type. It is entered in built before its children
-// are, because a type may hold itself.
-func (s *schemas) complex(n, schema *node, name string) *typ {
-	if t, ok := s.built[n]; ok {
-		return t
-	}
-	t := &typ{name: name, complex: true}
-	s.built[n] = t
-	for _, child := range n.children {
-		switch child.name.Local {
-		case "annotation":
-		case "sequence", "all":
-			s.sequence(t, child, schema, true)
-		default:
-			t.refuse(child)
-		}
-	}
-	if n.attrs["mixed"] == "true" {
-		t.unknown = "mixed content"
-	}
-	return t
-}
-
-func (s *schemas) sequence(t *typ, n, schema *node, required bool) {
-	if most := n.attrs["maxOccurs"]; most != "" && most != "1" {
-		t.unknown = "a repeated xs:" + n.name.Local
-	}
-	required = required && n.attrs["minOccurs"] != "0"
-	for _, child := range n.children {
-		switch child.name.Local {
-		case "annotation":
-		case "element":
-			e := s.local(child, schema)
-			e.required = e.required && required
-			t.children = append(t.children, e)
-		case "sequence":
-			s.sequence(t, child, schema, required)
-		default:
-			t.refuse(child)
-		}
-	}
-}
-
-func (t *typ) refuse(n *node) {
-	if t.unknown == "" {
-		t.unknown = "xs:" + n.name.Local
-	}
-}
-
 func (s *schemas) local(n, schema *node) *element {
 	e := &element{name: n.attrs["name"]}
 	least, most := n.attrs["minOccurs"], n.attrs["maxOccurs"]
@@ -208,21 +141,6 @@ func (s *schemas) local(n, schema *node) *element {
 	}
 	e.typ = s.elementType(n, schema)
 	return e
-}
-
-// parameters describes a type's children, down to a depth that ends recursion.
-func (t *typ) parameters(depth int) []core.Parameter {
-	if !t.complex || depth == 0 {
-		return nil
-	}
-	ps := make([]core.Parameter, len(t.children))
-	for i, e := range t.children {
-		ps[i] = core.Parameter{
-			Name: e.name, Type: e.typ.name, Required: e.required, List: e.list,
-			Children: e.typ.parameters(depth - 1),
-		}
-	}
-	return ps
 }
 
 // parse reads a document as it was written, with the prefixes in force.

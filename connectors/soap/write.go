@@ -6,14 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"hishub/connectors/option"
 	"hishub/core"
 )
 
-const (
-	envelopePrefix    = "soap"
-	envelopeNamespace = "http://schemas.xmlsoap.org/soap/envelope/"
-)
+const envelopePrefix = "soap"
 
 // style is how names are spelled where a WSDL leaves the choice.
 type style struct {
@@ -28,10 +24,14 @@ type writer struct {
 	b []byte
 }
 
-func (w *writer) begin(charset, header string) {
+// begin writes the envelope down to its body. header is the content of the header.
+func (w *writer) begin(v version, charset, header string) {
 	w.b = make([]byte, 0, 1024)
-	w.add(`<?xml version="1.0" encoding="`, charset, `"?><`, envelopePrefix, `:Envelope xmlns:`, envelopePrefix, `="`, envelopeNamespace, `">`,
-		header, `<`, envelopePrefix, `:Body>`)
+	w.add(`<?xml version="1.0" encoding="`, charset, `"?><`, envelopePrefix, `:Envelope xmlns:`, envelopePrefix, `="`, v.namespace, `">`)
+	if header != "" {
+		w.add(`<`, envelopePrefix, `:Header>`, header, `</`, envelopePrefix, `:Header>`)
+	}
+	w.add(`<`, envelopePrefix, `:Body>`)
 }
 
 func (w *writer) end() {
@@ -59,87 +59,45 @@ func (w *writer) call(operation string, wrapper *element, body core.Value) error
 		name, namespace = wrapper.name, wrapper.namespace
 		w.namespace = namespace // what the prefix stands for
 	}
-	tag := name
-	inherited := ""
-	if w.prefix == "" {
+	if w.prefix == "" && wrapper != nil && wrapper.typ.unqualified() {
+		w.prefix = spare // else every parameter would need xmlns=""
+	}
+	return w.wrapped(name, namespace, wrapper, parameters)
+}
+
+// spare is the prefix of a wrapper whose parameters have no namespace.
+const spare = "m"
+
+// wrapped writes one element with its namespace, and what is in it.
+func (w *writer) wrapped(name, namespace string, described *element, given core.Tree) error {
+	tag, inherited := name, ""
+	switch {
+	case namespace == "":
+		w.add("<", tag)
+	case w.prefix == "":
 		w.add("<", tag, ` xmlns="`)
 		w.attribute(namespace)
-		w.add(`">`)
+		w.add(`"`)
 		inherited = namespace
-	} else {
+	default:
 		tag = w.prefix + ":" + name
 		w.add("<", tag, ` xmlns:`, w.prefix, `="`)
 		w.attribute(namespace)
-		w.add(`">`)
+		w.add(`"`)
 	}
 	var err error
-	if wrapper != nil {
-		err = w.described(wrapper.typ, parameters, inherited, "")
+	if described != nil {
+		if err = w.declaredAttributes(described.typ, given, name); err != nil {
+			return err
+		}
+		w.add(">")
+		err = w.described(described.typ, given, inherited, "")
 	} else {
-		err = w.free(parameters, inherited, "")
+		w.add(">")
+		err = w.free(given, inherited, "")
 	}
 	w.add("</", tag, ">")
 	return err
-}
-
-// described writes the children of a complex type in its own order.
-func (w *writer) described(t *typ, given core.Tree, inherited, path string) error {
-	if t.unknown != "" {
-		return fmt.Errorf("%sthe WSDL uses %s here, which is not known yet", at(path), t.unknown)
-	}
-	for i := range given {
-		if !t.has(given[i].Name) {
-			return fmt.Errorf("the WSDL has no parameter %s", t.noSuch(path, given[i].Name))
-		}
-	}
-	for _, e := range t.children {
-		found := 0
-		for i := range given {
-			if given[i].Name != e.name {
-				continue
-			}
-			values, ok := given[i].Value.(core.List)
-			if !ok {
-				values = core.List{given[i].Value}
-			}
-			for _, v := range values {
-				if found++; found > 1 && !e.list {
-					return fmt.Errorf("the WSDL allows one %s%s only", path, e.name)
-				}
-				if err := w.element(e, v, inherited, path); err != nil {
-					return err
-				}
-			}
-		}
-		if found == 0 && e.required {
-			return fmt.Errorf("the WSDL wants parameter %s%s; write it, empty if need be", path, e.name)
-		}
-	}
-	return nil
-}
-
-func (w *writer) element(e *element, v core.Value, inherited, path string) error {
-	tag, inherited := w.open(e.name, e.namespace, inherited)
-	w.add(">")
-	var err error
-	switch v := v.(type) {
-	case core.Tree:
-		if !e.typ.complex {
-			return fmt.Errorf("the WSDL has text in %s%s, not a document; nest it with $xml or $json", path, e.name)
-		}
-		err = w.described(e.typ, v, inherited, path+e.name+".")
-	case nil:
-	default:
-		if e.typ.complex {
-			return fmt.Errorf("the WSDL has a document in %s%s, not text", path, e.name)
-		}
-		err = w.text(v)
-	}
-	if err != nil {
-		return fmt.Errorf("%s%w", at(path+e.name), err)
-	}
-	w.add("</", tag, ">")
-	return nil
 }
 
 // open writes a start tag without its end, and says which default namespace
@@ -314,40 +272,6 @@ func at(path string) string {
 		return ""
 	}
 	return path + ": "
-}
-
-func (t *typ) has(name string) bool {
-	return slices.ContainsFunc(t.children, func(e *element) bool { return e.name == name })
-}
-
-func (t *typ) noSuch(path, name string) string {
-	names := make([]string, len(t.children))
-	for i, e := range t.children {
-		names[i] = e.name
-	}
-	if near := option.Near(name, names); len(near) > 0 {
-		return path + name + "; did you mean " + near[0] + "?"
-	}
-	return path + name + "; there are " + strings.Join(names, ", ")
-}
-
-// writeHeader writes the constant header of every envelope: a document as a
-// core.Tree, or a plain map, whose children are put in the order of their names.
-func writeHeader(v any) (string, error) {
-	if v == nil {
-		return "", nil
-	}
-	tree, ok := plainTree(v).(core.Tree)
-	if !ok {
-		return "", errors.New("not a document")
-	}
-	w := writer{}
-	w.add("<", envelopePrefix, ":Header")
-	if err := w.inside(tree, "", "header"); err != nil {
-		return "", err
-	}
-	w.add("</", envelopePrefix, ":Header>")
-	return string(w.b), nil
 }
 
 func plainTree(v any) core.Value {

@@ -14,20 +14,22 @@ import (
 
 type tree = core.Tree
 
+var clinicFiles = os.DirFS("testdata")
+
 func clinic(t testing.TB, more map[string]any) core.Connector {
 	t.Helper()
 	options := map[string]any{"endpoint": "http://his.example/his?key=1", "wsdl": "clinic.wsdl"}
 	for k, v := range more {
 		options[k] = v
 	}
-	c, err := Open(core.ConnectorSpec{Options: options, Files: os.DirFS("testdata")})
+	c, err := Open(core.ConnectorSpec{Options: options, Files: clinicFiles})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-const saveFee = "POST /his?key=1 HTTP/1.1\nContent-Type: text/xml; charset=UTF-8\nSOAPAction: \"urn:clinic#SaveFee\"\n\n" +
+const saveFee = "POST /his?key=*** HTTP/1.1\nContent-Type: text/xml; charset=UTF-8\nSOAPAction: \"urn:clinic#SaveFee\"\n\n" +
 	`<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>`
 
 func TestParametersStandInTheOrderOfTheWSDL(t *testing.T) {
@@ -108,8 +110,15 @@ func TestWhatDoesNotFitTheWSDLIsInvalid(t *testing.T) {
 		"text in document":      {"SaveFee", fee(core.Field{Name: "lines", Value: "x"}), "a document in lines"},
 		"text as the body":      {"SaveFee", "x", "named parameters"},
 		"control character":     {"SaveFee", fee(core.Field{Name: "recipeNo", Value: "a\x0bb"}), "recipeNo: holds a control character"},
-		"choice":                {"Choose", tree{{Name: "a", Value: "1"}}, "use xs:choice, which is not known yet"},
-		"rpc":                   {"Old", tree{{Name: "a", Value: "1"}}, "the rpc style"},
+		"two of a choice":       {"Choose", tree{{Name: "a", Value: "1"}, {Name: "d", Value: "1"}}, "allows one of a, b, (c, d) only"},
+		"none of a choice":      {"Choose", tree{}, "wants one of a, b, (c, d)"},
+		"half of a branch":      {"Choose", tree{{Name: "d", Value: "1"}}, "wants parameter c"},
+		"encoded":               {"Old", tree{{Name: "a", Value: "1"}}, "the encoded use; leave out the wsdl"},
+		"mixed content":         {"Mixed", tree{{Name: "doc", Value: tree{{Name: "a", Value: "1"}}}}, "doc: doc: the WSDL uses mixed content here"},
+		"missing attribute":     {"Bill", tree{{Name: "no", Value: "1"}}, "wants attribute id of Bill; write .id:"},
+		"unknown attribute":     {"Bill", tree{{Name: ".id", Value: "1"}, {Name: ".vv", Value: "1"}}, "no attribute vv; did you mean v?"},
+		"document in a sum":     {"Bill", tree{{Name: ".id", Value: "1"}, {Name: "no", Value: "1"}, {Name: "sum", Value: tree{{Name: "a", Value: "1"}}}}, "text with attributes in sum, not a"},
+		"rpc without a part":    {"Add", tree{{Name: "no", Value: "1"}}, "wants parameter lines"},
 		"not in the charset":    {"SaveFee", fee(core.Field{Name: "recipeNo", Value: "𠮷"}), "GBK has no character U+20BB7"},
 		"nothing where all is":  {"List", tree{{Name: "a", Value: "1"}}, "no parameter a"},
 		"recursion still works": {"Tree", tree{{Name: "node", Value: tree{{Name: "name", Value: "1"}, {Name: "node", Value: tree{{Name: "nam", Value: "2"}}}}}}, "no parameter node.node.nam; did you mean name?"},
@@ -174,7 +183,7 @@ func TestBadWSDLs(t *testing.T) {
 		"from the net":    {strings.Replace(string(whole), `"types.xsd"`, `"http://his/types.xsd"`, 1), "imports from the network"},
 		"truncated":       {string(whole[:2000]), "not XML"},
 		"something else":  {"<html></html>", "is no WSDL 1.1"},
-		"only SOAP 1.2":   {strings.Replace(strings.Replace(string(whole), "<soap:binding", "<soap12:binding", 1), `"types.xsd"`, `""`, 1), "no SOAP 1.1 binding"},
+		"only SOAP 1.2":   {strings.Replace(strings.ReplaceAll(string(whole), "<soap:binding", "<soap12:binding"), `"types.xsd"`, `""`, 1), "it has one of SOAP 1.2: write version: \"1.2\""},
 		"outside of here": {strings.Replace(string(whole), `"types.xsd"`, `"../../../etc/passwd"`, 1), "no readable file"},
 	} {
 		t.Run(name, func(t *testing.T) {

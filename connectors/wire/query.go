@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"hishub/connectors/charset"
@@ -35,6 +37,18 @@ func Query(c *charset.Charset, fields []core.Field) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// credential matches the names under which addresses carry what nobody must see.
+var credential = regexp.MustCompile(`(?i)[?&][^=&]*(pass|pwd|secret|token|key)[^=&]*=[^&]*`)
+
+// Shown is the path and query of an address as cases and people may see them:
+// some HIS take user and password in the query.
+func Shown(u *url.URL) string {
+	return credential.ReplaceAllStringFunc(u.RequestURI(), func(s string) string {
+		name, _, _ := strings.Cut(s, "=")
+		return name + "=***"
+	})
 }
 
 func escape(b *strings.Builder, c *charset.Charset, s string) error {
