@@ -26,11 +26,11 @@ var Kinds = []Kind{
 	{"soap", soap.Open, []string{
 		"endpoint", "wsdl", "port", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap",
 		"security.timestamp", "security.username_token.user", "security.username_token.password", "security.username_token.type",
-		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+		"timeout", "max_answer", "concurrency", "charset", "unencodable", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"rest", rest.Open, []string{
 		"base", "content_type", "follow",
-		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+		"timeout", "max_answer", "concurrency", "charset", "unencodable", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"db", db.Open, []string{
 		"driver", "dsn", "schema",

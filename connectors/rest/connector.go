@@ -1,5 +1,5 @@
 // Package rest carries text over HTTP: a method, a path, headers, a query and a
-// body that the folder wrote.
+// body that the folder wrote. Only forms it writes by itself, of a document.
 package rest
 
 import (
@@ -36,7 +36,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.contentType = s.Text("content_type", "")
 	follow := s.Bool("follow", false)
 	options := wire.ReadOptions(s, spec.Files)
-	options.ReadCharset(s)
+	options.ReadHTTP(s)
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
@@ -145,20 +145,25 @@ func (c *Connector) write(q core.Request) (*message, error) {
 	if m.url, err = c.address(path, q.Query); err != nil {
 		return nil, err
 	}
-	text, ok := core.Text(q.Body)
-	if _, tree := q.Body.(core.Tree); !ok || tree {
-		return nil, errors.New("REST carries text, not a document; write send: {$json: ...}, or another format")
+	contentType := c.contentType
+	for _, h := range q.Headers {
+		if strings.EqualFold(h.Name, "Content-Type") {
+			contentType, _ = core.Text(h.Value)
+		}
 	}
-	if text != "" {
+	if m.body, contentType, err = write(c.way.Charset, q.Body, contentType); err != nil {
+		return nil, err
+	}
+	if len(m.body) > 0 {
 		if method == "HEAD" || method == "OPTIONS" {
 			return nil, fmt.Errorf("%s has no body", method)
 		}
-		if m.body, err = c.way.Charset.Encode(nil, text); err != nil {
-			return nil, err
-		}
-		m.headers = append(m.headers, core.Field{Name: "Content-Type", Value: c.contentType})
+		m.headers = append(m.headers, core.Field{Name: "Content-Type", Value: contentType})
 	}
 	for _, h := range q.Headers {
+		if strings.EqualFold(h.Name, "Content-Type") && len(m.body) > 0 {
+			h.Value = contentType // a boundary may have come to it
+		}
 		if err := m.set(h); err != nil {
 			return nil, err
 		}

@@ -59,7 +59,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.security = readSecurity(s)
 	c.unwrap = s.Bool("unwrap", true)
 	options := wire.ReadOptions(s, spec.Files)
-	options.ReadCharset(s)
+	options.ReadHTTP(s)
 
 	if c.style.prefix != "" && (!isName(c.style.prefix) || c.style.prefix == envelopePrefix) {
 		s.Problem("prefix", "not a name, or the one that the envelope has")

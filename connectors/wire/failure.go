@@ -54,10 +54,13 @@ func InDoubt(op string, err error) *core.Fault {
 // was sent or received, which the errors of net/http and of drivers may.
 func Plain(err error) error {
 	var dns *net.DNSError
+	var proxy errProxy
 	var op *net.OpError
 	switch {
 	case errors.Is(err, ErrTooLarge), errors.Is(err, errClosed):
 		return unwrapTo(err)
+	case errors.As(err, &proxy):
+		return proxy
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
@@ -91,6 +94,23 @@ func tlsFailure(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &verification) || errors.As(err, &alert) || errors.As(err, &record) ||
 		strings.Contains(err.Error(), "HTTP response to HTTPS client") || strings.HasPrefix(err.Error(), "tls: ")
+}
+
+// refusedHandshake tells an alert by which the other side ended the handshake.
+// In TLS 1.3 ours is over before the HIS looks at our certificate, so the
+// request may have left already; but one that refuses the certificate does not
+// read on.
+func refusedHandshake(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return false
+	}
+	for _, alert := range []string{"certificate", "handshake failure", "access denied"} {
+		if strings.Contains(op.Err.Error(), alert) {
+			return true
+		}
+	}
+	return false
 }
 
 func tlsReason(err error) string {

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io/fs"
+	"net/url"
+	"strings"
 	"time"
 
 	"hishub/connectors/charset"
@@ -21,6 +23,8 @@ type Options struct {
 	// Concurrency is the most connections at once; 0 is no bound.
 	Concurrency int
 	Charset     *charset.Charset
+	// Proxy is nil for a direct way; the environment has no say in it.
+	Proxy *url.URL
 }
 
 // ReadOptions reads timeout, tls, max_answer and concurrency.
@@ -37,8 +41,17 @@ func ReadOptions(s *option.Set, files fs.FS) Options {
 	return o
 }
 
-// ReadCharset reads charset and unencodable.
-func (o *Options) ReadCharset(s *option.Set) {
+// ReadHTTP reads what connectors over HTTP have besides: proxy, charset and
+// unencodable.
+func (o *Options) ReadHTTP(s *option.Set) {
+	if text := s.Text("proxy", ""); text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			// It may hold credentials, so it is not repeated.
+			s.Problem("proxy", "not an address like http://host:port")
+		}
+		o.Proxy = u
+	}
 	name := s.Text("charset", "UTF-8")
 	unencodable := s.Text("unencodable", "refuse")
 	if _, err := charset.New(name, "refuse"); err != nil {

@@ -71,12 +71,18 @@ func cutLine(b []byte) (string, []byte) {
 }
 
 // Headers of an answer as a tree: lower-case names in their order, a List where
-// one came more than once.
+// one came more than once. Retry-After is in seconds, also where it came as a date.
 func Headers(h http.Header) core.Tree {
 	t := make(core.Tree, 0, len(h))
 	for name, values := range h {
 		f := core.Field{Name: strings.ToLower(name)}
-		if len(values) == 1 {
+		wait := time.Duration(0)
+		if name == "Retry-After" {
+			wait = RetryAfter(h)
+		}
+		if wait > 0 {
+			f.Value = strconv.Itoa(int(wait / time.Second))
+		} else if len(values) == 1 {
 			f.Value = values[0]
 		} else {
 			list := make(core.List, len(values))
@@ -91,11 +97,22 @@ func Headers(h http.Header) core.Tree {
 	return t
 }
 
-// RetryAfter is how long the HIS asked us to wait, in seconds; 0 if it did not.
+// RetryAfter is how long the HIS asked us to wait; 0 if it did not. A date is
+// compared with the answer's own clock, which may differ from ours.
 func RetryAfter(h http.Header) time.Duration {
-	n, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || n < 0 || n > 24*60*60 {
+	wait := time.Duration(0)
+	text := h.Get("Retry-After")
+	if n, err := strconv.Atoi(text); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if until, err := http.ParseTime(text); err == nil {
+		now, err := http.ParseTime(h.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		wait = until.Sub(now).Round(time.Second)
+	}
+	if wait < 0 || wait > 24*time.Hour {
 		return 0
 	}
-	return time.Duration(n) * time.Second
+	return wait
 }

@@ -1,18 +1,25 @@
 package wire
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
 )
 
-var errClosed = errors.New("the connector is closed")
+var (
+	errClosed = errors.New("the connector is closed")
+	errPacked = errors.New("the answer is packed by gzip and cannot be unpacked")
+)
 
 const (
 	dialTimeout = 10 * time.Second
@@ -38,6 +45,7 @@ func NewTransport(o Options) *Transport {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return Dial(ctx, dialTimeout, network, address)
 		},
+		OnProxyConnectResponse: refusedByProxy,
 		TLSClientConfig:        o.TLS,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConns:           idleMost,
@@ -45,9 +53,26 @@ func NewTransport(o Options) *Transport {
 		MaxConnsPerHost:        o.Concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: 256 << 10,
-		DisableCompression:     true, // the exchange log wants the bytes as they came, and a bomb is not unpacked
+		DisableCompression:     true, // what comes packed all the same is unpacked within MaxAnswer
+	}
+	if o.Proxy != nil {
+		t.http.Proxy = http.ProxyURL(o.Proxy)
 	}
 	return t
+}
+
+// errProxy says that the proxy did not let us through: the HIS knows nothing.
+type errProxy struct{ status int }
+
+func (e errProxy) Error() string {
+	return fmt.Sprintf("the proxy refused the way with HTTP %d", e.status)
+}
+
+func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return errProxy{answer.StatusCode}
+	}
+	return nil
 }
 
 // Close lets go of idle connections; those in use follow when they are done.
@@ -67,7 +92,7 @@ func (t *Transport) RoundTrip(q *http.Request) (*http.Response, error) {
 	r, err := t.http.RoundTrip(q.WithContext(httptrace.WithClientTrace(q.Context(), trace)))
 	if err != nil {
 		// After a redirect, q.Response is the answer of the server that was asked first.
-		left := j.end() || q.Response != nil
+		left := j.end() && !(j.first && refusedHandshake(err)) || q.Response != nil
 		if ctx := q.Context().Err(); ctx != nil {
 			err = ctx
 		}
@@ -79,8 +104,9 @@ func (t *Transport) RoundTrip(q *http.Request) (*http.Response, error) {
 // journey is the way of one request over one or, when idle ones turn out to be
 // closed, several connections.
 type journey struct {
-	conn *Conn
-	left bool
+	conn  *Conn
+	left  bool
+	first bool // nothing went over the connection before
 }
 
 // got is called with each connection before anything is written to it.
@@ -88,7 +114,7 @@ type journey struct {
 // Idempotency-Key); that one is barred.
 func (j *journey) got(info httptrace.GotConnInfo) {
 	j.left = j.end()
-	j.conn = Under(info.Conn)
+	j.conn, j.first = Under(info.Conn), !info.Reused && !j.left
 	j.conn.Begin(info.Reused, 0)
 	if j.left {
 		j.conn.Bar()
@@ -130,6 +156,27 @@ func (t *Transport) Body(r *http.Response) ([]byte, error) {
 		return b, &Error{Left: true, Err: Plain(err)}
 	case int64(len(b)) > t.MaxAnswer:
 		return b[:t.MaxAnswer], &Error{Left: true, Err: ErrTooLarge}
+	}
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") && bytes.HasPrefix(b, gzipMark) {
+		return t.unpack(b)
+	}
+	return b, nil
+}
+
+var gzipMark = []byte{0x1f, 0x8b}
+
+// unpack reads an answer that came packed, which we do not ask for.
+func (t *Transport) unpack(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return packed, &Error{Left: true, Err: errPacked}
+	}
+	b, err := io.ReadAll(io.LimitReader(z, t.MaxAnswer+1))
+	switch {
+	case err != nil:
+		return packed, &Error{Left: true, Err: errPacked}
+	case int64(len(b)) > t.MaxAnswer:
+		return packed, &Error{Left: true, Err: ErrTooLarge}
 	}
 	return b, nil
 }

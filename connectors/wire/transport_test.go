@@ -2,6 +2,8 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +19,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -30,7 +33,7 @@ func options(t *testing.T, values map[string]any, files fstest.MapFS) Options {
 	t.Helper()
 	s := option.New(values)
 	o := ReadOptions(s, files)
-	o.ReadCharset(s)
+	o.ReadHTTP(s)
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,17 +129,19 @@ func TestTLS(t *testing.T) {
 			t.Fatal(b, err)
 		}
 	}
+	t.Run("through a proxy", func(t *testing.T) { throughProxy(t, server.URL, whole, files) })
 	for name, c := range map[string]struct {
 		drop string
 		want string
 	}{
 		"unknown authority": {"ca", "unknown authority; name it as tls.ca"},
 		"another name":      {"server_name", "for another name; see tls.server_name"},
+		"no certificate":    {"cert key", "certificate required"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			part := map[string]any{}
 			for k, v := range whole {
-				if k != c.drop {
+				if !strings.Contains(c.drop, k) {
 					part[k] = v
 				}
 			}
@@ -147,6 +152,150 @@ func TestTLS(t *testing.T) {
 				t.Errorf("got %v, must be unavailable and say %q", err, c.want)
 			}
 		})
+	}
+}
+
+// throughProxy goes by CONNECT: the proxy sees neither the request nor the
+// certificate, and the HIS both.
+func throughProxy(t *testing.T, target string, tls map[string]any, files fstest.MapFS) {
+	p := newProxy(t)
+	w := NewTransport(options(t, map[string]any{"tls": tls, "proxy": "http://hub:s3cret@" + p.address}, files))
+	defer w.Close()
+	for range 2 {
+		if b, err := get(t, w, target+"/?x=1"); err != nil || b != "hub" {
+			t.Fatal(b, err)
+		}
+	}
+	if got := strings.Join(p.seen(), ", "); got != "CONNECT "+strings.TrimPrefix(target, "https://") {
+		t.Errorf("the proxy saw %s", got)
+	}
+	other := NewTransport(options(t, map[string]any{"tls": tls, "proxy": "http://hub:wr0ng@" + p.address}, files))
+	defer other.Close()
+	_, err := get(t, other, target)
+	if f := Fault("get", err); err == nil || f.Class != core.Unavailable || !strings.Contains(f.Error(), "the proxy refused the way with HTTP 407") || strings.Contains(f.Error(), "wr0ng") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPlainProxy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		io.WriteString(w, q.Header.Get("Proxy-Authorization")+"|"+q.URL.RequestURI())
+	}))
+	defer server.Close()
+	p := newProxy(t)
+	w := NewTransport(options(t, map[string]any{"proxy": "http://hub:s3cret@" + p.address}, nil))
+	defer w.Close()
+	if b, err := get(t, w, server.URL+"/his?x=1"); err != nil || b != "|/his?x=1" {
+		t.Error(b, err)
+	}
+	if got := strings.Join(p.seen(), ", "); got != "GET "+strings.TrimPrefix(server.URL, "http://") {
+		t.Errorf("the proxy saw %s", got)
+	}
+	s := option.New(map[string]any{"proxy": "https://u:s3cret@host/path"})
+	o := ReadOptions(s, nil)
+	o.ReadHTTP(s)
+	if err := s.Err(); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Error(err)
+	}
+}
+
+// proxy is one that lets hub:s3cret through.
+type proxy struct {
+	address string
+	mu      sync.Mutex
+	asked   []string
+}
+
+func (p *proxy) seen() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
+func newProxy(t *testing.T) *proxy {
+	p := &proxy{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Header.Get("Proxy-Authorization") != "Basic aHViOnMzY3JldA==" {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		p.mu.Lock()
+		p.asked = append(p.asked, q.Method+" "+q.Host)
+		p.mu.Unlock()
+		if q.Method != http.MethodConnect {
+			q.Header.Del("Proxy-Authorization")
+			q.RequestURI = ""
+			r, err := http.DefaultTransport.RoundTrip(q)
+			if err != nil {
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			}
+			defer r.Body.Close()
+			io.Copy(w, r.Body)
+			return
+		}
+		out, err := net.Dial("tcp", q.Host)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		in, read, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			out.Close()
+			return
+		}
+		io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { io.Copy(out, read); out.Close() }()
+		go func() { io.Copy(in, out); in.Close() }()
+	}))
+	t.Cleanup(server.Close)
+	p.address = server.Listener.Addr().String()
+	return p
+}
+
+func TestPackedAnswers(t *testing.T) {
+	pack := func(text string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, text)
+		z.Close()
+		return b.Bytes()
+	}
+	answers := map[string][]byte{
+		"/small": pack("张三测试"), "/bomb": pack(strings.Repeat("x", 30<<20)), "/cut": pack("张三测试")[:20], "/lie": []byte("张三测试"),
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(answers[q.URL.Path])
+	}))
+	defer server.Close()
+	w := NewTransport(options(t, map[string]any{"max_answer": "1MiB"}, nil))
+	defer w.Close()
+	for _, path := range []string{"/small", "/lie"} {
+		if b, err := get(t, w, server.URL+path); err != nil || b != "张三测试" {
+			t.Error(path, b, err)
+		}
+	}
+	for path, want := range map[string]string{"/bomb": "larger than max_answer", "/cut": "cannot be unpacked"} {
+		b, err := get(t, w, server.URL+path)
+		if f := Fault("get", err); err == nil || f.Class != core.InDoubt || !strings.Contains(f.Error(), want) || len(b) > 1<<20 {
+			t.Errorf("%s: %v, %d bytes", path, err, len(b))
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"7": 7 * time.Second, "-1": 0, "x": 0, "": 0, "999999": 0,
+		"Mon, 05 Jan 2026 02:01:30 GMT": 90 * time.Second, "Mon, 05 Jan 2026 01:00:00 GMT": 0,
+	} {
+		h := http.Header{"Retry-After": {value}, "Date": {"Mon, 05 Jan 2026 02:00:00 GMT"}}
+		if got := RetryAfter(h); got != want {
+			t.Errorf("%q is %v, must be %v", value, got, want)
+		}
+		if got := Headers(h).Get("retry-after"); want == 90*time.Second && got != "90" {
+			t.Errorf("the header is %v", got)
+		}
 	}
 }
 
