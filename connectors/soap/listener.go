@@ -154,7 +154,7 @@ func (l *listener) Write(a core.Arrival, r core.Reply) (core.Outgoing, error) {
 			return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
 		}
 		wrapper = o.output
-		if named := o.output.typ.children; len(named) == 1 {
+		if named := o.output.typ.all; len(named) == 1 {
 			result = named[0].name
 		}
 	}

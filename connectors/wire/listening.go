@@ -13,8 +13,6 @@ import (
 // ReadListening reads the options that every listener has: timeout, allow,
 // client, concurrency, rate, max_request, charset and unencodable.
 func ReadListening(s *option.Set) (core.Listening, *charset.Charset) {
-	var o Options
-	o.ReadCharset(s)
 	l := core.Listening{
 		Timeout:     s.Duration("timeout", 5*time.Second),
 		Client:      s.Text("client", ""),
@@ -35,7 +33,17 @@ func ReadListening(s *option.Set) (core.Listening, *charset.Charset) {
 		s.Problem("timeout", "longer than a minute: a HIS at a window does not wait so long")
 	}
 	l.Allow = readAllow(s)
-	return l, o.Charset
+	text, err := charset.New(s.Text("charset", "UTF-8"), "refuse")
+	if err != nil {
+		s.Problem("charset", err.Error())
+		return l, nil
+	}
+	if with := s.Text("unencodable", "refuse"); with != "refuse" {
+		if text, err = charset.New(text.Name(), with); err != nil {
+			s.Problem("unencodable", err.Error())
+		}
+	}
+	return l, text
 }
 
 // readAllow reads addresses, "10.1.0.0/16" or "10.1.2.3".
