@@ -115,6 +115,8 @@ func (h *HIS) backRegister(req *request) answer {
 
 var registerStates = map[string]string{books.Booked: "1", books.Paid: "2", books.Cancelled: "3", books.Locked: "9", books.Released: "0"}
 
+var registerWords = map[string]string{"0": "无记录", "1": "已挂号", "2": "已支付", "3": "已取消", "4": "已退号", "9": "已锁号"}
+
 func (h *HIS) queryState(req *request) answer {
 	held, ok := h.books.AppointmentOf(req.text("tradeNo"))
 	if !ok {
@@ -124,7 +126,7 @@ func (h *HIS) queryState(req *request) answer {
 	if state == "3" && held.RefundNo != "" {
 		state = "4"
 	}
-	return told("成功", fields("registerState", state, "tradeNo", held.Order, "hisRegisterId", held.HisNo, "queueNo", strconv.Itoa(held.Place), "registerFee", books.Yuan(held.FeeFen)))
+	return told(registerWords[state], fields("registerState", state, "tradeNo", held.Order, "hisRegisterId", held.HisNo, "queueNo", strconv.Itoa(held.Place), "registerFee", books.Yuan(held.FeeFen)))
 }
 
 func (h *HIS) findQueue(req *request) answer {
