@@ -71,8 +71,9 @@ func rates(kinds ...fault.Kind) (rules []fault.Rule) {
 	return rules
 }
 
-var httpWeather = rates(fault.Down, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang, fault.CutAfterCommit, fault.CutThenCommitLater,
-	fault.HTTP500, fault.SoapFault, fault.Garbled, fault.Truncated, fault.WrongCharset, fault.Busy, fault.DuplicateAnswer)
+// What acts late comes twice: only it shows that "absent" is not believed too early.
+var httpWeather = rates(fault.Down, fault.Slow, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang, fault.CutAfterCommit,
+	fault.CutThenCommitLater, fault.CutThenCommitLater, fault.HTTP500, fault.SoapFault, fault.Garbled, fault.Truncated, fault.WrongCharset, fault.Busy, fault.DuplicateAnswer)
 
 func reject(key string, operations ...string) (rules []fault.Rule) {
 	for _, op := range operations {
@@ -114,8 +115,8 @@ func (c *campaign) openHospitals(hisURL string) (env []string) {
 			writes: map[core.Kind][]string{core.PrescriptionCreate: {"RX001"}, core.PrescriptionVoid: {"RX002"}, core.PaymentSettle: {"PAY001"}, core.RefundCreate: {"RF001"}},
 			asks:   map[core.Kind]string{core.PrescriptionCreate: "RX003", core.PaymentSettle: "PAY003", core.RefundCreate: "RF003"}},
 		{id: "nanyuan", control: south.ControlURL(), inTables: true, rejects: reject(refusedKey, "zjk_cf_main", "zjk_jf_settle", "zjk_tf"),
-			weather: rates(fault.Down, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang, fault.CutAfterCommit, fault.CutThenCommitLater,
-				fault.Garbled, fault.Truncated, fault.Busy, fault.DuplicateAnswer, fault.LateVerdict),
+			weather: rates(fault.Down, fault.Slow, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang, fault.CutAfterCommit,
+				fault.CutThenCommitLater, fault.CutThenCommitLater, fault.Garbled, fault.Truncated, fault.Busy, fault.DuplicateAnswer, fault.LateVerdict),
 			writes: map[core.Kind][]string{core.PrescriptionCreate: {"zjk_cf_main"}, core.PrescriptionVoid: {"zjk_cf_zf"}, core.PaymentSettle: {"zjk_jf_settle"}, core.RefundCreate: {"zjk_tf"}}},
 		{id: "beishan", control: north.ControlURL(), neither: true, writes: soapWrites, undo: "CancelPreSettle", asks: soapAsks, weather: httpWeather, rejects: rejectsSoap},
 	}
