@@ -179,10 +179,11 @@ const accept = `
 			with ordinality as i(hospital, kind, key, lane, digest, sealed, test, submission, trace, announce,
 				entry, channel, channel_no, amount, entry_at, n)
 		left join hub.hospital h on h.id = i.hospital
-		-- The limit makes it a look into the index for each wish. As a plain join it is
-		-- read as a whole by a plan that was made while there were few messages.
+		-- The limit and the || leave no way but to look each key up in its index. A
+		-- plan that was made while there were few messages would else read all of
+		-- them, or all of the hospital, and still do so when there are many.
 		left join lateral (select m.id, m.digest from hub.message m
-			where m.key = i.key and m.hospital = i.hospital and m.kind = i.kind and m.superseded_by is null limit 1) old on true
+			where m.key = i.key and m.hospital || '' = i.hospital and m.kind = i.kind and m.superseded_by is null limit 1) old on true
 		where current_setting('transaction_isolation') = 'read committed'
 	), fresh as materialized (
 		-- Ids in the order in which they came, so that a lane keeps it.

@@ -44,55 +44,67 @@ func pages(plan string) (most int) {
 }
 
 // What is done once per message must cost the same with a long history and a
-// long queue, also by the plan that was made when there was neither.
+// long queue, also by a plan that was made when there was little or nothing.
 func TestHotStatementsDoNotGrow(t *testing.T) {
 	l := newLedger(t)
 	tx, err := l.hot.Begin(l.ctx)
 	l.must(err)
 	defer tx.Rollback(l.ctx)
-	run := func(sql string) {
+	run := func(sql string, args ...any) {
 		t.Helper()
-		_, err := tx.Exec(l.ctx, sql)
+		_, err := tx.Exec(l.ctx, sql, args...)
 		l.must(err)
 	}
-	run("prepare accepting as " + accept)
-	run("prepare claiming as " + claim)
-	run("prepare marking as " + markSent)
-	run("prepare settling as " + settle)
-	run("prepare promoting as " + promote)
 	run("select set_config('hub.held', '1', true)")
 
 	// One message goes its whole way; each statement leaves what the next one needs.
-	way := func(key string) map[string]string {
+	way := func(made int, key string) map[string]string {
 		t.Helper()
 		plans := map[string]string{}
+		explain := func(name string, args ...any) { plans[name] = l.explain(tx, fmt.Sprint(name, made), args...) }
 		e, err := l.enqueueing("h1", payment(key, "of "+key), EnqueueOptions{})
 		l.must(err)
-		plans["accept"] = l.explain(tx, "accepting", acceptArgs([]enqueueing{e})...)
+		explain("accept", acceptArgs([]enqueueing{e})...)
 		run("update hub.queue set due = 'epoch' where key = '" + key + "'")
-		plans["claim"] = l.explain(tx, "claiming", "p", "h1", 1, int64(60e6), int64(1e6))
+		explain("claim", "p", "h1", 1, int64(60e6), int64(1e6))
 		d := &delivery.Delivery{Hospital: "h1", Lane: "of " + key}
 		l.must(tx.QueryRow(l.ctx, "select message, fence, kind from hub.queue where key = $1 and fence > 0", key).Scan(&d.ID, &d.Fence, &d.Kind))
-		plans["mark"] = l.explain(tx, "marking", []int64{d.ID}, []int64{d.Fence}, []int32{1})
-		plans["settle"] = l.explain(tx, "settling", settleArgs([]settlement{l.settlement(d, attempt(d, "ok"), next(d, delivery.Delivered))})...)
-		plans["promote"] = l.explain(tx, "promoting", []string{"h1"}, []string{d.Lane}, []int32{1})
+		explain("mark", []int64{d.ID}, []int64{d.Fence}, []int32{1})
+		explain("settle", settleArgs([]settlement{l.settlement(d, attempt(d, "ok"), next(d, delivery.Delivered))})...)
+		explain("promote", []string{"h1"}, []string{d.Lane}, []int32{1})
 		return plans
 	}
-	way("A0") // fills the catalogue caches
-	few := way("A1")
-	run(`insert into hub.message (id, hospital, kind, key, lane, place, state, digest, accepted_at)
-		select n, 'h1', 'payment.settle', 'K' || n, 'L' || n, n, 'delivered', '', now() from generate_series(1000, 30000) n`)
-	run(`insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at)
-		select n, 'h1', 'payment.settle', 'K' || n, 'L' || n, n, true, now(), now() from generate_series(1000, 30000) n`)
-	run(`insert into hub.attempt (message, number, fence, phase, step, connector, operation, outcome, rule, class, because, duration_us)
-		select n, 1, 1, 'send', '', '', '', 'ok', '', '', '', 1 from generate_series(1000, 30000) n`)
-	many := way("A2")
-	for name, plan := range many {
-		// Trees become a little higher, pages are filled and split. A scan would be hundreds.
-		if was, is := pages(few[name]), pages(plan); is > was+60 || is == 0 {
-			t.Errorf("%s touched %d pages without history and queue, %d with them:\n%s", name, was, is, plan)
-		} else {
-			t.Logf("%s: %d pages, then %d", name, was, is)
+	from := 1000
+	grow := func(to int) {
+		for _, insert := range []string{
+			`insert into hub.message (id, hospital, kind, key, lane, place, state, digest, accepted_at)
+				select n, 'h1', 'payment.settle', 'K' || n, 'L' || n, n, 'delivered', '', now() from generate_series($1::int, $2::int) n`,
+			`insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at)
+				select n, 'h1', 'payment.settle', 'K' || n, 'L' || n, n, true, now(), now() from generate_series($1::int, $2::int) n`,
+			`insert into hub.attempt (message, number, fence, phase, step, connector, operation, outcome, rule, class, because, duration_us)
+				select n, 1, 1, 'send', '', '', '', 'ok', '', '', '', 1 from generate_series($1::int, $2::int) n`,
+		} {
+			run(insert, from, to-1)
+		}
+		from = to
+	}
+	few := map[int]map[string]string{}
+	sizes := []int{1000, 1010, 1100, 1400, 3000}
+	for _, size := range sizes {
+		grow(size)
+		for name, sql := range map[string]string{"accept": accept, "claim": claim, "mark": markSent, "settle": settle, "promote": promote} {
+			run(fmt.Sprint("prepare ", name, size, " as ", sql))
+		}
+		way(size, fmt.Sprint("A", size)) // makes the plans, and fills the catalogue caches
+		few[size] = way(size, fmt.Sprint("B", size))
+	}
+	grow(31000)
+	for _, size := range sizes {
+		for name, plan := range way(size, fmt.Sprint("C", size)) {
+			// Trees become a little higher, pages are filled and split. A scan would be hundreds.
+			if was, is := pages(few[1000][name]), pages(plan); is > was+60 || is == 0 {
+				t.Errorf("%s, planned with %d messages, touched %d pages at first, %d with history and queue:\n%s", name, size-1000, was, is, plan)
+			}
 		}
 	}
 }
