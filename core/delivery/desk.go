@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"hishub/core"
 )
 
-// desk works the queue of one hospital: it claims what has a free slot and
-// carries each claim through its exchanges.
+// desk works the queue of one hospital: it claims what has a free slot, and a few
+// more so that a slot does not stand empty for the time of a claim, and carries
+// each claim through its exchanges.
 type desk struct {
 	*Dispatcher
 	hospital string
@@ -24,11 +26,18 @@ type desk struct {
 
 	mu          sync.Mutex
 	limiter     *rate.Limiter
-	inFlight    int // claims that hold a slot
-	settling    int // exchanges that are over but not yet settled
+	inFlight    int       // claims that hold a slot
+	ready       []claimed // claims that wait for a slot; nothing of them is sent
+	settling    int       // exchanges that are over but not yet settled
 	hungry      bool
 	lastSuccess time.Time
 	lastFailure time.Time
+}
+
+// claimed is a claim and when it was asked for, by this process's own clock.
+type claimed struct {
+	*Delivery
+	asked time.Time
 }
 
 func newDesk(d *Dispatcher, hospital string) *desk {
@@ -47,7 +56,21 @@ func (k *desk) wake() {
 	}
 }
 
-func (k *desk) close() { k.once.Do(func() { close(k.closed) }) }
+// close ends the claiming; under the lock, so that fill starts nothing after it.
+func (k *desk) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.once.Do(func() { close(k.closed) })
+}
+
+func (k *desk) isClosed() bool {
+	select {
+	case <-k.closed:
+		return true
+	default:
+		return false
+	}
+}
 
 // run claims whenever it is woken, until the desk is closed.
 func (k *desk) run(ctx context.Context) {
@@ -74,45 +97,82 @@ func (k *desk) claim(ctx context.Context) error {
 	if n <= 0 {
 		return nil
 	}
-	from := time.Now()
-	claimed, err := k.Store.Claim(ctx, k.Process, k.hospital, n, k.Lease, deadline(h))
+	asked := time.Now()
+	got, err := k.Store.Claim(ctx, k.Process, k.hospital, n, k.Lease, deadline(h))
 	if err != nil {
 		return err
 	}
 	k.mu.Lock()
-	k.inFlight += len(claimed)
-	k.hungry = len(claimed) == n
+	for i := range got {
+		k.ready = append(k.ready, claimed{&got[i], asked})
+	}
+	k.hungry = len(got) == n
 	if k.limiter != nil {
-		k.limiter.AllowN(time.Now(), len(claimed))
+		k.limiter.AllowN(time.Now(), len(got))
 	}
 	k.mu.Unlock()
-	for i := range claimed {
-		k.wg.Add(1)
-		go func() {
-			defer k.wg.Done()
-			k.deliver(ctx, &claimed[i], from)
-		}()
-	}
-	if len(claimed) == n {
+	k.fill(ctx, h)
+	if len(got) == n {
 		k.wake()
 	}
 	return nil
 }
 
+// fill gives the free slots to claims that wait for one. When the hospital may
+// not be called now after all, they go back to the queue.
+func (k *desk) fill(ctx context.Context, h *core.Hospital) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.ready) > 0 && !k.isClosed() { // Leave gives up what is left at the end
+		c := k.ready[0]
+		switch {
+		case k.breaker.IsOpen() || closedFor(h, time.Now()):
+			k.wg.Go(func() { k.giveBack(ctx, c.Delivery) })
+		case k.inFlight >= slots(h):
+			return
+		default:
+			k.inFlight++
+			k.wg.Go(func() { k.deliver(ctx, h, c) })
+		}
+		k.ready = k.ready[1:]
+	}
+}
+
+// giveBack returns a claim of which nothing was sent.
+func (k *desk) giveBack(ctx context.Context, d *Delivery) {
+	if d.Interrupted {
+		return // its lease must run out: the next claim, too, has to know that it was sent before
+	}
+	_, _ = k.settle(ctx, d, nil, Next{State: Queued, Progress: d.Progress, Class: core.Unavailable, Because: "the hospital is not called at present"})
+}
+
+func slots(h *core.Hospital) int { return max(h.Limits.Concurrency, 1) }
+
+// spare is how many claims may wait for a slot. A hospital that takes few at
+// once gets none: there a claim could wait for long, and be sent after a pause.
+func spare(h *core.Hospital) int {
+	if n := slots(h); n >= 4 {
+		return n / 2
+	}
+	return 0
+}
+
+// closedFor reports whether a maintenance window is open.
+func closedFor(h *core.Hospital, now time.Time) bool {
+	local := now.In(h.Zone)
+	return slices.ContainsFunc(h.Maintenance, func(w core.Window) bool { return w.Contains(local) })
+}
+
 // room is how many more claims the hospital may have now. Breaker, rate and
 // maintenance windows hold claims back, so waiting in them spends no attempt.
 func (k *desk) room(h *core.Hospital, now time.Time) int {
-	local := now.In(h.Zone)
-	for _, w := range h.Maintenance {
-		if w.Contains(local) {
-			return 0
-		}
+	if closedFor(h, now) {
+		return 0
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	slots := max(h.Limits.Concurrency, 1)
-	n := slots - k.inFlight
-	n = min(n, 4*slots+16-k.inFlight-k.settling)
+	n := slots(h) + spare(h) - k.inFlight - len(k.ready)
+	n = min(n, 4*slots(h)+16-k.inFlight-k.settling)
 	if k.breaker.IsOpen() {
 		if k.breaker.RemainingDelay() > 0 {
 			return 0 // the sweep comes back
@@ -122,7 +182,7 @@ func (k *desk) room(h *core.Hospital, now time.Time) int {
 	if k.breaker.IsHalfOpen() {
 		// One probe at a time. The slots count it, not the breaker's permits: a
 		// permit taken for a claim that finds nothing would never come back.
-		n = min(n, 1-k.inFlight)
+		n = min(n, 1-k.inFlight-len(k.ready))
 	}
 	if n <= 0 {
 		k.hungry = true
@@ -150,19 +210,24 @@ func deadline(h *core.Hospital) time.Duration {
 }
 
 // deliver carries one claim through its exchanges until it waits, ends or is
-// lost. held is when the claim was asked for, by this process's own clock.
-func (k *desk) deliver(ctx context.Context, d *Delivery, held time.Time) {
+// lost.
+func (k *desk) deliver(ctx context.Context, h *core.Hospital, c claimed) {
+	d, held := c.Delivery, c.asked
 	slot := true
 	release := func() {
-		if slot {
-			slot = false
-			k.mu.Lock()
-			k.inFlight--
-			hungry := k.hungry
-			k.mu.Unlock()
-			if hungry {
-				k.wake()
-			}
+		if !slot {
+			return
+		}
+		slot = false
+		k.mu.Lock()
+		k.inFlight--
+		k.mu.Unlock()
+		k.fill(ctx, h)
+		k.mu.Lock()
+		low := k.hungry && len(k.ready) <= spare(h)/2
+		k.mu.Unlock()
+		if low {
+			k.wake()
 		}
 	}
 	defer release()
