@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -36,6 +38,9 @@ type Client struct {
 	// awayUntil is 0 while Redis answers, else until when (Unix nanoseconds) it is
 	// left alone.
 	awayUntil atomic.Int64
+
+	mu      sync.Mutex
+	buckets map[limit]*rate.Limiter // of the embedded one
 }
 
 // Open connects to the Redis at url (redis://, rediss:// or unix://, see
