@@ -228,7 +228,7 @@ func (l *load) profile(ctx context.Context) (done func() error) {
 	}
 	finished := make(chan error, 1)
 	go func() {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", l.profiles, max(1, l.Messages/1000)), nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", l.profiles, max(1, l.Messages/400)), nil)
 		if err != nil {
 			finished <- err
 			return

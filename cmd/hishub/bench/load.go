@@ -112,17 +112,23 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		for delivered.Load() < int64(count) && ctx.Err() == nil {
+		for was := int64(0); was < int64(count) && ctx.Err() == nil; {
 			before := done.Load()
 			waiting, err := l.undelivered(ctx)
 			if err != nil {
 				cancel(err)
 				return
 			}
-			// Those accepted since are in "waiting", so this never says too many.
-			delivered.Store(max(delivered.Load(), before-int64(waiting)))
-			wake()
-			sleep(ctx, 50*time.Millisecond)
+			// Those accepted since are in "waiting", so this never says too many. It
+			// is let out little by little: clients do not come all at the same moment.
+			now := max(was, before-int64(waiting))
+			const parts = 20
+			for i := range int64(parts) {
+				delivered.Store(was + (now-was)*(i+1)/parts)
+				wake()
+				sleep(ctx, 50*time.Millisecond/parts)
+			}
+			was = now
 		}
 	}()
 	all.Wait()
