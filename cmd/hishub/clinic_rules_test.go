@@ -258,7 +258,7 @@ func TestRefunds(t *testing.T) {
 		_, err := p.payments.Pay(p.ctx, "h1", paid(order, rx))
 		ok(t, err)
 	}
-	refund := func(order string, g payment.Given) (payment.Order, error) {
+	refund := func(order string, g payment.Given) (payment.Charge, error) {
 		return p.payments.Refund(p.ctx, "h1", order, g)
 	}
 
@@ -270,11 +270,11 @@ func TestRefunds(t *testing.T) {
 	if err != nil || o.Refunded != 150 {
 		t.Errorf("the same again: %+v %v", o, err)
 	}
-	for name, again := range map[string]func() (payment.Order, error){
-		"another amount":         func() (payment.Order, error) { return refund("IH1", given("RF1", 151)) },
-		"another order":          func() (payment.Order, error) { return refund("IH2", given("RF1", 150)) },
-		"another number of ours": func() (payment.Order, error) { g := given("RF1", 150); g.RefundNo = "RF1b"; return refund("IH1", g) },
-		"another number of the channel": func() (payment.Order, error) {
+	for name, again := range map[string]func() (payment.Charge, error){
+		"another amount":         func() (payment.Charge, error) { return refund("IH1", given("RF1", 151)) },
+		"another order":          func() (payment.Charge, error) { return refund("IH2", given("RF1", 150)) },
+		"another number of ours": func() (payment.Charge, error) { g := given("RF1", 150); g.RefundNo = "RF1b"; return refund("IH1", g) },
+		"another number of the channel": func() (payment.Charge, error) {
 			g := given("RF1", 150)
 			g.ChannelRefundNo = "wx9"
 			return refund("IH1", g)

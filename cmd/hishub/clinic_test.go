@@ -163,7 +163,7 @@ func (p *practice) rxIs(no string, want prescription.State) prescription.Rx {
 	return rx
 }
 
-func (p *practice) orderIs(id string, want payment.State) payment.Order {
+func (p *practice) orderIs(id string, want payment.State) payment.Charge {
 	p.Helper()
 	o, err := p.payments.Get(p.ctx, "h1", id)
 	ok(p, err)

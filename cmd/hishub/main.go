@@ -41,11 +41,8 @@ func (versionCmd) Run() error {
 	return nil
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var c cli
-	parser := kong.Must(&c,
+func newParser(ctx context.Context) *kong.Kong {
+	return kong.Must(&cli{},
 		kong.Name("hishub"),
 		kong.Description("hishub turns a clinic's prescriptions and payments into each hospital's own dialect, delivers them exactly once where the HIS makes that possible, and compares the books at night."),
 		kong.ShortUsageOnError(),
@@ -54,6 +51,12 @@ func main() {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parser := newParser(ctx)
 	k, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		parser.Stdout = os.Stderr // how it is used belongs to the error
