@@ -7,6 +7,7 @@ import (
 
 	"hishub/mocks/books"
 	"hishub/mocks/dbhis"
+	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
 	"hishub/mocks/soaphis"
 )
@@ -15,6 +16,7 @@ import (
 type mockCmd struct {
 	Soap mockSoap `cmd:"" help:"东山: SOAP 1.1, XML in a string, GB18030, pre-settle and confirm."`
 	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
+	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
 }
 
@@ -67,6 +69,26 @@ func (mockRest) Help() string { return "Example:\n  hishub mock rest --token-lif
 
 func (c *mockRest) Run(ctx context.Context) error {
 	m, err := resthis.Start(ctx, resthis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, TokenLife: c.TokenLife})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
+type mockPush struct {
+	mockOptions
+	Hub     string        `help:"Where the hub listens for this hospital." placeholder:"http://127.0.0.1:8080/his/lianhu/platform"`
+	Key     string        `help:"Signs what is sent there." default:"lianhu-test" env:"LIANHU_KEY"`
+	Again   time.Duration `help:"How long an answer UNKNOWN rests before the same request is sent again." default:"5s"`
+	PayTime time.Duration `help:"How long a payment is worked on; meanwhile it is not answered." default:"0s"`
+}
+
+func (mockPush) Help() string {
+	return "Example:\n  hishub mock push --control 127.0.0.1:9091 --hub http://127.0.0.1:8080/his/lianhu/platform\n  curl -d '{\"kind\":\"stopClinic\",\"scheduleId\":\"PB202601060m\"}' http://127.0.0.1:9091/push"
+}
+
+func (c *mockPush) Run(ctx context.Context) error {
+	m, err := pushhis.Start(ctx, pushhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, Hub: c.Hub, Key: c.Key, Again: c.Again, PayTime: c.PayTime})
 	if err != nil {
 		return err
 	}
