@@ -9,26 +9,23 @@ import (
 	"strings"
 	"time"
 
+	"hishub/mocks/dbproxy"
 	"hishub/mocks/fault"
 )
-
-// networkKinds are played by the proxy, from the script in memory.
-var networkKinds = []fault.Kind{fault.Down, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang,
-	fault.CutAfterCommit, fault.CutThenCommitLater, fault.Garbled, fault.Truncated}
 
 // businessKinds are played by the procedure and the poller, from the table his_fault.
 var businessKinds = []fault.Kind{fault.Busy, fault.Reject, fault.DuplicateAnswer, fault.LateVerdict}
 
 // AddFaults puts each rule where it is played. See control.Hospital.
 func (h *HIS) AddFaults(ctx context.Context, rules []fault.Rule) error {
-	known := slices.Concat(networkKinds, businessKinds)
+	known := slices.Concat(dbproxy.Kinds, businessKinds)
 	for i, r := range rules {
 		if err := r.Check(known); err != nil {
 			return fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
 	for _, r := range rules {
-		if slices.Contains(networkKinds, r.Fault) {
+		if slices.Contains(dbproxy.Kinds, r.Fault) {
 			if err := h.script.Add(r); err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ import (
 
 	"hishub/mocks/books"
 	"hishub/mocks/control"
+	"hishub/mocks/dbproxy"
 	"hishub/mocks/fault"
 )
 
@@ -74,7 +75,7 @@ type HIS struct {
 	db      *sql.DB
 	dsn     string // through the proxy
 	script  *fault.Script
-	proxy   *proxy
+	proxy   *dbproxy.Proxy
 	control *control.Port
 	stop    context.CancelFunc
 	polling sync.WaitGroup
@@ -87,7 +88,7 @@ func Start(ctx context.Context, options Options) (*HIS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dbhis: %w", err)
 	}
-	h := &HIS{options: options, script: fault.NewScript(options.Seed, networkKinds)}
+	h := &HIS{options: options, script: fault.NewScript(options.Seed, dbproxy.Kinds)}
 	var network, address string
 	if network, address, err = h.open(); err != nil {
 		return nil, fmt.Errorf("dbhis: %w", err)
@@ -96,7 +97,11 @@ func Start(ctx context.Context, options Options) (*HIS, error) {
 		_ = h.db.Close()
 		return nil, fmt.Errorf("dbhis: prepare the database: %w", err)
 	}
-	h.proxy, err = openProxy(options.Listen, network, address, options.Driver == "mysql", h.script, h.note)
+	h.proxy, err = dbproxy.Open(dbproxy.Options{
+		Listen: options.Listen, Network: network, Target: address, MySQL: options.Driver == "mysql",
+		Names:  []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "v_zjk_jf", "v_zjk_ledger", "zjk_bill"},
+		Script: h.script, Note: h.note,
+	})
 	if err != nil {
 		_ = h.db.Close()
 		return nil, fmt.Errorf("dbhis: %w", err)

@@ -1,4 +1,4 @@
-package dbhis
+package dbproxy
 
 import (
 	"encoding/binary"

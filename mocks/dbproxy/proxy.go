@@ -1,4 +1,6 @@
-package dbhis
+// Package dbproxy stands between callers and the database of a fake hospital and
+// plays the network faults where work becomes durable.
+package dbproxy
 
 import (
 	"bufio"
@@ -10,15 +12,27 @@ import (
 	"hishub/mocks/fault"
 )
 
-// proxy stands between callers and the database. It understands just enough of
-// the two protocols to see where work becomes durable, and plays the network
-// faults there.
-type proxy struct {
-	port            *fault.Port
-	network, target string
-	mysql           bool
-	script          *fault.Script
-	note            func(operation, key, effect, kind string)
+// Kinds of faults that a Proxy plays.
+var Kinds = []fault.Kind{fault.Down, fault.Slow, fault.Hang, fault.CutBefore, fault.CommitThenHang,
+	fault.CutAfterCommit, fault.CutThenCommitLater, fault.Garbled, fault.Truncated}
+
+// Options of a Proxy; all are required.
+type Options struct {
+	Listen          string
+	Network, Target string // where the database is
+	MySQL           bool   // its protocol, else PostgreSQL's
+	// Names of tables, views and procedures: the operations of the rules.
+	Names  []string
+	Script *fault.Script
+	// Note writes the hospital's journal.
+	Note func(operation, key, effect, kind string)
+}
+
+// Proxy understands just enough of the two protocols to see where work becomes
+// durable: at COMMIT, at CALL, at a statement outside a transaction.
+type Proxy struct {
+	Options
+	port *fault.Port
 
 	mu      sync.Mutex
 	links   map[*link]struct{}
@@ -26,14 +40,15 @@ type proxy struct {
 	serving sync.WaitGroup
 }
 
-func openProxy(listen, network, target string, mysql bool, script *fault.Script, note func(operation, key, effect, kind string)) (*proxy, error) {
-	port, err := fault.Listen(listen, script)
+// Open listens; the database may come later.
+func Open(o Options) (*Proxy, error) {
+	port, err := fault.Listen(o.Listen, o.Script)
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{port: port, network: network, target: target, mysql: mysql, script: script, note: note, links: map[*link]struct{}{}}
-	script.OnChange(func() {
-		if script.Shut() {
+	p := &Proxy{Options: o, port: port, links: map[*link]struct{}{}}
+	o.Script.OnChange(func() {
+		if o.Script.Shut() {
 			p.cutAll()
 		}
 	})
@@ -41,9 +56,11 @@ func openProxy(listen, network, target string, mysql bool, script *fault.Script,
 	return p, nil
 }
 
-func (p *proxy) Addr() string { return p.port.Addr().String() }
+// Addr is host:port.
+func (p *Proxy) Addr() string { return p.port.Addr().String() }
 
-func (p *proxy) Close() error {
+// Close cuts all connections.
+func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
@@ -53,7 +70,7 @@ func (p *proxy) Close() error {
 	return err
 }
 
-func (p *proxy) cutAll() {
+func (p *Proxy) cutAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
@@ -61,20 +78,20 @@ func (p *proxy) cutAll() {
 	}
 }
 
-func (p *proxy) serve() {
+func (p *Proxy) serve() {
 	for {
 		client, err := p.port.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.DialTimeout(p.network, p.target, 5*time.Second)
+		server, err := net.DialTimeout(p.Network, p.Target, 5*time.Second)
 		if err != nil {
 			fault.Reset(client)
 			continue
 		}
 		l := &link{proxy: p, client: client, server: server, answers: answers{to: client}}
 		p.mu.Lock()
-		if p.closed || p.script.Shut() {
+		if p.closed || p.Script.Shut() {
 			p.mu.Unlock()
 			l.cut()
 			continue
@@ -92,7 +109,7 @@ func (p *proxy) serve() {
 
 // link is one connection of a caller and its connection to the database.
 type link struct {
-	proxy          *proxy
+	proxy          *Proxy
 	client, server net.Conn
 	answers        answers
 }
@@ -111,10 +128,10 @@ func (l *link) run() {
 	})
 	in := bufio.NewReaderSize(l.client, 64<<10)
 	var ask asking = &postgresAsking{in: in}
-	if l.proxy.mysql {
+	if l.proxy.MySQL {
 		ask = &mysqlAsking{in: in, answers: &l.answers}
 	}
-	work := unit{}
+	work := unit{names: l.proxy.Names}
 	for {
 		q, err := ask.next()
 		if err != nil {
@@ -136,10 +153,10 @@ func (l *link) forward(q question) bool {
 // play passes a question on that makes work durable, or what the script wants
 // instead. It reports whether the connection lives.
 func (l *link) play(in *bufio.Reader, q question, work unit) bool {
-	script := l.proxy.script
+	script := l.proxy.Script
 	strike := script.Strike(string(work.raw), work.operations...)
 	note := func(effect string) {
-		l.proxy.note(work.operations[0], strike.Key, effect, string(strike.Kind))
+		l.proxy.Note(work.operations[0], strike.Key, effect, string(strike.Kind))
 	}
 	switch strike.Kind {
 	case "":
@@ -156,7 +173,7 @@ func (l *link) play(in *bufio.Reader, q question, work unit) bool {
 		return false
 	case fault.CutThenCommitLater:
 		note("passed")
-		answer := l.answers.intercept(l.proxy.mysql)
+		answer := l.answers.intercept(l.proxy.MySQL)
 		fault.Reset(l.client)
 		if script.Wait(strike.Delay.Or(10*time.Second)) && l.forward(q) {
 			answer.wait()
@@ -165,7 +182,7 @@ func (l *link) play(in *bufio.Reader, q question, work unit) bool {
 	}
 	// The others act first.
 	note("passed")
-	answer := l.answers.intercept(l.proxy.mysql)
+	answer := l.answers.intercept(l.proxy.MySQL)
 	if !l.forward(q) {
 		return false
 	}
@@ -190,5 +207,5 @@ func (l *link) hold(in *bufio.Reader, strike fault.Strike) {
 		defer left()
 		_, _ = in.Peek(in.Buffered() + 1)
 	}()
-	l.proxy.script.Hold(here, strike)
+	l.proxy.Script.Hold(here, strike)
 }

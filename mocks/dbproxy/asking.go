@@ -1,4 +1,4 @@
-package dbhis
+package dbproxy
 
 import (
 	"bufio"
@@ -128,11 +128,9 @@ func (a *mysqlAsking) next() (question, error) {
 	return q, nil
 }
 
-// names of the operations, as rules call them.
-var names = []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "v_zjk_jf", "v_zjk_ledger", "zjk_bill"}
-
 // unit of work: what a caller did since the last point where it became durable.
 type unit struct {
+	names       []string
 	transaction bool
 	operations  []string
 	raw         []byte
@@ -145,9 +143,9 @@ func (u *unit) add(q question) (point bool) {
 		statement = strings.ToLower(strings.TrimSpace(statement))
 		switch {
 		case strings.HasPrefix(statement, "begin"), strings.HasPrefix(statement, "start transaction"):
-			*u = unit{transaction: true}
+			*u = unit{names: u.names, transaction: true}
 		case strings.HasPrefix(statement, "rollback") && !strings.Contains(statement, " to "):
-			*u = unit{}
+			*u = unit{names: u.names}
 		case strings.HasPrefix(statement, "commit"):
 			u.transaction = false
 			point = len(u.operations) > 0
@@ -163,8 +161,8 @@ func (u *unit) add(q question) (point bool) {
 }
 
 func (u *unit) name(statement string) (found bool) {
-	for _, name := range names {
-		if strings.Contains(statement, name) {
+	for _, name := range u.names {
+		if mentions(statement, name) {
 			u.operations = append(u.operations, name)
 			found = true
 		}
@@ -172,9 +170,28 @@ func (u *unit) name(statement string) (found bool) {
 	return found
 }
 
+// mentions reports whether name stands in the statement as a whole word.
+func mentions(statement, name string) bool {
+	for {
+		before, after, found := strings.Cut(statement, name)
+		if !found {
+			return false
+		}
+		if !endsInWord(before) && !beginsWithWord(after) {
+			return true
+		}
+		statement = after
+	}
+}
+
+func beginsWithWord(s string) bool { return s != "" && wordByte(s[0]) }
+func endsInWord(s string) bool     { return s != "" && wordByte(s[len(s)-1]) }
+
+func wordByte(c byte) bool { return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' }
+
 // take gives the finished unit and begins the next.
 func (u *unit) take() unit {
 	done := *u
-	*u = unit{}
+	*u = unit{names: u.names}
 	return done
 }
