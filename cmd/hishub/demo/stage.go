@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,7 +109,16 @@ func (s *stage) build(ctx context.Context, full bool) (err error) {
 			return err
 		}
 	}
-	return os.CopyFS(filepath.Join(dir, "hospitals"), hospitals.FS)
+	for _, name := range names { // the others have no HIS here
+		folder, err := fs.Sub(hospitals.FS, name)
+		if err != nil {
+			return err
+		}
+		if err := os.CopyFS(filepath.Join(dir, "hospitals", name), folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // real starts RabbitMQ and Redis and makes the hub use them.
