@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"hishub/core/postgres"
 )
@@ -18,6 +19,9 @@ type serveCmd struct {
 	Clinic  bool   `help:"Run the clinic's modules too." default:"true" negatable:""`
 	Debug   bool   `help:"Log more."`
 	Pprof   string `help:"Serve Go's profiles at this address." hidden:""`
+	// Lease and Ownership are how soon another process takes over; 0 is the dispatcher's own.
+	Lease     time.Duration `hidden:"" env:"HISHUB_LEASE"`
+	Ownership time.Duration `hidden:"" env:"HISHUB_OWNERSHIP"`
 	// CreateKey is for the first start on an empty database.
 	CreateKey bool `help:"Make the master key if the database is still empty." env:"HISHUB_CREATE_KEY"`
 }
@@ -47,6 +51,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer h.close()
 	h.listen, h.nights = c.Listen, c.Nights
+	h.dispatcher.Lease, h.dispatcher.Ownership = c.Lease, c.Ownership
 	if c.Pprof != "" {
 		if err := serveProfiles(ctx, c.Pprof); err != nil {
 			return err
