@@ -44,7 +44,7 @@ const abandonAfter = 50 * time.Millisecond
 func (s *driven) conn() *wire.Conn { return s.wire }
 
 func (s *driven) close() {
-	s.wire.SetDeadline(time.Now().Add(partingTimeout))
+	s.wire.Expire(partingTimeout)
 	if s.abrupt && s.tx != nil {
 		s.wire.Close()
 	}
@@ -55,7 +55,7 @@ func (s *driven) close() {
 // run ends soon after the context does, even if the server says nothing more:
 // the connection is given up then.
 func (s *driven) run(ctx context.Context, st statement) (rows, error) {
-	stop := context.AfterFunc(ctx, func() { s.wire.SetDeadline(time.Now().Add(abandonAfter)) })
+	stop := context.AfterFunc(ctx, func() { s.wire.Expire(abandonAfter) })
 	defer stop()
 	r, err := s.statement(ctx, st)
 	if err != nil {
@@ -200,21 +200,36 @@ func columnsOf(result driver.Rows, n int) []column {
 	return columns
 }
 
-// dialling lets a driver dial, and keeps the connection that it dialled last.
-type dialling struct{ wire *wire.Conn }
+// dialling lets a driver dial, and keeps the connection that it dialled last. It
+// is given up when the context ends before the driver has logged in, which not
+// every driver sees to.
+type dialling struct {
+	until context.Context
+	wire  *wire.Conn
+	stop  func() bool
+}
 
 func (d *dialling) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := wire.Dial(ctx, dialTimeout, network, address)
 	if err != nil {
 		return nil, err
 	}
-	d.wire = c
+	d.connected()
+	d.wire, d.stop = c, context.AfterFunc(d.until, func() { c.Expire(0) })
 	return c, nil
+}
+
+// connected ends the watch over the log-in.
+func (d *dialling) connected() {
+	if d.stop != nil {
+		d.stop()
+	}
 }
 
 // failed closes what was dialled and says why there is no session, without the
 // name of the user.
 func (d *dialling) failed(ctx context.Context, err error, judge func(error) *refusal) error {
+	d.connected()
 	if d.wire != nil {
 		d.wire.Close()
 	}

@@ -66,7 +66,7 @@ type silence struct{}
 func (silence) Print(...any) {}
 
 func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
-	d := &dialling{}
+	d := &dialling{until: ctx}
 	config.DialFunc = d.DialContext
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
@@ -76,6 +76,7 @@ func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
 	if err != nil {
 		return nil, d.failed(ctx, err, judgeMySQL)
 	}
+	d.connected()
 	return &driven{driver: c, wire: d.wire, judge: judgeMySQL, text: textMySQL}, nil
 }
 

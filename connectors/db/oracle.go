@@ -67,21 +67,16 @@ const settings = `alter session set nls_numeric_characters = '.,' nls_date_forma
 	` nls_timestamp_format = 'YYYY-MM-DD HH24:MI:SS.FF' nls_timestamp_tz_format = 'YYYY-MM-DD HH24:MI:SS.FFTZH:TZM'`
 
 func dialOracle(ctx context.Context, config *configurations.ConnectionConfig, schema string) (session, error) {
-	d := &dialling{}
+	d := &dialling{until: ctx}
 	config.Dialer = d
 	c, err := ora.NewConnection("", config)
 	if err != nil {
 		return nil, errors.New("the dsn cannot be used")
 	}
-	stop := context.AfterFunc(ctx, func() {
-		if d.wire != nil {
-			d.wire.SetDeadline(time.Now())
-		}
-	})
-	defer stop()
 	if err := c.OpenWithContext(ctx); err != nil {
 		return nil, d.failed(ctx, err, judgeOracle)
 	}
+	d.connected()
 	s := oracleSession(c, d.wire)
 	if err := s.prepare(ctx, schema); err != nil {
 		s.close()

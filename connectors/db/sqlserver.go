@@ -66,13 +66,14 @@ type hostDialling struct {
 func (d hostDialling) HostName() string { return d.host }
 
 func dialSQLServer(ctx context.Context, config msdsn.Config) (session, error) {
-	d := &dialling{}
+	d := &dialling{until: ctx}
 	connector := mssql.NewConnectorConfig(config)
 	connector.Dialer = hostDialling{d, config.Host}
 	c, err := connector.Connect(ctx)
 	if err != nil {
 		return nil, d.failed(ctx, err, judgeSQLServer)
 	}
+	d.connected()
 	s := sqlserverSession(c, d.wire)
 	// Else 2026-01-05 is the first of May where the login's language has it so.
 	if _, err := s.run(ctx, statement{sql: "set dateformat ymd"}); err != nil {

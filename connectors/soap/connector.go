@@ -171,7 +171,7 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 	r := core.Response{Sent: m.shown}
 	ctx, cancel := context.WithTimeout(ctx, c.way.Timeout)
 	defer cancel()
-	answer, err := c.way.RoundTrip(m.request(ctx))
+	answer, err := c.way.RoundTrip(m.request(ctx)) //nolint:bodyclose // Body closes it
 	if err != nil {
 		return r, wire.Fault(op, err)
 	}

@@ -215,7 +215,7 @@ func (w *writer) anything(f core.Field, inherited, path string) error {
 	w.style = style{}
 	defer func() { w.style = outer }()
 	for _, v := range values {
-		inside := inherited
+		var inside string
 		if t, ok := v.(core.Tree); ok && t.Has(".xmlns") {
 			inside, _ = core.Text(t.Get(".xmlns"))
 			w.add("<", f.Name)

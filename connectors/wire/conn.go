@@ -110,6 +110,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Expire gives what is under way so much longer. A connection that cannot take a
+// deadline is closed already.
+func (c *Conn) Expire(in time.Duration) { _ = c.SetDeadline(time.Now().Add(in)) }
+
 // SyscallConn lets drivers look at the socket.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	s, ok := c.Conn.(syscall.Conn)
