@@ -40,6 +40,14 @@ const (
 	LedgerTotal        Kind = "ledger.total"
 	LedgerDetail       Kind = "ledger.detail"
 	SystemTimeAsk      Kind = "system.time"
+	RefundApply        Kind = "refund.apply"
+	RefundQueried      Kind = "refund.query"
+	ClinicStopped      Kind = "clinic.stop"
+	PrescriptionSeen   Kind = "prescription.reviewed"
+	DrugsDispensed     Kind = "prescription.dispensed"
+	ReportReady        Kind = "report.ready"
+	BillCreated        Kind = "bill.created"
+	LedgerPulled       Kind = "ledger.pull"
 )
 
 // Mode tells how a transaction travels.
@@ -50,6 +58,8 @@ const (
 	Write Mode = "write"
 	// Question: answered at once, without the queue; changes nothing.
 	Question Mode = "question"
+	// Inbound: told or asked by the HIS; answered at once, and kept.
+	Inbound Mode = "inbound"
 )
 
 // Transaction is one entry of the catalogue.
@@ -66,7 +76,8 @@ type Transaction struct {
 	// Title says what it does, for people.
 	Title string
 	// Body makes an empty message of this kind, Answer an empty answer: a
-	// *Receipt for a write, a *Status for a question about one write.
+	// *Receipt for a write, a *Status for a question about one write. What we
+	// answer to something inbound is a *Receipt, empty for a notice.
 	Body   func() Body
 	Answer func() any
 }
@@ -139,6 +150,23 @@ var Catalogue = []Transaction{
 		func() Body { return new(LedgerQuery) }, func() any { return new(Ledger) }},
 	{SystemTimeAsk, Question, "system", false, 0, "the HIS's clock",
 		func() Body { return new(DictionaryQuery) }, func() any { return new(SystemTime) }},
+
+	{RefundApply, Inbound, "refund", true, 0, "the HIS asks us to pay money back that was refunded at its window",
+		func() Body { return new(WindowRefund) }, func() any { return new(Receipt) }},
+	{RefundQueried, Inbound, "refund", false, 0, "the HIS asks what became of such a refund",
+		func() Body { return new(WindowRefundQuery) }, func() any { return new(Status) }},
+	{ClinicStopped, Inbound, "clinic", false, 0, "a clinic session does not take place, or another doctor takes it",
+		func() Body { return new(ClinicStop) }, func() any { return new(Receipt) }},
+	{PrescriptionSeen, Inbound, "prescription", false, 0, "the hospital's own pharmacist reviewed a prescription",
+		func() Body { return new(ReviewNotice) }, func() any { return new(Receipt) }},
+	{DrugsDispensed, Inbound, "prescription", false, 0, "the hospital's pharmacy handed drugs out, or took them back",
+		func() Body { return new(DispenseNotice) }, func() any { return new(Receipt) }},
+	{ReportReady, Inbound, "report", false, 0, "a report can be asked for",
+		func() Body { return new(ReportNotice) }, func() any { return new(Receipt) }},
+	{BillCreated, Inbound, "bill", false, 0, "a visit has something new to pay",
+		func() Body { return new(BillNotice) }, func() any { return new(Receipt) }},
+	{LedgerPulled, Inbound, "ledger", false, 0, "the HIS asks for what we booked on a day",
+		func() Body { return new(LedgerPull) }, func() any { return new(Ledger) }},
 }
 
 // Lookup finds a transaction by its kind.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"io/fs"
 	"time"
 )
@@ -18,12 +19,26 @@ type Dialect struct {
 	Operations map[Kind]*Operation
 	Sessions   map[string]*Session
 	Connectors map[string]ConnectorSpec
-	Limits     Limits
+	// Listeners by name: where this HIS calls us.
+	Listeners map[string]*Listener
+	Limits    Limits
 	// Maintenance windows; deliveries wait in them and spend no attempt.
 	Maintenance []Window
 	// Secrets are values that are masked wherever they appear.
 	Secrets []string
 }
+
+// Redact masks the folder's secrets in bytes that are kept or shown.
+func (d *Dialect) Redact(b []byte) []byte {
+	for _, s := range d.Secrets {
+		if len(s) >= 4 && bytes.Contains(b, []byte(s)) {
+			b = bytes.ReplaceAll(b, []byte(s), mask)
+		}
+	}
+	return b
+}
+
+var mask = []byte("***")
 
 // Limits hold for the whole hospital.
 type Limits struct {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -167,7 +166,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
 	defer cancel()
 	r, err := connector.Call(ctx, q)
-	x.Sent, x.Received = h.redact(r.Sent), h.redact(r.Received)
+	x.Sent, x.Received = h.Redact(r.Sent), h.Redact(r.Received)
 	if err != nil {
 		x.Verdict = Verdict{Outcome: Outcome(ClassOf(err)), Err: err}
 		var f *Fault
@@ -292,17 +291,6 @@ func cmpErr(err, otherwise error) error {
 
 func failed(class Class, why string) Verdict {
 	return Verdict{Outcome: Outcome(class), Err: errors.New(why)}
-}
-
-var mask = []byte("***")
-
-func (h *Hospital) redact(b []byte) []byte {
-	for _, s := range h.Secrets {
-		if len(s) >= 4 && bytes.Contains(b, []byte(s)) {
-			b = bytes.ReplaceAll(b, []byte(s), mask)
-		}
-	}
-	return b
 }
 
 // retryAfter reads the Retry-After header in seconds; the date form is rare

@@ -161,6 +161,10 @@ type Event struct {
 	// Submission echoes the submitter's own reference for messages that came by
 	// the intake queue.
 	Submission string `json:"submission,omitempty"`
+	// Inbound is the number of what a HIS told us; Message is 0 then, and the type
+	// is "inbound." and the kind. Result is set when it was decided.
+	Inbound int64       `json:"inbound,omitempty"`
+	Result  ResultState `json:"result,omitempty" enum:"done,refused"`
 }
 
 // EventType names what happened.
@@ -174,7 +178,12 @@ const (
 	EventCancelled  EventType = "message.cancelled"
 	EventRefundNow  EventType = "message.refund_now" // the HIS refused for good and the money must go back
 	EventSuperseded EventType = "message.superseded"
+	// EventDecided follows the arrival of what is not a bare fact: it was done or refused.
+	EventDecided EventType = "inbound.decided"
 )
+
+// EventArrived is the event of something that a HIS told us.
+func EventArrived(kind Kind) EventType { return EventType("inbound." + string(kind)) }
 
 // Feed reads events in the order in which they became visible.
 type Feed interface {

@@ -28,6 +28,9 @@ import (
 //
 // An operation of several steps has request.1.xml, answer.1.xml, request.2.xml
 // and so on, and a list steps in expect.yaml; captured values are carried along.
+//
+// What the HIS asks of us goes the other way: request.* is given, answer.* the
+// exact bytes of the reply, expect.yaml has takes, or the reason of invalid.
 
 // CaseResult is one case that ran.
 type CaseResult struct {
@@ -74,6 +77,12 @@ type given struct {
 	Message struct {
 		Time string `yaml:"time"`
 	} `yaml:"message"`
+	// Result is what became of something inbound.
+	Result struct {
+		State   string `yaml:"state"`
+		Message string `yaml:"message"`
+		Answer  any    `yaml:"answer"`
+	} `yaml:"result"`
 }
 
 type expected struct {
@@ -85,6 +94,8 @@ type expected struct {
 	// Invalid is a part of the reason why nothing is sent.
 	Invalid string     `yaml:"invalid"`
 	Steps   []expected `yaml:"steps"`
+	// Takes is the canonical message of something inbound.
+	Takes any `yaml:"takes"`
 }
 
 type caseRun struct {
@@ -105,6 +116,10 @@ func (c *caseRun) run(name string) {
 		return
 	}
 	kind := core.Kind(parts[0] + "." + parts[1])
+	if t, ok := core.Lookup(kind); ok && t.Mode == core.Inbound {
+		c.inbound(t)
+		return
+	}
 	operation := c.folder.Dialect.Operations[kind]
 	if operation == nil {
 		c.differ("the folder has no operation %s", kind)
@@ -226,12 +241,16 @@ func (c *caseRun) input(body core.Body, g *given) (core.Input, bool) {
 		return def
 	}
 	accepted := time.Date(2026, 1, 5, 10, 0, 0, 0, zone)
+	key := ""
+	if body != nil {
+		key = body.Key()
+	}
 	in := core.Input{Body: body, Captured: map[string]string{}, Session: g.Session}
 	for k, v := range g.Captured {
 		in.Captured[k] = v
 	}
 	in.Stamp = core.Stamp{
-		Key: body.Key(), Time: at("message.time", g.Message.Time, accepted),
+		Key: key, Time: at("message.time", g.Message.Time, accepted),
 		ID: strings.Repeat("0", 31) + "1", At: at("attempt.time", g.Attempt.Time, accepted.Add(time.Second)), Serial: 1, Number: 1,
 	}
 	if g.Attempt.ID != "" {

@@ -300,6 +300,9 @@ func (l *loader) readAnswer(x *exchange, e *envelope, wire, own *scope, m *mappe
 	}}).lets(e.read["let"])
 	answer := m.came
 	var typ reflect.Type
+	if n := e.read["call"]; n != nil {
+		l.mistake(n.pos, "give the listener an envelope of its own", "read.call is for listeners, %s uses this envelope to ask the HIS", x.name)
+	}
 	if n := e.read["answer"]; n != nil {
 		answer, typ = read.let("answer", n)
 	}

@@ -100,7 +100,7 @@ var writeTable = &table{"write", []key{
 var readTable = &table{"read", []key{
 	{name: "let", shape: mapOf(value), doc: "named values; each sees body, wire and the names before it"},
 	{name: "answer", shape: cell, doc: "the tree called answer (= body)"},
-	{name: "call", shape: cell, later: true, doc: "which transaction this is, for what the HIS asks of us"},
+	{name: "call", shape: cell, doc: "listeners: which of the calls this is (= wire.call)"},
 }}
 
 // rules in the order in which they are judged, whatever order they are written in.
@@ -189,8 +189,8 @@ var operationTable = &table{"operation", append(append([]key{}, undoTable.keys..
 	key{name: "settle_after", shape: duration, doc: "how long after the last byte absent is believed (the connector's timeout; money: at least 60s)"},
 	key{name: "when_parked", shape: oneOf("block", "pass"), doc: "whether a parked one holds its lane (block)"},
 	key{name: "steps", shape: listOf(section(stepTable)), doc: "several exchanges, instead of send"},
-	key{name: "takes", shape: value, later: true, doc: "the canonical message, for what the HIS asks of us"},
-	key{name: "reply", shape: value, later: true, doc: "what answers the HIS"},
+	key{name: "takes", shape: value, doc: "inbound: the canonical message"},
+	key{name: "reply", shape: value, doc: "inbound: the document that answers, body in the envelope"},
 )}
 
 var loginTable = &table{"login", callKeys}
@@ -200,6 +200,12 @@ var sessionTable = &table{"session", []key{
 	{name: "refresh", shape: section(loginTable), doc: "tried before login when the session has expired"},
 	{name: "expires", shape: cell, doc: "a time: until when the session is good"},
 	{name: "early", shape: duration, doc: "renew so long before (1m)"},
+}}
+
+var listenerTable = &table{"listener", []key{
+	{name: "soap", shape: value, doc: "SOAP 1.1 with its WSDL; options"},
+	{name: "rest", shape: value, doc: "HTTP; options"},
+	{name: "envelope", shape: text, doc: "the envelope of its operations (default)"},
 }}
 
 var hospitalTable = &table{"hospital", []key{
@@ -213,14 +219,14 @@ var hospitalTable = &table{"hospital", []key{
 	{name: "envelopes", shape: mapOf(section(envelopeTable)), doc: "what operations share"},
 	{name: "formats", shape: mapOf(options), doc: "formats with options: $name: writes, from_name() reads"},
 	{name: "sessions", shape: mapOf(section(sessionTable)), doc: "logins"},
-	{name: "listeners", shape: value, later: true, doc: "where the HIS calls us"},
+	{name: "listeners", shape: mapOf(section(listenerTable)), doc: "where the HIS calls us"},
 	{name: "limits", shape: section(limitsTable), doc: "for the whole hospital"},
 	{name: "maintenance", shape: listOf(text), doc: `daily windows "HH:mm-HH:mm" in which deliveries wait`},
 }}
 
 // isGrammarKey tells the words of this grammar from those of a HIS.
 func isGrammarKey(name string) bool {
-	for _, t := range []*table{hospitalTable, operationTable, stepTable, envelopeTable, writeTable, readTable, outcomeTable, sessionTable, inquireTable, pageTable, limitsTable} {
+	for _, t := range []*table{hospitalTable, operationTable, stepTable, envelopeTable, writeTable, readTable, outcomeTable, sessionTable, inquireTable, pageTable, limitsTable, listenerTable} {
 		if t.find(name) != nil {
 			return true
 		}

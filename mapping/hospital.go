@@ -312,12 +312,17 @@ func (l *loader) open(c *connector) {
 		l.mistake(c.at, "", "the connector %q cannot be opened: %v", c.spec.Name, err)
 		return
 	}
+	l.optionMistakes(c.options, c.at, c.spec.Kind, problems)
+}
+
+// optionMistakes finds the places of options that somebody else judged.
+func (l *loader) optionMistakes(options *node, otherwise pos, kind string, problems core.Problems) {
 	for _, p := range problems {
-		at := c.options.pos
-		if c.options.isEmpty() {
-			at = c.at
+		at := options.pos
+		if options.isEmpty() {
+			at = otherwise
 		}
-		n, name := c.options, ""
+		n, name := options, ""
 		for _, part := range strings.Split(p.Field, ".") {
 			name = part
 			if n = n.get(part); n == nil {
@@ -325,7 +330,7 @@ func (l *loader) open(c *connector) {
 			}
 			at = n.pos
 		}
-		l.mistake(at, "", "%s: %s", cmp.Or(p.Field, name, c.spec.Kind), p.What)
+		l.mistake(at, "", "%s: %s", cmp.Or(p.Field, name, kind), p.What)
 	}
 }
 

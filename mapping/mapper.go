@@ -70,7 +70,7 @@ func (m *mapper) done(r *run) {
 	clear(r.slots)
 	clear(r.env)
 	r.env[runName] = r
-	r.in, r.response, r.depth = core.Input{}, core.Response{}, 0
+	r.in, r.response, r.arrival, r.depth = core.Input{}, core.Response{}, core.Arrival{}, 0
 	m.pool.Put(r)
 }
 

@@ -29,6 +29,9 @@ type Options struct {
 	// then options, operation names and parameters are not checked, and cases
 	// cannot run.
 	Open func(core.ConnectorSpec) (core.Connector, error)
+	// Listen makes a listener of its options, with errors like those of Open. It
+	// may be nil; then options are not checked, and nothing can be listened to.
+	Listen func(core.ListenerSpec) (core.Listening, error)
 }
 
 // Folder is a hospital folder without mistakes.
@@ -82,6 +85,7 @@ type loader struct {
 	envelopes  map[string]*envelope
 	sessions   map[string]*session
 	operations map[core.Kind]*operation
+	listeners  map[string]*listener
 	withNames  map[string]bool
 
 	cell pos // the cell that is being compiled
@@ -94,7 +98,7 @@ func (l *loader) load() *core.Dialect {
 	if l.hospital == nil {
 		return nil
 	}
-	d := &core.Dialect{Operations: map[core.Kind]*core.Operation{}, Sessions: map[string]*core.Session{}}
+	d := &core.Dialect{Operations: map[core.Kind]*core.Operation{}, Sessions: map[string]*core.Session{}, Listeners: map[string]*core.Listener{}}
 	l.readHospital(d)
 	l.codes = readCodes(l.files, l.findings)
 	l.readFormats()
@@ -102,13 +106,14 @@ func (l *loader) load() *core.Dialect {
 	defer l.closeConnectors()
 	l.readEnvelopes()
 	l.readSessions()
+	l.readListeners()
 	l.readOperations(documents)
 
 	for _, s := range sortedByName(l.sessions) {
 		d.Sessions[s.name] = l.compileSession(s)
 	}
 	for _, t := range core.Catalogue {
-		if o := l.operations[t.Kind]; o != nil {
+		if o := l.operations[t.Kind]; o != nil && t.Mode != core.Inbound {
 			d.Operations[t.Kind] = l.compileOperation(o)
 		}
 	}
@@ -118,6 +123,7 @@ func (l *loader) load() *core.Dialect {
 			l.compileInquiries(o, d)
 		}
 	}
+	l.compileListeners(d)
 	l.compileUnused()
 	checkCodes(l.codes, l.findings)
 	if !l.wrong() {

@@ -64,6 +64,15 @@ func (l *loader) readOperations(documents []*node) {
 func (l *loader) readOperation(t core.Transaction, f field) *operation {
 	o := &operation{t: t, at: f.key.pos, keys: l.section(f.value, operationTable)}
 	l.collectWith(o.keys)
+	if t.Mode == core.Inbound {
+		l.checkInbound(o)
+		return o
+	}
+	for _, key := range []string{"takes", "reply"} {
+		if n := o.keys[key]; n != nil {
+			l.mistake(n.pos, "leave it out", "%s is for what the HIS asks of us, %s is not", key, t.Kind)
+		}
+	}
 	list := o.keys["steps"]
 	if list == nil {
 		o.steps = []*step{{at: o.at, keys: map[string]*node{}}}
@@ -332,7 +341,7 @@ func (l *loader) inquiry(n *node, o *operation, d *core.Dialect) *core.Inquiry {
 	out.Kind = core.Kind(ask.text)
 	var states []string
 	for kind, q := range l.operations {
-		if _, ok := q.t.Answer().(*core.Status); ok && q.t.Noun == o.t.Noun {
+		if answersState(q.t) && q.t.Noun == o.t.Noun {
 			states = append(states, string(kind))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type run struct {
 	in       core.Input
 	response core.Response
+	arrival  core.Arrival
 	// env holds the message and the items of lists that are being repeated.
 	env   map[string]any
 	slots []slotState

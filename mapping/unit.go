@@ -140,7 +140,7 @@ func (u *unit) base(t *core.Transaction, c captures, se sessionChoice) *scope {
 	}
 	for name, why := range map[string]string{
 		"answer": "there is no answer yet", "body": "it is a name of envelopes", "wire": "there is no answer yet",
-		"call": "it is a name of envelopes", "with": "it is a name of envelopes", "page": "the operation has no page", "result": "listeners are not supported yet",
+		"call": "it is a name of envelopes", "with": "it is a name of envelopes", "page": "the operation has no page", "result": "only the reply to something inbound has one",
 	} {
 		s.hidden[name] = why
 	}

@@ -19,7 +19,7 @@ import (
 
 // loadFolder compiles a hospital folder for this machine's environment.
 func loadFolder(folder fs.FS) (*mapping.Folder, error) {
-	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open})
+	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open, Listen: connectors.Listen})
 }
 
 // loadSample compiles a hospital folder to look at it: what is not set in the
@@ -36,7 +36,7 @@ func loadSample(folder fs.FS) (*mapping.Folder, error) {
 		v, ok := sample[name]
 		return v, ok
 	}
-	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open})
+	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, Listen: connectors.Listen})
 }
 
 const sampleFile = "env.sample"

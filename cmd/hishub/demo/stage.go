@@ -38,6 +38,9 @@ type stage struct {
 	his    map[string]*control
 }
 
+// noticeKey is what 西湖 signs with when it calls us.
+const noticeKey = "xihu-notice-test"
+
 // names of the hospitals, in the order in which they are told of.
 var names = []string{"dongshan", "xihu", "nanyuan"}
 
@@ -102,7 +105,7 @@ func (s *stage) build(ctx context.Context, full bool) (err error) {
 	s.env = append(os.Environ(),
 		"HISHUB_DATA="+filepath.Join(dir, "hub"), "DATABASE_URL=", "AMQP_URL=", "REDIS_URL=",
 		"DONGSHAN_URL="+soap.URL(),
-		"XIHU_URL="+rest.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test",
+		"XIHU_URL="+rest.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test", "XIHU_NOTICE_KEY="+noticeKey,
 		"NANYUAN_DRIVER=postgres", "NANYUAN_DSN="+db.DSN())
 	if full {
 		if err := s.real(ctx); err != nil {

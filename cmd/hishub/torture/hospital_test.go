@@ -125,7 +125,7 @@ func (c *campaign) openHospitals(hisURL string) (env []string) {
 	}
 	return []string{
 		"DONGSHAN_URL=" + east.URL(), "BEISHAN_URL=" + north.URL(),
-		"XIHU_URL=" + west.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test",
+		"XIHU_URL=" + west.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test", "XIHU_NOTICE_KEY=xihu-notice-test",
 		"NANYUAN_DRIVER=postgres", "NANYUAN_DSN=" + south.DSN(),
 	}
 }

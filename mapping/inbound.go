@@ -1,0 +1,294 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"hishub/core"
+)
+
+// entrance is a compiled inbound operation: the mirror of an exchange. It reads
+// first, and its reply is written by the envelope's write.
+type entrance struct {
+	m      *mapper
+	verify *program
+	takes  builder
+	result *resultType
+}
+
+// inboundKeys are what an operation of this kind can say.
+var inboundKeys = []string{"envelope", "call", "with", "headers", "let", "read", "outcome", "takes", "reply"}
+
+func (l *loader) checkInbound(o *operation) {
+	for _, name := range slices.Sorted(maps.Keys(o.keys)) {
+		if !slices.Contains(inboundKeys, name) {
+			l.mistake(o.keys[name].pos, "leave it out", "%s is for what we ask, %s comes from the HIS", name, o.t.Kind)
+			delete(o.keys, name)
+		}
+	}
+	for _, name := range []string{"call", "takes", "reply"} {
+		if o.keys[name] == nil {
+			l.mistake(o.at, "write "+name+":", "%s needs the key %q", o.t.Kind, name)
+		}
+	}
+	if n := o.keys["call"]; n != nil {
+		if _, isCell := isExpression(n); isCell || n.isEmpty() {
+			l.mistake(n.pos, "write the name that the HIS calls", "call is literal text for %s", o.t.Kind)
+			delete(o.keys, "call")
+		}
+	}
+}
+
+// arrived is what the HIS sent: body and wire.
+func (l *loader) arrived(s *scope, m *mapper) *scope {
+	m.came = m.unit.given("body")
+	return s.with("body", binding{slot: m.came}).with("wire", binding{members: map[string]member{
+		"call":    {typ: textType, eval: func(r *run) (any, error) { return r.arrival.Call, nil }},
+		"headers": {typ: treeType, eval: func(r *run) (any, error) { return r.arrival.Headers, nil }},
+		"query":   {typ: treeType, eval: func(r *run) (any, error) { return r.arrival.Query, nil }},
+	}})
+}
+
+// compileEntrance goes the way of the request: the envelope's reading, the
+// operation's, the message, then the reply and the envelope around it.
+func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) {
+	if o.keys["call"] == nil || o.keys["takes"] == nil || o.keys["reply"] == nil {
+		return nil, ""
+	}
+	u := newUnit(l)
+	m := &mapper{unit: u, name: string(o.t.Kind), kind: o.t.Kind, noun: o.t.Noun, view: viewOf(o.t.Body()), page: -1}
+	x := &entrance{m: m, result: resultOf(o.t.Answer())}
+
+	call := o.keys["call"].text
+	m.call = u.add("call", func(*run) (any, error) { return call, nil })
+	base := u.base(&o.t, captures{}, sessionChoice{why: "a listener has no session"})
+	noun := base.names[o.t.Noun]
+	read := l.arrived(base.hiding(o.t.Noun, "it is there once takes has made it"), m).
+		with("call", binding{typ: textType, slot: m.call}).lets(e.read["let"])
+	read = l.readTree(read, e.read["answer"], m.came)
+	read = read.lets(o.keys["let"])
+	if n := o.keys["read"]; n != nil {
+		r := l.section(n, readTable)
+		if c := r["call"]; c != nil {
+			l.mistake(c.pos, "write it in the envelope", "read.call is the envelope's")
+		}
+		read = read.lets(r["let"])
+		read = l.readTree(read, r["answer"], -1)
+	}
+	x.verify = l.verify(o, e, read)
+	x.takes = read.record(o.keys["takes"], typeOf(o.t.Body()).Elem(), "the message of "+string(o.t.Kind))
+
+	reply := read.with(o.t.Noun, noun).with("result", binding{typ: x.result.view, slot: -1})
+	body, _ := reply.document(o.keys["reply"])
+	m.body = u.add("body", func(r *run) (any, error) { return body.value(r) })
+	with := map[string]member{}
+	for name := range l.withNames {
+		with[name] = member{eval: func(*run) (any, error) { return nil, nil }}
+	}
+	if n := o.keys["with"]; n != nil {
+		for _, f := range n.fields {
+			slot, typ := reply.let("with."+f.key.text, f.value)
+			with[f.key.text] = member{typ: typ, eval: func(r *run) (any, error) { return r.slot(slot) }}
+		}
+	}
+	if n := o.keys["headers"]; n != nil {
+		m.headers = append(m.headers, reply.fields(n, "headers"))
+	}
+	for _, name := range []string{"call", "query"} {
+		if n := e.write[name]; n != nil {
+			l.mistake(n.pos, "leave it out", "write.%s is for requests, this envelope writes replies", name)
+		}
+	}
+	l.write(e, reply.with("body", binding{slot: m.body}).with("with", binding{members: with}), m)
+
+	if !l.wrong() {
+		// Whoever calls us with something forged or broken is answered, too.
+		if _, err := x.answer(core.Opened{Kind: o.t.Kind}, core.Resolution{State: core.ResultInvalid}, core.Stamp{}); err != nil {
+			at := o.keys["reply"].pos
+			var cell *cellError
+			if errors.As(err, &cell) {
+				at, err = cell.at, cell.err
+			}
+			l.mistake(at, "it is also the answer to a request that cannot be read: nothing of it may be needed", "the reply cannot be written for result.state invalid: %v", err)
+		}
+	}
+	return x, call
+}
+
+// readTree gives the tree called answer.
+func (l *loader) readTree(s *scope, n *node, otherwise int) *scope {
+	if n != nil {
+		slot, typ := s.let("answer", n)
+		return s.with("answer", binding{typ: typ, slot: slot})
+	}
+	if otherwise < 0 {
+		return s
+	}
+	return s.with("answer", binding{slot: otherwise})
+}
+
+// verify compiles the one rule that there is for what comes in.
+func (l *loader) verify(o *operation, e *envelope, s *scope) *program {
+	var rule *node
+	for _, n := range []*node{e.keys["outcome"], o.keys["outcome"]} {
+		if n == nil {
+			continue
+		}
+		rules := l.section(n, outcomeTable)
+		for _, name := range slices.Sorted(maps.Keys(rules)) {
+			if name != "verify" {
+				l.mistake(rules[name].pos, "leave it out", "%s is for answers; what comes in has the rule verify only", name)
+			}
+		}
+		if rules["verify"] != nil {
+			rule = rules["verify"]
+		}
+	}
+	if rule == nil || rule.text == "false" && rule.style == plainWord {
+		return nil
+	}
+	return s.condition(rule)
+}
+
+var errForged = errors.New("it does not verify")
+
+// open makes the message, which is valid.
+func (x *entrance) open(a core.Arrival, s core.Stamp) (body core.Body, err error) {
+	r := x.m.start(core.Input{Stamp: s})
+	defer func() {
+		if p := recover(); p != nil {
+			body, err = nil, fmt.Errorf("%v", p) // the run is not put back: who knows what it holds
+			return
+		}
+		x.m.done(r)
+	}()
+	r.arrival = a
+	r.set(x.m.came, a.Body)
+	if x.verify != nil {
+		ok, err := x.verify.holds(r)
+		if err != nil {
+			return nil, fmt.Errorf("rule verify: %w", err)
+		}
+		if !ok {
+			return nil, errForged
+		}
+	}
+	t, _ := core.Lookup(x.m.kind)
+	body = t.Body()
+	if err := x.takes.build(r, reflect.ValueOf(body).Elem()); err != nil {
+		return nil, fmt.Errorf("takes: %w", err)
+	}
+	return body, body.Validate()
+}
+
+// answer words a resolution; an Opened without body sees an empty message. What
+// could not even be read is answered as if nothing had come.
+func (x *entrance) answer(o core.Opened, res core.Resolution, s core.Stamp) (core.Reply, error) {
+	out, err := x.reply(o, res, s)
+	if err != nil && res.State == core.ResultInvalid {
+		out, err = x.reply(core.Opened{Kind: o.Kind}, res, s)
+	}
+	return out, err
+}
+
+func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp) (out core.Reply, err error) {
+	body := o.Body
+	if body == nil {
+		t, _ := core.Lookup(x.m.kind)
+		body = t.Body()
+	}
+	s.Key = body.Key()
+	r := x.m.start(core.Input{Body: body, Stamp: s})
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = core.Reply{}, fmt.Errorf("%v", p)
+			return
+		}
+		x.m.done(r)
+	}()
+	r.arrival = o.Arrival
+	r.set(x.m.came, o.Arrival.Body)
+	r.env["result"] = x.result.of(res)
+	if out.Headers, err = fieldsOf(r, x.m.headers); err != nil {
+		return core.Reply{}, err
+	}
+	v, err := x.m.send.value(r)
+	if err != nil {
+		return core.Reply{}, err
+	}
+	out.Body = plain(v)
+	return out, nil
+}
+
+// resultType shows a resolution to expressions as result.state, result.message
+// and result.answer, whose fields are those of the answer, spread as in JSON. An
+// answer that is not there has empty fields.
+type resultType struct {
+	view   reflect.Type // pointer to the struct
+	answer reflect.Type // the canonical struct
+	fields []resultField
+}
+
+type resultField struct {
+	index []int // in the canonical struct
+}
+
+func resultOf(answer any) *resultType {
+	out := &resultType{answer: reflect.TypeOf(answer).Elem()}
+	fields := answerFields(out.answer)
+	var shown []reflect.StructField
+	closed := map[string]core.Enumeration{}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		t := fields[name].typ
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if e, ok := reflect.Zero(t).Interface().(core.Enumeration); ok {
+			closed[name] = e
+		}
+		shown = append(shown, namedField(name, viewed(t)))
+		out.fields = append(out.fields, resultField{fields[name].index})
+	}
+	inner := reflect.StructOf(shown)
+	whole := reflect.StructOf([]reflect.StructField{
+		namedField("state", textType), namedField("message", textType), namedField("answer", reflect.PointerTo(inner)),
+	})
+	enumerations.Store(enumKey{whole, "state"}, core.ResultState(""))
+	for name, e := range closed {
+		enumerations.Store(enumKey{inner, name}, e)
+	}
+	out.view = reflect.PointerTo(whole)
+	return out
+}
+
+func namedField(name string, t reflect.Type) reflect.StructField {
+	return reflect.StructField{Name: "F_" + name, Type: t, Tag: reflect.StructTag(`expr:"` + name + `" json:"` + name + `"`)}
+}
+
+func (t *resultType) of(r core.Resolution) any {
+	out := reflect.New(t.view.Elem())
+	out.Elem().Field(0).SetString(string(r.State))
+	out.Elem().Field(1).SetString(r.Message)
+	answer := reflect.New(out.Elem().Field(2).Type().Elem())
+	out.Elem().Field(2).Set(answer)
+	if r.Answer == nil || reflect.TypeOf(r.Answer).Elem() != t.answer {
+		return out.Interface()
+	}
+	from := reflect.ValueOf(r.Answer).Elem()
+	for i, f := range t.fields {
+		v := from.FieldByIndex(f.index)
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				continue
+			}
+			v = v.Elem()
+		}
+		// The same memory under the type that expressions see.
+		to := answer.Elem().Field(i)
+		to.Set(reflect.NewAt(to.Type(), v.Addr().UnsafePointer()).Elem())
+	}
+	return out.Interface()
+}
