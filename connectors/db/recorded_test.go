@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,9 +53,18 @@ func (d *recorded) call(text string) (*result, error) {
 
 func (d *recorded) Prepare(string) (driver.Stmt, error) { return nil, errors.New("not by this way") }
 func (d *recorded) Begin() (driver.Tx, error)           { return nil, errors.New("not by this way") }
-func (d *recorded) Close() error                        { d.calls = append(d.calls, "close"); return nil }
-func (d *recorded) Commit() error                       { _, err := d.call("COMMIT"); return err }
-func (d *recorded) Rollback() error                     { _, err := d.call("ROLLBACK"); return err }
+
+// Close says farewell where it still can, as drivers do.
+func (d *recorded) Close() error {
+	if _, err := d.wire.Write([]byte("farewell")); err == nil {
+		d.calls = append(d.calls, "farewell")
+	}
+	d.calls = append(d.calls, "close")
+	return nil
+}
+
+func (d *recorded) Commit() error   { _, err := d.call("COMMIT"); return err }
+func (d *recorded) Rollback() error { _, err := d.call("ROLLBACK"); return err }
 
 func (d *recorded) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
 	_, err := d.call("BEGIN")
@@ -372,11 +382,40 @@ func TestOracleIsLeftWithoutAFarewellInATransaction(t *testing.T) {
 	if _, err := c.Call(t.Context(), prescription("RX1")); core.ClassOf(err) != core.Unavailable {
 		t.Error(err)
 	}
-	if d.calls[len(d.calls)-1] != "close" {
-		t.Fatal(d.calls)
+	if d.calls[len(d.calls)-1] != "close" || slices.Contains(d.calls, "farewell") {
+		t.Error(d.calls)
 	}
-	if _, err := d.wire.Write([]byte("farewell")); err == nil {
-		t.Error("the driver could still say its farewell")
+	// Outside of a transaction it is the polite way.
+	d.answer = nil
+	if _, err := c.Call(t.Context(), core.Request{Operation: "select 1 from dual"}); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	if !slices.Contains(d.calls, "farewell") {
+		t.Error(d.calls)
+	}
+}
+
+// A driver that waits for a server's word on the cancelling is not waited for.
+func TestASilentServerIsLeft(t *testing.T) {
+	for _, name := range []string{"sqlserver", "oracle"} {
+		d := &recorded{}
+		ctx, cancel := context.WithCancel(t.Context())
+		d.answer = func(call string) (*result, error) {
+			if !strings.Contains(call, "from t") {
+				return nil, nil
+			}
+			cancel()
+			_, err := d.wire.Read(make([]byte, 1))
+			return nil, err
+		}
+		c := opened(t, name, d)
+		begun := time.Now()
+		_, err := c.Call(ctx, core.Request{Operation: "select 1 from t"})
+		if core.ClassOf(err) != core.InDoubt || !errors.Is(err, context.Canceled) || time.Since(begun) > 5*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+		}
+		cancel()
 	}
 }
 

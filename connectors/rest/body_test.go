@@ -73,6 +73,12 @@ func TestMultipart(t *testing.T) {
 	}, got); diff != "" {
 		t.Error(diff)
 	}
+	// The boundary comes to the operation's own header, too.
+	q.Headers = []core.Field{field("content-type", "multipart/form-data")}
+	if _, err := c.Call(t.Context(), q); err != nil || len(got) != 6 {
+		t.Error(got, err)
+	}
+	q.Headers = nil
 	shown, err := c.Write(q)
 	if err != nil || !strings.HasSuffix(string(shown), string(r.Sent)) {
 		t.Error("a case does not show what is sent", err)
