@@ -161,8 +161,11 @@ func (c *Connector) write(q core.Request) (*message, error) {
 		m.headers = append(m.headers, core.Field{Name: "Content-Type", Value: contentType})
 	}
 	for _, h := range q.Headers {
-		if strings.EqualFold(h.Name, "Content-Type") && len(m.body) > 0 {
-			h.Value = contentType // a boundary may have come to it
+		if strings.EqualFold(h.Name, "Content-Type") {
+			h.Name = "Content-Type" // resty would not find it, and add one of its own
+			if len(m.body) > 0 {
+				h.Value = contentType // a boundary may have come to it
+			}
 		}
 		if err := m.set(h); err != nil {
 			return nil, err

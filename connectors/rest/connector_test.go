@@ -40,7 +40,7 @@ func TestWrite(t *testing.T) {
 		"the folder's own content type": {
 			map[string]any{"base": "http://h.example"},
 			core.Request{Operation: "POST /x", Headers: []core.Field{field("content-type", "text/plain")}, Body: "a"},
-			"POST /x HTTP/1.1\ncontent-type: text/plain\n\na",
+			"POST /x HTTP/1.1\nContent-Type: text/plain\n\na",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
