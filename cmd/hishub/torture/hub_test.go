@@ -148,6 +148,23 @@ func (h *hub) kill() {
 	h.start()
 }
 
+// cut ends it with SIGKILL while it has a claim at beishan that it has not sent,
+// and its statements with it, as if the cable had been pulled: what it was about
+// to write was never written.
+func (h *hub) cut() {
+	h.count("kill -9 before sent_at")
+	for end := time.Now().Add(5 * time.Second); h.ledger.unsent(h.pid) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	h.signal(syscall.SIGKILL)
+	h.ledger.cut(h.name)
+	<-h.gone
+	h.down()
+	h.eventually("the killed hub's connections are gone", time.Minute, func() bool { return h.ledger.connections(h.name) == 0 })
+	h.remember()
+	h.start()
+}
+
 // stop ends it with SIGTERM; it must leave in order and hold nothing.
 func (h *hub) stop() {
 	h.count("SIGTERM")
@@ -221,7 +238,10 @@ func (c *campaign) strike() {
 		time.Sleep(time.Duration(300+r.IntN(int(2*c.spread.Milliseconds())/c.strikes)) * time.Millisecond)
 		h := c.hubs[r.IntN(len(c.hubs))]
 		what := weight[r.IntN(len(weight))]
-		if c.twoHubs && n%3 == 1 {
+		switch {
+		case n%5 == 2:
+			h, what = c.busiest(), (*hub).cut
+		case c.twoHubs && n%3 == 1:
 			h, what = c.busiest(), (*hub).freeze
 		}
 		if n%3 == 0 {

@@ -32,8 +32,18 @@ func openLedger(c *campaign, hub, his string) *ledger {
 		must(c.T, "look into the database", err)
 		c.Cleanup((*pool).Close)
 	}
+	_, err := l.hub.Exec(c.ctx, slowMark)
+	must(c.T, "slow down sent_at", err)
 	return l
 }
+
+// slowMark makes a slow disk of writing sent_at for beishan, so that a hub has
+// claims that it has not sent yet whenever it is struck. There they would be
+// parked, if a claim alone were taken for sent.
+const slowMark = `
+	create function hub.slow_mark() returns trigger language plpgsql as $$ begin perform pg_sleep(0.04); return new; end $$;
+	create trigger slow_mark before update of sent_at on hub.queue for each row
+		when (new.sent_at is not null and new.hospital = 'beishan') execute function hub.slow_mark()`
 
 // administer runs statements at the server.
 func (c *campaign) administer(statements ...string) {
@@ -60,6 +70,16 @@ func (l *ledger) connections(role string) int {
 
 func (l *ledger) busy(role string) int {
 	return l.number(`select count(*) from pg_stat_activity where usename = $1 and state = 'active'`, role)
+}
+
+// cut ends the connections of a role; what they were writing is undone.
+func (l *ledger) cut(role string) {
+	l.number(`select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1`, role)
+}
+
+// unsent claims of a process at beishan.
+func (l *ledger) unsent(pid int) int {
+	return l.number(`select count(*) from hub.queue where lease_until > clock_timestamp() and sent_at is null and hospital = 'beishan' and process like $1`, ofProcess(pid))
 }
 
 // shards that a process holds.

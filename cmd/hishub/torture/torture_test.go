@@ -37,7 +37,7 @@ type size struct {
 }
 
 var (
-	small = size{seeds: []uint64{1, 2}, messages: 300, spread: 8 * time.Second, strikes: 5, together: true, patience: 2 * time.Minute}
+	small = size{seeds: []uint64{1, 2}, messages: 300, spread: 8 * time.Second, strikes: 6, together: true, patience: 2 * time.Minute}
 	full  = size{seeds: []uint64{1, 2, 3, 4}, messages: 2000, spread: 60 * time.Second, strikes: 25, patience: 8 * time.Minute}
 )
 
