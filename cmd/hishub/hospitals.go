@@ -115,6 +115,16 @@ type opening struct {
 	retry    time.Time
 }
 
+// worthAnother reports whether it failed a while ago.
+func (o *opening) worthAnother() bool {
+	select {
+	case <-o.ready:
+		return o.err != nil && time.Now().After(o.retry)
+	default:
+		return false // it is being opened; err is not ours to read yet
+	}
+}
+
 func newHospitals(store *postgres.Store, sessions core.SessionStore, observe func(core.Exchange)) *hospitals {
 	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}}
 }
@@ -174,7 +184,7 @@ func (r *hospitals) Hospital(ctx context.Context, id string, revision int) (*cor
 	k := revisionKey{id, revision}
 	r.mu.Lock()
 	o := r.open[k]
-	if o == nil || o.err != nil && time.Now().After(o.retry) {
+	if o == nil || o.worthAnother() {
 		o = &opening{ready: make(chan struct{})}
 		r.open[k] = o
 		go r.openRevision(k, o)
