@@ -76,7 +76,7 @@ const unbounded = 1000
 // evening is a session of the internet clinic without a limit.
 func evening(day time.Time) books.Session {
 	return books.Session{No: "PB" + day.In(books.Zone).Format("20060102") + "E", DepartmentCode: "0900", DoctorCode: "00731",
-		Date: day.In(books.Zone).Format(time.DateOnly), Period: "evening", Start: "18:00", End: "21:00", Places: unbounded, FeeFen: 1000}
+		Date: day.In(books.Zone).Format(time.DateOnly), Period: "evening", Start: "18:00", End: "21:00", Places: unbounded, FeeFen: 1500}
 }
 
 func (h *HIS) findAllDrugs(req *request) answer {

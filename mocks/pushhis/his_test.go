@@ -187,7 +187,8 @@ func TestFaultsReachTheDialect(t *testing.T) {
 // The folder's copy of the WSDL is the service's.
 func TestTheFolderHasOurWSDL(t *testing.T) {
 	for file, want := range map[string][]byte{
-		"his.wsdl": WSDL("http://127.0.0.1/services/LianhuService"),
+		"his.wsdl":      WSDL("http://127.0.0.1/services/LianhuService"),
+		"platform.wsdl": PlatformWSDL("http://127.0.0.1/his/lianhu/platform"),
 	} {
 		got, err := os.ReadFile("../../mapping/hospitals/lianhu/" + file)
 		if err != nil {
