@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
 	"hishub/mocks/dbhis"
+	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
 	"hishub/mocks/soaphis"
@@ -17,7 +19,9 @@ type mockCmd struct {
 	Soap mockSoap `cmd:"" help:"东山: SOAP 1.1, XML in a string, GB18030, pre-settle and confirm."`
 	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
 	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
+	Asmx mockAsmx `cmd:"" help:"北城: .asmx, an operation for everything, XML in the result string."`
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
+	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
 }
 
 type mockOptions struct {
@@ -95,6 +99,21 @@ func (c *mockPush) Run(ctx context.Context) error {
 	return hold(ctx, m, m.URL())
 }
 
+type mockAsmx struct {
+	mockOptions
+	LockLife time.Duration `help:"How long a locked place is held." default:"15m"`
+}
+
+func (mockAsmx) Help() string { return "Example:\n  hishub mock asmx --listen 127.0.0.1:8088" }
+
+func (c *mockAsmx) Run(ctx context.Context) error {
+	m, err := asmxhis.Start(ctx, asmxhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, LockLife: c.LockLife})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
 type mockDB struct {
 	mockOptions
 	Driver string        `help:"postgres or mysql." enum:"postgres,mysql" required:""`
@@ -108,6 +127,23 @@ func (mockDB) Help() string {
 
 func (c *mockDB) Run(ctx context.Context) error {
 	m, err := dbhis.Start(ctx, dbhis.Options{Driver: c.Driver, DSN: c.DSN, Listen: c.Listen, Control: c.Control, Latency: c.Latency, Poll: c.Poll, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.DSN())
+}
+
+type mockProc struct {
+	mockOptions
+	DSN string `name:"dsn" help:"PostgreSQL database of the hospital, reached without the proxy." required:""`
+}
+
+func (mockProc) Help() string {
+	return "Example:\n  hishub mock proc --dsn postgres://his@127.0.0.1/his"
+}
+
+func (c *mockProc) Run(ctx context.Context) error {
+	m, err := prochis.Start(ctx, prochis.Options{DSN: c.DSN, Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry})
 	if err != nil {
 		return err
 	}
