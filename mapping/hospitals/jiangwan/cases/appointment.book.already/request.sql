@@ -1,0 +1,1 @@
+zl_third_regist(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><WBDH>IH20260105000009</WBDH><BRID>0000024772</BRID><XM>张三测试</XM><PBID>PB202601060m</PBID><HX></HX><SHID>L0000001</SHID><GHF>15.00</GHF></IN>"}

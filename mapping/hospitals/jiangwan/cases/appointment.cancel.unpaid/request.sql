@@ -1,0 +1,1 @@
+zl_third_registcancel(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><WBDH>IH20260105000009</WBDH><GHDH>G0000001</GHDH><BRID>0000024772</BRID><THYY>行程有变</THYY><TKDH></TKDH><JE>0.00</JE></IN>"}

@@ -1,0 +1,1 @@
+zl_third_buildpatient(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><PTBH>P0000003</PTBH><XM>阿卜·䶮测试</XM><XB>未知</XB><CSRQ>2025-12-31</CSRQ><ZJLX>出生证</ZJLX><ZJH></ZJH><SJH>13800000000</SJH><LXDZ></LXDZ><JHRXM>测试一</JHRXM><JHRZJH>999999199001010016</JHRZJH></IN>"}

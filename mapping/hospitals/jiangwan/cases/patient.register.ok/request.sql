@@ -1,0 +1,1 @@
+zl_third_buildpatient(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><PTBH>P0000002</PTBH><XM>阿卜·䶮测试</XM><XB>女</XB><CSRQ>1990-01-01</CSRQ><ZJLX>护照</ZJLX><ZJH>T0000001</ZJH><SJH>13800000000</SJH><LXDZ></LXDZ></IN>"}

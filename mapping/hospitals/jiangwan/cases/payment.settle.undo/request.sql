@@ -1,0 +1,1 @@
+zl_third_payment(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><NO>S0000001,S0000009</NO><JE>46.19</JE><BRID>0000024772</BRID><XM>张三测试</XM><SFGH>0</SFGH><JSMS>1</JSMS><CZLX>2</CZLX><JZID>J0000002</JZID></IN>"}

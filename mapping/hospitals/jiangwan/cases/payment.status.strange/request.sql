@@ -1,0 +1,1 @@
+zl_third_swapstaut(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><JYLSH>4200009990202601050000000001</JYLSH><BRID>0000024772</BRID><ZY>IH20260105000002</ZY></IN>"}

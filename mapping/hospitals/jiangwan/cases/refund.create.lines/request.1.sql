@@ -1,0 +1,1 @@
+zl_third_charge_delcheck(xml_in, out xml_out) -- {"xml_in": "<IN><CZYBH>net07</CZYBH><BRID>0000024772</BRID><JE>25.70</JE><YJZID>J0000002</YJZID><FYLIST><FY><DJH>S0000001</DJH><XH>1,3</XH></FY><FY><DJH>S0000009</DJH><XH>2</XH></FY></FYLIST></IN>"}
