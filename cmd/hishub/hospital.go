@@ -26,12 +26,13 @@ type hospitalCmd struct {
 }
 
 type hospitalCheck struct {
-	Folder []string `arg:"" help:"Hospital folders, or folders that hold some."`
-	JSON   bool     `name:"json" help:"For scripts."`
+	Folder   []string `arg:"" help:"Hospital folders, or folders that hold some."`
+	Coverage bool     `help:"Also print the table of transaction x hospital."`
+	JSON     bool     `name:"json" help:"For scripts."`
 }
 
 func (hospitalCheck) Help() string {
-	return "Example:\n  hishub hospital check mapping/hospitals\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
+	return "Examples:\n  hishub hospital check mapping/hospitals\n  hishub hospital check --coverage mapping/hospitals\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
 }
 
 // checked is what a check found in one folder. Cases run when there is no mistake.
@@ -41,6 +42,7 @@ type checked struct {
 	Mistakes []mistake `json:"mistakes"`
 	Cases    int       `json:"cases"`
 	Failed   []string  `json:"failed"`
+	Coverage []covered `json:"coverage,omitempty"`
 }
 
 // mistake is a mapping.Mistake as scripts see it.
@@ -75,6 +77,12 @@ func (c *hospitalCheck) Run() error {
 		for _, r := range all {
 			r.print()
 		}
+		if c.Coverage {
+			fmt.Println()
+			if err := printCoverage(all); err != nil {
+				return err
+			}
+		}
 	}
 	if bad {
 		return errors.New("the check found mistakes")
@@ -92,7 +100,9 @@ func checkFolder(name string, folder fs.FS) checked {
 	}
 	r.Hospital = f.Dialect.Hospital
 	r.add(f.Warnings)
-	for _, result := range f.RunCases() {
+	results := f.RunCases()
+	r.Coverage = coverageOf(f.Dialect, results)
+	for _, result := range results {
 		r.Cases++
 		if !result.Passed() {
 			r.Failed = append(r.Failed, result.Name+": "+strings.Join(result.Differences, "\n    "))
