@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,5 +141,107 @@ func TestLianhuSendsMoneyBack(t *testing.T) {
 	}
 	if n := count(b.Appointments, func(a books.Appointment) bool { return a.Order == "B2" && a.State == books.Cancelled }); n != 1 {
 		t.Errorf("the appointment is cancelled %d times", n)
+	}
+}
+
+// gatehouse answers what the HIS calls in its dialect, by the resolutions that it is
+// given for each kind, the last one for ever.
+type gatehouse struct {
+	*core.Listener
+	mu          sync.Mutex
+	resolutions map[core.Kind][]core.Resolution
+	opened      []core.Opened
+}
+
+func (g *gatehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	headers := map[string][]string{}
+	for name, values := range r.Header {
+		headers[strings.ToLower(name)] = values
+	}
+	arrival, err := g.Wire.Read(core.Incoming{Method: r.Method, Path: "/", Headers: core.Flatten(headers), Body: body})
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	stamp := core.Stamp{At: time.Now()}
+	o := g.Door.Open(arrival, stamp)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opened = append(g.opened, o)
+	result := core.Resolution{State: core.ResultDone}
+	if o.Body == nil {
+		result.State = core.ResultInvalid
+	} else if next := g.resolutions[o.Kind]; len(next) > 0 {
+		if result = next[0]; len(next) > 1 {
+			g.resolutions[o.Kind] = next[1:]
+		}
+	}
+	reply, err := g.Door.Reply(o, result, stamp)
+	if err == nil {
+		var out core.Outgoing
+		if out, err = g.Wire.Write(arrival, reply); err == nil {
+			w.WriteHeader(out.Status)
+			_, _ = w.Write(out.Body)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+}
+
+// What the HIS calls, the folder understands; what it answers, the HIS does.
+func TestLianhuTellsThePlatform(t *testing.T) {
+	r := newRig(t, "lianhu")
+	r.must(t, core.PaymentSettle, paymentOf(t, r, "W1"))
+	his := r.his.(*pushhis.HIS)
+	fen := core.Fen(1000)
+	g := &gatehouse{Listener: r.Listeners["platform"], resolutions: map[core.Kind][]core.Resolution{
+		core.RefundApply:   {{State: core.ResultUnknown}, {State: core.ResultDone, Answer: &core.Receipt{Number: "HB1"}}},
+		core.RefundQueried: {{State: core.ResultDone, Answer: &core.Status{State: core.StateDone, Receipt: core.Receipt{Number: "HB1", Amount: &fen}}}},
+		core.LedgerPulled:  {{State: core.ResultDone, Answer: &core.Ledger{Entries: []core.LedgerEntry{{Type: core.EntryPayment, Number: "W1", Amount: 4619, At: paidAt}}}}},
+	}}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	his.SetHub(server.URL)
+
+	refund := map[string]string{"tradeNo": "W1", "refundAmount": "10.00", "hisId": "TF1", "reason": "缺药 & <2 盒>"}
+	for _, p := range []struct {
+		kind   core.Kind
+		push   pushhis.Push
+		result string
+		says   string // a part of the answer
+		body   core.Body
+	}{
+		{core.RefundApply, pushhis.Push{Kind: "refundApply", Fields: refund, Forge: true}, "ERROR", "<refundNo></refundNo>", nil},
+		{core.RefundApply, pushhis.Push{Kind: "refundApply", Fields: refund}, "SUCCESS", "<refundNo>HB1</refundNo>",
+			&core.WindowRefund{HisRefundNo: "TF1", OrderID: "W1", Amount: 1000, Reason: "缺药 & <2 盒>", Cashier: "C001"}},
+		{core.RefundQueried, pushhis.Push{Kind: "refundQuery", Fields: map[string]string{"hisId": "TF1"}}, "SUCCESS", "<refundState>2</refundState><refundAmount>10.00</refundAmount>",
+			&core.WindowRefundQuery{HisRefundNo: "TF1"}},
+		{core.ClinicStopped, pushhis.Push{Kind: "stopClinic", Fields: map[string]string{"scheduleId": r.sessions[0].ScheduleNo}}, "SUCCESS", "",
+			&core.ClinicStop{StopNo: "TZ" + r.sessions[0].ScheduleNo, ScheduleNo: r.sessions[0].ScheduleNo, DepartmentCode: "0102", DoctorCode: "00731", Date: r.sessions[0].Date, Period: "morning"}},
+		{core.DrugsDispensed, pushhis.Push{Kind: "dispensed", Fields: map[string]string{"recipeNo": "W1", "dispenseTime": "2026-01-05 14:56:01"}}, "SUCCESS", "", nil},
+		{core.PrescriptionSeen, pushhis.Push{Kind: "reviewed", Fields: map[string]string{"recipeNo": "W1"}}, "SUCCESS", "", nil},
+		{core.ReportReady, pushhis.Push{Kind: "reportReady", Fields: map[string]string{"reportId": "LIS0002"}}, "SUCCESS", "", nil},
+		{core.BillCreated, pushhis.Push{Kind: "newBill", Fields: map[string]string{"prescriptionNo": "R1", "clinicNo": "VW1", "patientId": patientNo}}, "SUCCESS", "", nil},
+		{core.LedgerPulled, pushhis.Push{Kind: "checkAccount", Fields: map[string]string{"checkDate": "2026-01-05"}}, "SUCCESS", "<totalCash>46.19</totalCash><totalCount>1</totalCount>", &core.LedgerPull{Day: "2026-01-05"}},
+	} {
+		told, err := his.Push(context.Background(), p.push)
+		ok(t, err)
+		if told[0].Result != p.result || !strings.Contains(told[0].Document, p.says) {
+			t.Errorf("%s was answered %+v", p.kind, told[0])
+		}
+		last := g.opened[len(g.opened)-1]
+		if last.Kind != p.kind || (last.Body == nil) != p.push.Forge {
+			t.Errorf("%s was opened as %q: %v", p.kind, last.Kind, last.Err)
+		}
+		if p.body != nil {
+			want, _ := json.Marshal(p.body)
+			if got, _ := json.Marshal(last.Body); string(got) != string(want) {
+				t.Errorf("%s is\n%s, want\n%s", p.kind, got, want)
+			}
+		}
+	}
+	if b := his.Books(); count(b.Refunds, func(r books.Refund) bool { return r.No == "TF1" && r.AmountFen == 1000 }) != 1 || len(b.Refunds) != 1 {
+		t.Errorf("the books have the refunds %+v", b.Refunds)
 	}
 }

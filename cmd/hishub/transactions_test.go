@@ -68,8 +68,8 @@ var mockedHospitals = map[string]mocked{
 	},
 	"lianhu": {
 		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := pushhis.Start(context.Background(), pushhis.Options{})
-			return opened(t, his, err), map[string]string{"LIANHU_URL": his.URL()}
+			his, err := pushhis.Start(context.Background(), pushhis.Options{Again: 10 * time.Millisecond})
+			return opened(t, his, err), map[string]string{"LIANHU_URL": his.URL(), "LIANHU_KEY": "lianhu-test"}
 		},
 		operations: map[core.Kind]string{
 			core.PatientRegister: "createACard",
