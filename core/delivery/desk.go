@@ -333,7 +333,12 @@ func (k *desk) settle(ctx context.Context, d *Delivery, a *Attempt, n Next) (pro
 	defer func() {
 		k.mu.Lock()
 		k.settling--
+		// Where settling held the claims back, no slot is left whose release would wake.
+		starved := k.hungry && k.inFlight == 0
 		k.mu.Unlock()
+		if starved {
+			k.wake()
+		}
 	}()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		promoted, err = k.Store.Settle(ctx, d, a, n)

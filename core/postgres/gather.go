@@ -35,11 +35,11 @@ type waiting[W, R any] struct {
 	err  error
 }
 
-// newGather starts two workers: one batch can be prepared and sent while
-// another waits for the disk.
-func newGather[W, R any](ctx context.Context, work *sync.WaitGroup, run func(context.Context, []W) ([]R, error)) *gather[W, R] {
+// newGather starts workers. With two, one batch can be prepared and sent while
+// another waits for the disk; with one, batches are larger and cost less.
+func newGather[W, R any](ctx context.Context, work *sync.WaitGroup, workers int, run func(context.Context, []W) ([]R, error)) *gather[W, R] {
 	g := &gather[W, R]{run: run, in: make(chan *waiting[W, R]), quit: ctx.Done()}
-	for range 2 {
+	for range workers {
 		work.Go(g.work)
 	}
 	return g

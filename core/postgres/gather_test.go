@@ -13,7 +13,7 @@ func startGather(t *testing.T, run func(context.Context, []int) ([]int, error)) 
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	t.Cleanup(func() { cancel(); work.Wait() })
-	return newGather(ctx, &work, run)
+	return newGather(ctx, &work, 2, run)
 }
 
 // Everybody gets the answer to his own wish.

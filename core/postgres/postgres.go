@@ -118,9 +118,10 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	var background context.Context
 	background, s.stop = context.WithCancel(context.Background())
-	s.accepts = newGather(background, &s.work, s.acceptAll)
-	s.marks = newGather(background, &s.work, s.markAll)
-	s.settles = newGather(background, &s.work, s.settleAll)
+	s.accepts = newGather(background, &s.work, 2, s.acceptAll)
+	s.marks = newGather(background, &s.work, 2, s.markAll)
+	// The HIS has answered: nobody but the next of the lane waits for this.
+	s.settles = newGather(background, &s.work, 1, s.settleAll)
 	return s, nil
 }
 
