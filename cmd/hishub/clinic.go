@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"hishub/core"
 	"hishub/platform/clinic"
 	"hishub/platform/payment"
 	"hishub/platform/prescription"
@@ -29,7 +30,8 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	shared := &clinic.Clinic{Database: db, Outbox: h.store.In, Wake: h.wakes.Wake, Vault: h.store.Vault(), Log: h.log}
 	m := &clinicModules{database: db, prescriptions: &prescription.Service{Clinic: shared}}
-	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions}
+	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: payment.StandIn{}}
+	h.desk.Deciders[core.RefundApply] = windowRefunds(m.payments)
 	m.inboxes = []*clinic.Inbox{
 		{Clinic: shared, Module: "prescription", Feed: h.store, Take: m.prescriptions.Take},
 		{Clinic: shared, Module: "payment", Feed: h.store, Take: m.payments.Take},

@@ -16,6 +16,7 @@ import (
 
 	"hishub/core"
 	"hishub/core/delivery"
+	"hishub/core/inbound"
 	"hishub/core/postgres"
 	"hishub/mocks/servers"
 	"hishub/platform/clinic"
@@ -47,7 +48,7 @@ func newPractice(tb testing.TB) *practice {
 	_, err = store.Own(ctx, "p", time.Hour)
 	ok(tb, err)
 	w := &countedWakes{}
-	h := &hub{store: store, wakes: w, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
+	h := &hub{store: store, wakes: w, desk: &inbound.Desk{Deciders: map[core.Kind]inbound.Decider{}}, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
 	ok(tb, h.openClinic(ctx, url))
 	tb.Cleanup(h.clinic.database.Close)
 	return &practice{TB: tb, clinicModules: h.clinic, ctx: ctx, store: store, woken: w.count}

@@ -12,7 +12,7 @@ import (
 	"hishub/core/redis"
 )
 
-// handler is the API with the clinic's routes, and the sender of webhooks.
+// handler is the API with the clinic's routes, what HIS call, and the sender of webhooks.
 func (h *hub) handler() (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
 		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Lights: h.dispatcher.Lights,
@@ -28,7 +28,7 @@ func (h *hub) handler() (http.Handler, *api.Webhooks, error) {
 	if h.clinic != nil {
 		o.More = h.clinic.routes
 	}
-	return api.New(o), &api.Webhooks{Store: h.store, Log: h.log}, nil
+	return h.withInbound(api.New(o)), &api.Webhooks{Store: h.store, Log: h.log}, nil
 }
 
 // overBroker runs the intake and the events over RabbitMQ, if there is one. stop

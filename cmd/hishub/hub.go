@@ -15,6 +15,7 @@ import (
 
 	"hishub/core"
 	"hishub/core/delivery"
+	"hishub/core/inbound"
 	"hishub/core/postgres"
 	"hishub/core/rabbit"
 	"hishub/core/reconcile"
@@ -37,6 +38,7 @@ type hub struct {
 	dispatcher *delivery.Dispatcher
 	runner     *reconcile.Runner
 	metrics    *metrics
+	desk       *inbound.Desk
 	// modules of the clinic, when this process runs them.
 	clinic *clinicModules
 
@@ -76,6 +78,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
 	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis)}
 	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Zone: h.hospitals.zone}
+	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
 	h.dispatcher = &delivery.Dispatcher{
 		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
 		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended,
@@ -162,6 +165,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	if e := server.Shutdown(shutdown); e != nil {
 		server.Close()
 	}
+	h.desk.Close()
 	stopBroker()
 	stopDispatch()
 	err = errors.Join(ignoreClosed(err), <-dispatching)

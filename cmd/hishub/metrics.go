@@ -17,6 +17,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	exchanges *prometheus.HistogramVec
 	ends      *prometheus.CounterVec
+	inbound   *prometheus.CounterVec
 	unlimited prometheus.Counter
 }
 
@@ -30,11 +31,14 @@ func newMetrics() *metrics {
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hishub_settlements_total", Help: "What followed after an exchange, by hospital and state.",
 		}, []string{"hospital", "state"}),
+		inbound: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hishub_inbound_total", Help: "What HIS told or asked us, by hospital, kind (empty: not recognised) and result, or why it was refused.",
+		}, []string{"hospital", "kind", "result"}),
 		unlimited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hishub_unlimited_requests_total", Help: "Requests let through unlimited because Redis was away.",
 		}),
 	}
-	m.registry.MustRegister(m.exchanges, m.ends, m.unlimited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.exchanges, m.ends, m.inbound, m.unlimited, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -44,6 +48,10 @@ func (m *metrics) exchange(x core.Exchange) {
 
 func (m *metrics) ended(hospital string, n delivery.Next) {
 	m.ends.WithLabelValues(hospital, string(n.State)).Inc()
+}
+
+func (m *metrics) served(hospital string, kind core.Kind, result string) {
+	m.inbound.WithLabelValues(hospital, string(kind), result).Inc()
 }
 
 func (m *metrics) handler() http.Handler {

@@ -134,16 +134,18 @@ func (s *Store) findings(ctx context.Context, night int64) ([]reconcile.Finding,
 }
 
 // Ours implements reconcile.Store. What was superseded is left out, as the
-// message that came in its place tells of the same money.
+// message that came in its place tells of the same money. A refund that the HIS
+// started is as good as delivered: it told us.
 func (s *Store) Ours(ctx context.Context, hospital string, from, to time.Time) ([]reconcile.Entry, error) {
 	rows, err := s.calm.Query(ctx, `
-		select l.type, l.number, coalesce(m.receipt->>'his_no', ''), l.channel_no, l.amount, l.at, l.message,
-			case when q.message is null then m.state when q.state = 'parked' then 'parked'
+		select l.type, l.number, coalesce(m.receipt->>'his_no', i.key, ''), l.channel_no, l.amount, l.at, l.message,
+			case when m.id is null then 'delivered' when q.message is null then m.state when q.state = 'parked' then 'parked'
 				when q.lease_until > clock_timestamp() then 'sending' else 'queued' end
 		from hub.ledger_entry l
-		join hub.message m on m.id = l.message
+		left join hub.message m on m.id = l.message
+		left join hub.inbound i on i.id = l.message
 		left join hub.queue q on q.message = l.message
-		where l.hospital = $1 and l.at >= $2 and l.at < $3 and not m.test and m.superseded_by is null
+		where l.hospital = $1 and l.at >= $2 and l.at < $3 and coalesce(not m.test and m.superseded_by is null, true)
 		order by l.at, l.message`, hospital, from, to)
 	var all []reconcile.Entry
 	if err == nil {

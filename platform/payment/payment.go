@@ -27,6 +27,7 @@ const (
 	GoBack   State = "go_back" // the HIS refused for good: the money must go back
 	Refunded State = "refunded"
 	Untold   State = "untold" // a refund that the HIS need not hear of: it never had the payment
+	Paying   State = "paying" // a refund that the HIS's window started: the channel is at it
 )
 
 // States is the machine of a payment, RefundStates that of a refund.
@@ -40,6 +41,7 @@ var (
 	RefundStates = clinic.States[State]{
 		Telling: {Told, Stuck},
 		Stuck:   {Told, Stuck},
+		Paying:  {Told}, // the HIS started it, so it knows
 	}
 )
 
@@ -80,6 +82,8 @@ type Prescriptions interface {
 type Service struct {
 	*clinic.Clinic
 	Prescriptions Prescriptions
+	// Channel pays back what a HIS's window refunds.
+	Channel Channel
 }
 
 //go:embed *.sql
@@ -253,7 +257,8 @@ func (s *Service) Get(ctx context.Context, hospital, orderID string) (Charge, er
 
 // Take is the module's side of the inbox.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
-	table, column, states := "", "", States
+	var table, column string
+	states := States
 	switch e.Kind {
 	case core.PaymentSettle:
 		table, column = "payment.payment", "order_id"
@@ -262,7 +267,8 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	default:
 		return nil
 	}
-	to, no, problem := State(""), "", ""
+	var to State
+	var no, problem string
 	switch e.Type {
 	case core.EventDelivered:
 		to = Told

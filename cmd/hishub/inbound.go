@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"hishub/core"
+	"hishub/core/inbound"
+	"hishub/platform/payment"
+)
+
+// withInbound serves HIS beside the API, at addresses of their own.
+func (h *hub) withInbound(api http.Handler) http.Handler {
+	server := &inbound.Server{
+		Desk: h.desk, Log: h.log, Served: h.metrics.served,
+		Hospital: func(ctx context.Context, id string) (*core.Hospital, error) { return h.hospitals.Hospital(ctx, id, 0) },
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/his/", server.Handler())
+	mux.Handle("/", api)
+	return mux
+}
+
+// windowRefunds are decided by the clinic's payments.
+func windowRefunds(s *payment.Service) inbound.Decider {
+	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
+		r, ok := body.(*core.WindowRefund)
+		if !ok {
+			return core.Resolution{}, fmt.Errorf("not a window refund: %T", body)
+		}
+		return s.WindowRefund(ctx, hospital, r)
+	}
+}

@@ -1,0 +1,308 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/core/inbound"
+)
+
+var _ inbound.Store = (*Store)(nil)
+
+// Arrive implements inbound.Store. Two at the same moment meet at the unique
+// index: the second waits for the first and finds it.
+func (s *Store) Arrive(ctx context.Context, f inbound.Fact, content []byte, r *core.Resolution) (out inbound.Stored, err error) {
+	body, err := json.Marshal(f.Body)
+	if err == nil {
+		err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+			out, err = s.arrive(ctx, tx, f, body, s.keys.Digest(content), r)
+			return err
+		})
+	}
+	if err != nil {
+		return inbound.Stored{}, fmt.Errorf("keep a %s of hospital %s: %w", f.Kind, f.Hospital, err)
+	}
+	return out, nil
+}
+
+func (s *Store) arrive(ctx context.Context, tx pgx.Tx, f inbound.Fact, body, digest []byte, r *core.Resolution) (inbound.Stored, error) {
+	key, state, message := f.Body.Key(), "open", ""
+	if r != nil {
+		state, message = string(r.State), clean(r.Message)
+	}
+	var id int64
+	var arrived time.Time
+	err := tx.QueryRow(ctx, `
+		insert into hub.inbound (id, hospital, kind, key, state, message, digest, decided_at)
+		values (nextval('hub.message_id'), $1, $2, $3, $4, $5, $6, case when $4 <> 'open' then clock_timestamp() end)
+		on conflict (hospital, kind, key) do nothing returning id, arrived_at`,
+		f.Hospital, f.Kind, key, state, message, digest).Scan(&id, &arrived)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s.again(ctx, tx, f, digest)
+	}
+	if err != nil {
+		return inbound.Stored{}, err
+	}
+	if _, err := tx.Exec(ctx, `insert into hub.body (message, accepted_at, sealed) values ($1, $2, $3)`, id, arrived, s.sealBody(f.Hospital, f.Kind, key, body)); err != nil {
+		return inbound.Stored{}, err
+	}
+	out := inbound.Stored{ID: id, Number: 1, Open: r == nil}
+	if r != nil {
+		out.Resolution = *r
+	}
+	if answersOnly(f.Kind) {
+		return out, nil // a question is nobody's news
+	}
+	return out, announce(ctx, tx, id, f, core.EventArrived(f.Kind), nil)
+}
+
+// answersOnly: of a question neither event nor answer is kept, only that and how
+// it was asked.
+func answersOnly(k core.Kind) bool { return k == core.RefundQueried || k == core.LedgerPulled }
+
+func (s *Store) again(ctx context.Context, tx pgx.Tx, f inbound.Fact, digest []byte) (inbound.Stored, error) {
+	var known []byte
+	out, err := scanStored(tx.QueryRow(ctx, `
+		update hub.inbound set times = times + 1, conflicts = conflicts + case when digest = $4 then 0 else 1 end
+		where hospital = $1 and kind = $2 and key = $3 returning id, times, state, message, answer, digest`,
+		f.Hospital, f.Kind, f.Body.Key(), digest), f.Kind, &known)
+	out.Other = err == nil && !slices.Equal(known, digest)
+	return out, err
+}
+
+func scanStored(row pgx.Row, kind core.Kind, digest *[]byte) (out inbound.Stored, err error) {
+	var answer []byte
+	var state string
+	if err := row.Scan(&out.ID, &out.Number, &state, &out.Message, &answer, digest); err != nil {
+		return inbound.Stored{}, err
+	}
+	if state == "open" {
+		out.Open = true
+		return out, nil
+	}
+	out.State = core.ResultState(state)
+	if answer != nil {
+		t, _ := core.Lookup(kind)
+		out.Answer = t.Answer()
+		err = json.Unmarshal(answer, out.Answer)
+	}
+	return out, err
+}
+
+// announce adds the event of a fact.
+func announce(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact, e core.EventType, r *core.Resolution) error {
+	var result, reason string
+	var receipt []byte
+	if r != nil {
+		result, reason = string(r.State), clean(r.Message)
+		if a, ok := r.Answer.(*core.Receipt); ok && a != nil {
+			var err error
+			if receipt, err = json.Marshal(storable(a)); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := tx.Exec(ctx, `insert into hub.event (hospital, message, kind, key, type, data) values ($1, 0, $2, $3, $4,
+		jsonb_strip_nulls(jsonb_build_object('inbound', $5::bigint, 'result', nullif($6, ''), 'reason', nullif($7, ''), 'receipt', $8::jsonb)))`,
+		f.Hospital, f.Kind, f.Body.Key(), string(e), id, result, reason, nullJSON(receipt))
+	return err
+}
+
+func nullJSON(b []byte) *string {
+	if b == nil {
+		return nil
+	}
+	s := string(b)
+	return &s
+}
+
+// Decide implements inbound.Store.
+func (s *Store) Decide(ctx context.Context, id int64, f inbound.Fact, r core.Resolution) (core.Resolution, error) {
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error { return s.decide(ctx, tx, id, f, &r) })
+	if err != nil {
+		return core.Resolution{}, fmt.Errorf("decide %s %d: %w", f.Kind, id, err)
+	}
+	return r, nil
+}
+
+func (s *Store) decide(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact, r *core.Resolution) error {
+	var answer []byte
+	if a, ok := r.Answer.(*core.Receipt); ok && a != nil {
+		var err error
+		if answer, err = json.Marshal(storable(a)); err != nil {
+			return err
+		}
+	}
+	tag, err := tx.Exec(ctx, `update hub.inbound set state = $2, message = $3, answer = $4::jsonb, decided_at = clock_timestamp() where id = $1 and state = 'open'`,
+		id, string(r.State), clean(r.Message), nullJSON(answer))
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 { // somebody was faster; what the HIS was told stays
+		var digest []byte
+		first, err := scanStored(tx.QueryRow(ctx, `select id, times, state, message, answer, digest from hub.inbound where id = $1`, id), f.Kind, &digest)
+		if err != nil {
+			return err
+		}
+		*r = first.Resolution
+		return nil
+	}
+	if err := bookWindowRefund(ctx, tx, id, f, *r); err != nil {
+		return err
+	}
+	return announce(ctx, tx, id, f, core.EventDecided, r)
+}
+
+// bookWindowRefund makes a refund that the window started one of ours, so that a
+// night does not find it at the HIS only. One that the app had started is in the
+// ledger by its own message; a reversal is left out of nights.
+func bookWindowRefund(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact, r core.Resolution) error {
+	refund, ok := f.Body.(*core.WindowRefund)
+	receipt, _ := r.Answer.(*core.Receipt)
+	if !ok || r.State != core.ResultDone || refund.Reversal || receipt == nil || receipt.Number == "" {
+		return nil
+	}
+	at := &refund.At
+	if refund.At.IsZero() {
+		at = nil
+	}
+	_, err := tx.Exec(ctx, `
+		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount)
+		select $1, $2, coalesce($3, clock_timestamp()), 'refund', $4, '', '', $5
+		where not exists (select from hub.ledger_entry where hospital = $2 and type = 'refund' and number = $4)`,
+		id, f.Hospital, at, clean(receipt.Number), int64(refund.Amount))
+	return err
+}
+
+// Look implements inbound.Store.
+func (s *Store) Look(ctx context.Context, hospital string, kind core.Kind, key string) (inbound.Stored, error) {
+	var digest []byte
+	out, err := scanStored(s.calm.QueryRow(ctx, `select id, times, state, message, answer, digest from hub.inbound
+		where hospital = $1 and kind = $2 and key = $3`, hospital, kind, key), kind, &digest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return inbound.Stored{}, nil
+	}
+	if err != nil {
+		return inbound.Stored{}, fmt.Errorf("look for a %s: %w", kind, err)
+	}
+	return out, nil
+}
+
+// Said implements inbound.Store: exchanges of both directions are kept alike.
+func (s *Store) Said(ctx context.Context, id int64, number int, request, answer []byte) error {
+	whose := strconv.FormatInt(id, 10)
+	_, err := s.calm.Exec(ctx, `insert into hub.exchange (message, number, request, answer) values ($1, $2, $3, $4)`,
+		id, number, s.keys.Seal(request, sealedRequest, whose), s.keys.Seal(answer, sealedAnswer, whose))
+	if err != nil {
+		return fmt.Errorf("keep exchange %d of inbound %d: %w", number, id, err)
+	}
+	return nil
+}
+
+// Booked implements inbound.Store: what a night calls ours, without what was
+// cancelled before it took effect.
+func (s *Store) Booked(ctx context.Context, hospital string, from, to time.Time) ([]core.LedgerEntry, error) {
+	ours, err := s.Ours(ctx, hospital, from, to)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]core.LedgerEntry, 0, len(ours))
+	for _, e := range ours {
+		if e.State == "cancelled" {
+			continue
+		}
+		all = append(all, core.LedgerEntry{Type: e.Type, Number: e.Number, HisNo: e.HisNo, ChannelNo: e.ChannelNo, Amount: e.Amount, At: e.At})
+	}
+	return all, nil
+}
+
+// Inbound is what a HIS told us, for people.
+type Inbound struct {
+	ID        int64
+	Hospital  string
+	Kind      core.Kind
+	Key       string
+	State     string // open, done, refused
+	Message   string
+	Receipt   *core.Receipt
+	Times     int
+	Conflicts int
+	ArrivedAt time.Time
+	DecidedAt *time.Time
+}
+
+// InboundFilter narrows a list; zero values do not.
+type InboundFilter struct {
+	Hospitals []string // nil: all
+	Kind      core.Kind
+	State     string
+	Key       string
+	Before    int64
+	Limit     int
+}
+
+const inboundColumns = `id, hospital, kind, key, state, message, answer, times, conflicts, arrived_at, decided_at`
+
+// ListInbound lists what came in, newest first.
+func (s *Store) ListInbound(ctx context.Context, f InboundFilter) ([]Inbound, error) {
+	rows, err := s.calm.Query(ctx, `select `+inboundColumns+` from hub.inbound
+		where ($1::text[] is null or hospital = any($1)) and ($2 = '' or kind = $2) and ($3 = '' or state = $3) and ($4 = '' or key = $4)
+			and ($5::bigint = 0 or id < $5)
+		order by id desc limit $6`, f.Hospitals, string(f.Kind), f.State, f.Key, f.Before, f.Limit)
+	var all []Inbound
+	if err == nil {
+		all, err = pgx.CollectRows(rows, scanInbound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list what came in: %w", err)
+	}
+	return all, nil
+}
+
+func scanInbound(row pgx.CollectableRow) (in Inbound, err error) {
+	var answer []byte
+	if err := row.Scan(&in.ID, &in.Hospital, &in.Kind, &in.Key, &in.State, &in.Message, &answer, &in.Times, &in.Conflicts, &in.ArrivedAt, &in.DecidedAt); err != nil {
+		return in, err
+	}
+	return in, readJSON(answer, &in.Receipt)
+}
+
+// InboundByID returns one with its content; the body is nil once it is past its
+// retention. ErrNotFound when there is none.
+func (s *Store) InboundByID(ctx context.Context, id int64) (Inbound, core.Body, error) {
+	in, body, err := s.inboundByID(ctx, id)
+	if err != nil {
+		return in, nil, fmt.Errorf("read inbound %d: %w", id, err)
+	}
+	return in, body, nil
+}
+
+func (s *Store) inboundByID(ctx context.Context, id int64) (in Inbound, body core.Body, err error) {
+	rows, err := s.calm.Query(ctx, `select `+inboundColumns+` from hub.inbound where id = $1`, id)
+	if err == nil {
+		in, err = pgx.CollectExactlyOneRow(rows, scanInbound)
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return in, nil, ErrNotFound
+	}
+	if err != nil {
+		return in, nil, err
+	}
+	var sealed []byte
+	err = s.calm.QueryRow(ctx, `select sealed from hub.body where message = $1`, id).Scan(&sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return in, nil, nil
+	}
+	if err == nil {
+		body, err = s.openBody(ctx, sealed, in.Hospital, in.Kind, in.Key)
+	}
+	return in, body, err
+}
