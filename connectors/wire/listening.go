@@ -18,7 +18,7 @@ func ReadListening(s *option.Set) (core.Listening, *charset.Charset) {
 		Client:      s.Text("client", ""),
 		Concurrency: s.Count("concurrency"),
 		MaxRequest:  s.Size("max_request", 256<<10),
-		Rate:        50,
+		Rate:        100,
 	}
 	if l.Concurrency == 0 {
 		l.Concurrency = 32
