@@ -35,7 +35,7 @@ bench: build
 # kill -9 and every fault at full size; SEED=n repeats a run.
 torture: build
 	@tools/install postgresql
-	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTorture' ./cmd/hishub
+	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTorture' ./cmd/hishub/torture
 
 soak: torture
 

@@ -279,12 +279,13 @@ func (l *loader) readConnectors(d *core.Dialect) {
 		l.secretsInClear(options)
 		before := len(l.all)
 		c.spec = core.ConnectorSpec{Name: f.key.text, Kind: kind.text, Options: plainOptions(options, l.expand), Files: l.files}
-		d.Connectors[f.key.text] = c.spec
 		if t := options.get("timeout"); t != nil {
 			if timeout, err := time.ParseDuration(t.text); err == nil && timeout > 0 {
 				c.timeout = timeout
 			}
 		}
+		c.spec.Timeout = c.timeout
+		d.Connectors[f.key.text] = c.spec
 		if len(l.all) == before && l.options.Open != nil {
 			l.open(c)
 		}

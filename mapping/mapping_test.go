@@ -200,3 +200,17 @@ func md5Hex(s string) string {
 	sum := md5.Sum([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
+
+// A connector's timeout reaches whoever enforces it.
+func TestTimeoutOfAConnector(t *testing.T) {
+	d := load(t, folder(t, "dongshan")).Dialect
+	if got := d.Connectors["default"].Timeout; got != 30*time.Second {
+		t.Errorf("%s without the option", got)
+	}
+	files := folder(t, "dongshan")
+	text := string(files["hospital.yaml"].Data)
+	files["hospital.yaml"].Data = []byte(strings.Replace(text, "soap: {", "soap: {timeout: 7s, ", 1))
+	if got := load(t, files).Dialect.Timeout("default"); got != 7*time.Second {
+		t.Errorf("%s with timeout: 7s", got)
+	}
+}

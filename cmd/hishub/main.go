@@ -27,6 +27,7 @@ type cli struct {
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of ours and the HIS's."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
+	Doctor    doctorCmd    `cmd:"" help:"Say what is wrong with an installation, and what to do."`
 	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`
 	Bench     benchCmd     `cmd:"" help:"Measure what this machine delivers."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -20,6 +20,7 @@ type messageCmd struct {
 	Retry   messageRetry   `cmd:"" help:"Try a waiting message now, without waiting for its back-off."`
 	Cancel  messageCancel  `cmd:"" help:"Cancel a message; what may have been sent is decided once it is known what the HIS has."`
 	Release messageRelease `cmd:"" help:"Let a parked message go on, or mark it delivered after you looked."`
+	Replay  messageReplay  `cmd:"" help:"Release many parked messages, throttled; counts them first."`
 }
 
 type messageList struct {

@@ -23,7 +23,7 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 	if err != nil {
 		return nil, "", err
 	}
-	later := `(xid, id) > ($1::text::xid8, $2)`
+	later := `(event.xid, event.id) > ($1::text::xid8, $2)`
 	var foreign bool
 	if err := s.calm.QueryRow(ctx, `select $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())`, xid).Scan(&foreign); err != nil {
 		return nil, "", fmt.Errorf("read events: %w", err)
@@ -31,10 +31,12 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 	if foreign { // it is from before a restore: only the event's number still means something
 		later = `$1::text is not null and id > $2`
 	}
+	// By the columns of the table: xid alone would be the text that is selected,
+	// and sort "10000" before "9999".
 	rows, err := s.calm.Query(ctx, `
 		select xid::text, id, at, hospital, message, kind, key, type, data, words from hub.event
-		where `+later+` and xid < pg_snapshot_xmin(pg_current_snapshot())
-		order by xid, id limit $3`, xid, id, limit)
+		where `+later+` and event.xid < pg_snapshot_xmin(pg_current_snapshot())
+		order by event.xid, event.id limit $3`, xid, id, limit)
 	if err != nil {
 		return nil, "", fmt.Errorf("read events: %w", err)
 	}
