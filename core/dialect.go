@@ -152,6 +152,8 @@ type Mapper interface {
 type Input struct {
 	// Body is the canonical message or question, of the type in the Catalogue.
 	Body Body
+	// Kind of the message; of an inquiry, that of the write that it asks about.
+	Kind Kind
 	// Captured are the values kept by earlier steps, Session those of the login.
 	Captured map[string]string
 	Session  map[string]string

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +76,8 @@ type given struct {
 		Number int    `yaml:"number"`
 	} `yaml:"attempt"`
 	Message struct {
-		Time string `yaml:"time"`
+		Time string    `yaml:"time"`
+		Kind core.Kind `yaml:"kind"`
 	} `yaml:"message"`
 	// Result is what became of something inbound.
 	Result struct {
@@ -144,6 +146,7 @@ func (c *caseRun) run(name string) {
 	if !ok {
 		return
 	}
+	in.Kind = cmp.Or(g.Message.Kind, kind)
 	calls, ok := c.calls(operation, g.Step, in)
 	if !ok {
 		return

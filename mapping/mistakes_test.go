@@ -83,7 +83,7 @@ var seeded = []struct {
 	{"", "xihe", "payment.yaml", `when: payment.channel != "insurance"`, `when: = payment.channel != "insurance"`,
 		`payment.yaml:22:13: a condition is an expression by itself; leave the = out`},
 	{"inquire-without-state", "dongshan", "payment.yaml", "inquire: payment.status", "inquire: bill.unpaid",
-		`payment.yaml:11:12: bill.unpaid does not return the state of a payment; there are payment.status`},
+		`payment.yaml:11:12: bill.unpaid does not return a state; there are payment.status`},
 	{"missing-state", "dongshan", "payment.yaml", "    state: = if answer.Data == nil {\"absent\"} else {from_code(\"pay_state\", answer.Data.STATE)}\n", "",
 		"payment.yaml:17:5: the answer of payment.status needs the field \"state\"; write state:"},
 	{"text-for-money", "dongshan", "bill.yaml", "amount: = total(map(g.items, from_yuan(.TOT_COST)))", "amount: = g.TOT_COST",

@@ -341,7 +341,7 @@ func (l *loader) inquiry(n *node, o *operation, d *core.Dialect) *core.Inquiry {
 	out.Kind = core.Kind(ask.text)
 	var states []string
 	for kind, q := range l.operations {
-		if answersState(q.t) && q.t.Noun == o.t.Noun {
+		if answersState(q.t) {
 			states = append(states, string(kind))
 		}
 	}
@@ -351,8 +351,8 @@ func (l *loader) inquiry(n *node, o *operation, d *core.Dialect) *core.Inquiry {
 	case !known:
 		l.mistake(ask.pos, didYouMean(ask.text, states), "there is no operation %q to inquire", ask.text)
 		return nil
-	case t.Noun != o.t.Noun || !answersState(t):
-		l.mistake(ask.pos, didYouMean(ask.text, states), "%s does not return the state of a %s", ask.text, o.t.Noun)
+	case !answersState(t):
+		l.mistake(ask.pos, didYouMean(ask.text, states), "%s does not return a state", ask.text)
 		return nil
 	case q == nil:
 		l.mistake(ask.pos, "write the operation "+ask.text, "the folder has no %s to inquire", ask.text)

@@ -99,6 +99,7 @@ func (u *unit) base(t *core.Transaction, c captures, se sessionChoice) *scope {
 	s.names["secret"] = binding{members: l.secrets}
 	s.names["message"] = binding{members: map[string]member{
 		"key":  {typ: textType, eval: func(r *run) (any, error) { return r.in.Stamp.Key, nil }},
+		"kind": {typ: textType, eval: func(r *run) (any, error) { return string(r.in.Kind), nil }},
 		"time": {typ: timeType, eval: func(r *run) (any, error) { return r.in.Stamp.Time, nil }},
 	}}
 	s.names["attempt"] = binding{members: map[string]member{

@@ -67,7 +67,7 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 		return err
 	}
 	defer hospital.Close()
-	in := core.Input{Body: body, Stamp: hospital.Stamp(body.Key(), time.Now(), 1)}
+	in := core.Input{Body: body, Kind: kind, Stamp: hospital.Stamp(body.Key(), time.Now(), 1)}
 
 	if c.Send {
 		x := hospital.Ask(ctx, &step.Call, in, nil)

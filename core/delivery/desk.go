@@ -281,7 +281,7 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 		return nil, instead, nil
 	}
 	step := &op.Steps[d.Step]
-	in := core.Input{Body: d.Body, Captured: d.Captured, Stamp: h.Stamp(d.Body.Key(), d.Accepted, d.Attempts+1)}
+	in := core.Input{Body: d.Body, Kind: d.Kind, Captured: d.Captured, Stamp: h.Stamp(d.Body.Key(), d.Accepted, d.Attempts+1)}
 	if d.Phase == Send && d.LastByte.IsZero() && step.When != nil {
 		switch applies, err := step.When(in); {
 		case err != nil:

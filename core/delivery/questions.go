@@ -47,7 +47,7 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 		return nil, &core.Fault{Class: core.Unavailable, Op: string(kind), Err: errors.New("all of the hospital's slots for questions are taken")}
 	}
 	defer free()
-	x := h.Ask(ctx, &op.Steps[0].Call, core.Input{Body: body, Stamp: h.Stamp(body.Key(), time.Now(), 1)}, nil)
+	x := h.Ask(ctx, &op.Steps[0].Call, core.Input{Body: body, Kind: kind, Stamp: h.Stamp(body.Key(), time.Now(), 1)}, nil)
 	switch v := x.Verdict; v.Outcome {
 	case core.OutcomeOK:
 		if v.Answer == nil {
