@@ -175,6 +175,8 @@ type Bill struct {
 
 // BillLine is one line of a Bill.
 type BillLine struct {
+	// LineNo is how the HIS counts the line; a refund of it needs that.
+	LineNo    string `json:"line_no,omitempty"`
 	Code      string `json:"code,omitempty"`
 	Name      string `json:"name"`
 	Qty       string `json:"qty,omitempty"`

@@ -144,3 +144,25 @@ func TestDocumentWords(t *testing.T) {
 		}
 	}
 }
+
+// The items of a list that lost its type still have their fields, and only those.
+func TestRecordsOfAGroup(t *testing.T) {
+	f := fstest.MapFS{
+		"hospital.yaml": {Data: []byte("grammar: 1\nhospital: t\nname: t\nconnectors: {default: {rest: {}}}\n" +
+			"envelopes: {default: {write: {send: {$xml: = body}}, read: {answer: = root(from_xml(body))}, outcome: {ok: 'true'}}}\n")},
+		"refund.yaml": {Data: []byte("refund.create:\n  call: POST /x\n  repeat_safe: true\n  send:\n    bills:\n      - $each: g in group(refund.lines, \"bill_no\")\n" +
+			"        no: = g.key\n        line: [{$each: l in g.items, n: = l.line_no, je: = yuan(l.amount)}]\n")},
+	}
+	body := &core.Refund{RefundNo: "R1", Lines: []core.RefundLine{{BillNo: "B1", LineNo: "1", Amount: 100}, {BillNo: "B1", LineNo: "2", Amount: 250}}}
+	encode := func() (core.Request, error) {
+		return load(t, f).Dialect.Operations[core.RefundCreate].Steps[0].Mapper.Encode(core.Input{Body: body, Stamp: stamp})
+	}
+	q, err := encode()
+	if want := "<bills><no>B1</no><line><n>1</n><je>1.00</je></line><line><n>2</n><je>2.50</je></line></bills>"; err != nil || q.Body != want {
+		t.Errorf("%v, %v", q.Body, err)
+	}
+	f["refund.yaml"].Data = []byte(strings.Replace(string(f["refund.yaml"].Data), "l.line_no", "l.lineno", 1))
+	if _, err := encode(); err == nil || !strings.Contains(err.Error(), `a record has no "lineno"`) {
+		t.Errorf("a name that is not there: %v", err)
+	}
+}

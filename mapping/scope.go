@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/checker/nature"
@@ -158,8 +159,27 @@ func get(v, key any) (any, error) {
 			v = core.List(t)
 			continue
 		}
+		return ofRecord(v, name)
+	}
+}
+
+// ofRecord reads a record that lost its type on the way, as the items of group(...)
+// do: nil of a name that it has not would be data lost in silence.
+func ofRecord(v any, name string) (any, error) {
+	rv := reflect.ValueOf(v)
+	if rv.Kind() == reflect.Pointer {
+		rv = rv.Elem()
+	}
+	if rv.Kind() != reflect.Struct || rv.Type() == timeType {
 		return nil, nil
 	}
+	for i := range rv.NumField() {
+		tag := rv.Type().Field(i).Tag
+		if known, _, _ := strings.Cut(tag.Get("json"), ","); known == name || tag.Get("expr") == name {
+			return rv.Field(i).Interface(), nil
+		}
+	}
+	return nil, fmt.Errorf("a record has no %q", name)
 }
 
 // item is the i-th repetition; what occurs once is its own first.

@@ -25,7 +25,10 @@ type desk struct {
 	breaker  circuitbreaker.CircuitBreaker[any]
 
 	mu          sync.Mutex
+	h           *core.Hospital // as it was at the last claim
 	limiter     *rate.Limiter
+	ramp        int       // slots after an outage, one more with each answer; 0: all of them
+	broken      time.Time // since when the breaker is not closed; zero: it is closed
 	inFlight    int       // claims that hold a slot
 	ready       []claimed // claims that wait for a slot; nothing of them is sent
 	settling    int       // exchanges that are over but not yet settled
@@ -95,6 +98,7 @@ func (k *desk) claim(ctx context.Context) error {
 	}
 	n := k.room(h, time.Now())
 	if n <= 0 {
+		k.fill(ctx) // the limits may have been raised, for those that wait for a slot
 		return nil
 	}
 	asked := time.Now()
@@ -111,7 +115,7 @@ func (k *desk) claim(ctx context.Context) error {
 		k.limiter.AllowN(time.Now(), len(got))
 	}
 	k.mu.Unlock()
-	k.fill(ctx, h)
+	k.fill(ctx)
 	if len(got) == n {
 		k.wake()
 	}
@@ -120,19 +124,19 @@ func (k *desk) claim(ctx context.Context) error {
 
 // fill gives the free slots to claims that wait for one. When the hospital may
 // not be called now after all, they go back to the queue.
-func (k *desk) fill(ctx context.Context, h *core.Hospital) {
+func (k *desk) fill(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.ready) > 0 && !k.isClosed() { // Leave gives up what is left at the end
 		c := k.ready[0]
 		switch {
-		case k.breaker.IsOpen() || closedFor(h, time.Now()):
+		case k.breaker.IsOpen() || closedFor(k.h, time.Now()):
 			k.wg.Go(func() { k.giveBack(ctx, c.Delivery) })
-		case k.inFlight >= slots(h):
+		case k.inFlight >= k.slots():
 			return
 		default:
 			k.inFlight++
-			k.wg.Go(func() { k.deliver(ctx, h, c) })
+			k.wg.Go(func() { k.deliver(ctx, c) })
 		}
 		k.ready = k.ready[1:]
 	}
@@ -146,12 +150,19 @@ func (k *desk) giveBack(ctx context.Context, d *Delivery) {
 	_, _ = k.settle(ctx, d, nil, Next{State: Queued, Progress: d.Progress, Class: core.Unavailable, Because: "the hospital is not called at present"})
 }
 
-func slots(h *core.Hospital) int { return max(h.Limits.Concurrency, 1) }
+// slots is how many exchanges may be in flight now. k.mu is held.
+func (k *desk) slots() int {
+	n := max(k.h.Limits.Concurrency, 1)
+	if k.ramp > 0 {
+		n = min(n, k.ramp)
+	}
+	return n
+}
 
 // spare is how many claims may wait for a slot. A hospital that takes few at
 // once gets none: there a claim could wait for long, and be sent after a pause.
-func spare(h *core.Hospital) int {
-	if n := slots(h); n >= 4 {
+func (k *desk) spare() int {
+	if n := k.slots(); n >= 4 {
 		return n / 2
 	}
 	return 0
@@ -166,13 +177,14 @@ func closedFor(h *core.Hospital, now time.Time) bool {
 // room is how many more claims the hospital may have now. Breaker, rate and
 // maintenance windows hold claims back, so waiting in them spends no attempt.
 func (k *desk) room(h *core.Hospital, now time.Time) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.h = h
 	if closedFor(h, now) {
 		return 0
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := slots(h) + spare(h) - k.inFlight - len(k.ready)
-	n = min(n, 4*slots(h)+16-k.inFlight-k.settling)
+	n := k.slots() + k.spare() - k.inFlight - len(k.ready)
+	n = min(n, 4*k.slots()+16-k.inFlight-k.settling)
 	if k.breaker.IsOpen() {
 		if k.breaker.RemainingDelay() > 0 {
 			return 0 // the sweep comes back
@@ -211,7 +223,7 @@ func deadline(h *core.Hospital) time.Duration {
 
 // deliver carries one claim through its exchanges until it waits, ends or is
 // lost.
-func (k *desk) deliver(ctx context.Context, h *core.Hospital, c claimed) {
+func (k *desk) deliver(ctx context.Context, c claimed) {
 	d, held := c.Delivery, c.asked
 	slot := true
 	release := func() {
@@ -222,9 +234,9 @@ func (k *desk) deliver(ctx context.Context, h *core.Hospital, c claimed) {
 		k.mu.Lock()
 		k.inFlight--
 		k.mu.Unlock()
-		k.fill(ctx, h)
+		k.fill(ctx)
 		k.mu.Lock()
-		low := k.hungry && len(k.ready) <= spare(h)/2
+		low := k.hungry && len(k.ready) <= k.spare()/2
 		k.mu.Unlock()
 		if low {
 			k.wake()
@@ -356,6 +368,9 @@ func (k *desk) settle(ctx context.Context, d *Delivery, a *Attempt, n Next) (pro
 	}
 }
 
+// record tells the breaker. After an outage the slots come back one with each
+// answer, so their number doubles in the time of one answer: a HIS that has just
+// started meets first one request, then two, four, eight.
 func (k *desk) record(o core.Outcome) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -363,15 +378,31 @@ func (k *desk) record(o core.Outcome) {
 	case core.OutcomeUnavailable, core.OutcomeInDoubt:
 		k.breaker.RecordFailure()
 		k.lastFailure = time.Now()
+		if k.broken.IsZero() && !k.breaker.IsClosed() {
+			k.broken = time.Now()
+		}
+		k.ramp /= 2 // 0 only when it was 1 or all
+		if !k.broken.IsZero() {
+			k.ramp = 1
+		}
 	case core.OutcomeInvalid: // says nothing about the HIS
 	default:
 		k.breaker.RecordSuccess()
 		k.lastSuccess = time.Now()
+		if k.breaker.IsClosed() {
+			k.broken = time.Time{}
+		}
+		if k.ramp > 0 {
+			k.ramp++
+		}
+		if k.h != nil && k.ramp >= k.h.Limits.Concurrency {
+			k.ramp = 0
+		}
 	}
 }
 
 func (k *desk) light() Light {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Light{InFlight: k.inFlight, Breaker: k.breaker.State().String(), LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	return Light{InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
 }

@@ -153,7 +153,9 @@ func (d *Dispatcher) desk(work context.Context, hospital string) *desk {
 type Light struct {
 	InFlight int
 	// Breaker is closed, open or half-open.
-	Breaker     string
+	Breaker string
+	// Broken is since when it is not closed; zero while it is.
+	Broken      time.Time
 	LastSuccess time.Time
 	LastFailure time.Time
 }

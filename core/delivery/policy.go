@@ -362,9 +362,11 @@ func (n next) undoable() bool {
 	return true
 }
 
+// money: an appointment that costs nothing is cancelled without any.
 func (n next) money() bool {
 	t, _ := core.Lookup(n.d.Kind)
-	return t.Money
+	priced, ok := n.d.Body.(core.Priced)
+	return t.Money && !(ok && priced.Total() == 0)
 }
 
 // later queues the same exchange again and spends the budget.
