@@ -381,21 +381,24 @@ func (k *desk) record(o core.Outcome) {
 		if k.broken.IsZero() && !k.breaker.IsClosed() {
 			k.broken = time.Now()
 		}
-		k.ramp /= 2 // 0 only when it was 1 or all
-		if !k.broken.IsZero() {
+		switch {
+		case !k.broken.IsZero():
 			k.ramp = 1
+		case k.ramp > 0:
+			k.ramp = max(1, k.ramp/2)
 		}
 	case core.OutcomeInvalid: // says nothing about the HIS
 	default:
 		k.breaker.RecordSuccess()
 		k.lastSuccess = time.Now()
-		if k.breaker.IsClosed() {
-			k.broken = time.Time{}
+		if !k.breaker.IsClosed() {
+			return // it was sent before the outage
 		}
-		if k.ramp > 0 {
+		k.broken = time.Time{}
+		if k.ramp > 0 && o != core.OutcomeBusy {
 			k.ramp++
 		}
-		if k.h != nil && k.ramp >= k.h.Limits.Concurrency {
+		if k.ramp > k.h.Limits.Concurrency {
 			k.ramp = 0
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,8 +19,9 @@ type shelf struct {
 	waiting []int64
 	claimed map[int64]bool
 	done    map[int64]int
-	back    int // settled without an attempt
-	most    int // claims at the same time
+	back    int  // settled without an attempt
+	most    int  // claims at the same time
+	keep    bool // what failed comes back when it is due
 }
 
 func newShelf(n int) *shelf {
@@ -28,6 +30,12 @@ func newShelf(n int) *shelf {
 		s.waiting = append(s.waiting, int64(i+1))
 	}
 	return s
+}
+
+func (s *shelf) bring(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, id)
 }
 
 func (s *shelf) Own(context.Context, string, time.Duration) ([]int, error) { return []int{0}, nil }
@@ -79,6 +87,8 @@ func (s *shelf) Settle(_ context.Context, d *Delivery, a *Attempt, n Next) (bool
 	case a == nil:
 		s.back++
 		s.waiting = append(s.waiting, d.ID)
+	case s.keep:
+		time.AfterFunc(n.After, func() { s.bring(d.ID) })
 	}
 	return false, nil
 }
@@ -88,6 +98,8 @@ type clinic struct {
 	mu               sync.Mutex
 	now, most, calls int
 	away             bool
+	since            time.Time // it came back
+	took             []int     // requests at the same time, at each request since then
 }
 
 func (c *clinic) Close() error { return nil }
@@ -98,6 +110,9 @@ func (c *clinic) Call(ctx context.Context, _ core.Request) (core.Response, error
 	c.calls++
 	c.most = max(c.most, c.now)
 	away := c.away
+	if !c.since.IsZero() {
+		c.took = append(c.took, c.now)
+	}
 	c.mu.Unlock()
 	defer func() { c.mu.Lock(); c.now--; c.mu.Unlock() }()
 	if away {
@@ -181,6 +196,145 @@ func TestDeskGivesBackWhatItMayNotSend(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// After an outage the HIS meets one request, then two, four, eight: never all
+// that waits at once.
+func TestDeskComesBackSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newShelf(400), &clinic{away: true}
+		s.keep = true
+		d := dispatcher(s, c, 16)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- d.Run(ctx) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if l := d.Lights()["h1"]; time.Since(l.Broken) < 59*time.Minute {
+			t.Errorf("broken since %s ago, want an hour", time.Since(l.Broken))
+		}
+		if c.calls > 16+5+3600/2 {
+			t.Errorf("%d calls in an hour to a HIS that is away", c.calls)
+		}
+		c.mu.Lock()
+		c.away, c.since, c.most = false, time.Now(), 0
+		c.mu.Unlock()
+		for i := range int64(400) {
+			s.bring(1000 + i) // and they keep coming
+		}
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if len(s.done) != 800 || c.most != 16 {
+			t.Errorf("%d delivered, %d at once at most", len(s.done), c.most)
+		}
+		if all := len(slices.DeleteFunc(slices.Clone(c.took), func(n int) bool { return n < 16 })); all < 200 {
+			t.Errorf("only %d requests met all slots at work; the ramp never ends", all)
+		}
+		// Never more in flight than answers came before, and the probe.
+		for i, n := range c.took {
+			if answers := i + 1 - n; n > answers+1 {
+				t.Errorf("request %d met %d at once after %d answers", i+1, n, answers)
+			}
+		}
+		if l := d.Lights()["h1"]; l.Breaker != "closed" || !l.Broken.IsZero() {
+			t.Errorf("in the end the breaker is %s, broken since %s", l.Breaker, l.Broken)
+		}
+	})
+}
+
+// An operator's new limits hold from the next claim on, both ways.
+func TestDeskFollowsLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := newShelf(10000), &clinic{}
+		d := dispatcher(s, c, 16)
+		hospitals := &changing{h: d.Hospitals.(one).h}
+		d.Hospitals = hospitals
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- d.Run(ctx) }()
+		for _, limits := range []core.Limits{{Concurrency: 2}, {Concurrency: 24}, {Concurrency: 8, Rate: 10}, {Concurrency: 16}} {
+			hospitals.limit(limits)
+			time.Sleep(2 * time.Second) // what was claimed ahead goes first
+			c.mu.Lock()
+			c.most, c.calls = 0, 0
+			c.mu.Unlock()
+			time.Sleep(2 * time.Second)
+			c.mu.Lock()
+			most, calls := c.most, c.calls
+			c.mu.Unlock()
+			if limits.Rate > 0 {
+				if calls < 15 || calls > 31 { // and a burst of a second
+					t.Errorf("%d calls in 2 s at %v a second", calls, limits.Rate)
+				}
+			} else if most != limits.Concurrency {
+				t.Errorf("%d at once, want %d", most, limits.Concurrency)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// changing is a hospital whose limits change.
+type changing struct {
+	mu sync.Mutex
+	h  *core.Hospital
+}
+
+func (c *changing) Hospital(context.Context, string, int) (*core.Hospital, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.h, nil
+}
+
+func (c *changing) limit(l core.Limits) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h, d := *c.h, *c.h.Dialect
+	d.Limits, h.Dialect = l, &d
+	c.h = &h
+}
+
+// A maintenance window over midnight: nothing is claimed in it, no attempt is
+// spent, and everything goes on when it ends.
+func TestDeskWaitsInAWindowOverMidnight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // it begins at midnight UTC of 2000-01-01
+		shanghai := time.FixedZone("CST", 8*3600)
+		s, c := newShelf(0), &clinic{}
+		d := dispatcher(s, c, 4)
+		h := d.Hospitals.(one).h
+		h.Zone, h.Maintenance = shanghai, []core.Window{{Start: 23*60 + 30, End: 30}}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- d.Run(ctx) }()
+		at := func(hour, minute int) time.Time { return time.Date(2000, 1, 1, hour, minute, 0, 0, shanghai) }
+		// The message is brought at a time; whether it has been told ten seconds later.
+		for i, w := range []struct {
+			when time.Time
+			told bool
+		}{{at(23, 29), true}, {at(23, 30), false}, {at(24, 0), false}, {at(24, 29), false}, {at(24, 30), true}, {at(25, 0), true}, {at(47, 0), true}, {at(47, 59), false}, {at(49, 0), true}} {
+			time.Sleep(time.Until(w.when))
+			s.bring(int64(i + 1))
+			before := c.calls
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if told := c.calls > before; told != w.told {
+				t.Errorf("at %s: told %v, want %v", w.when.Format("2 15:04"), told, w.told)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if c.calls != 9 || len(s.done) != 9 || s.back != 0 {
+			t.Errorf("%d calls, %d delivered, %d given back", c.calls, len(s.done), s.back)
 		}
 	})
 }
