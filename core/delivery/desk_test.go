@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -232,8 +231,8 @@ func TestDeskComesBackSlowly(t *testing.T) {
 		if len(s.done) != 800 || c.most != 16 {
 			t.Errorf("%d delivered, %d at once at most", len(s.done), c.most)
 		}
-		if all := len(slices.DeleteFunc(slices.Clone(c.took), func(n int) bool { return n < 16 })); all < 200 {
-			t.Errorf("only %d requests met all slots at work; the ramp never ends", all)
+		if ramp := d.desks["h1"].ramp; ramp != 0 {
+			t.Errorf("in the end the ramp is at %d, want none", ramp)
 		}
 		// Never more in flight than answers came before, and the probe.
 		for i, n := range c.took {
