@@ -137,7 +137,11 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 		})
 	})
 	work.Go(func() { h.maintain(background) })
-	work.Go(func() { webhooks.Run(background) })
+	work.Go(func() {
+		if err := webhooks.Run(background); err != nil && background.Err() == nil {
+			h.log.Error("webhooks are told nothing any more", "error", err)
+		}
+	})
 	if h.clinic != nil {
 		work.Go(func() { h.clinic.run(background) })
 	}

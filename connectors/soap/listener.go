@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (l *listener) own(s *option.Set, spec core.ListenerSpec, file string) {
 // Read implements core.Wire.
 func (l *listener) Read(q core.Incoming) (core.Arrival, error) {
 	a := core.Arrival{Headers: q.Headers, Query: q.Query}
-	if q.Method != "POST" || q.Path != "/" {
+	if q.Method != http.MethodPost || q.Path != "/" {
 		return a, errors.New("read a request: a SOAP call is a POST to the listener's own address")
 	}
 	text, err := l.charset.Decode(q.Body)

@@ -260,7 +260,7 @@ func acceptIn(ctx context.Context, tx pgx.Tx, e enqueueing) (enqueued, error) {
 	b.Queue(takeLocks, locks)
 	b.Queue(accept, acceptArgs([]enqueueing{e})...)
 	br := tx.SendBatch(ctx, b)
-	defer br.Close()
+	defer func() { _ = br.Close() }() // after an error; the good end is checked below
 	if _, err := br.Exec(); err != nil {
 		return enqueued{}, err
 	}

@@ -31,7 +31,7 @@ func migrate(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(ctx, `create schema if not exists hub`); err != nil {
 		// Two processes may both find none, and one of them fails.
 		var exists bool

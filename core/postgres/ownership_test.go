@@ -10,13 +10,6 @@ import (
 	"hishub/core/delivery"
 )
 
-func (l *ledger) ownFor(process string, ttl time.Duration) []int {
-	l.tb.Helper()
-	held, err := l.Own(l.ctx, process, ttl)
-	l.must(err)
-	return held
-}
-
 func TestShardsMoveToWhoIsThere(t *testing.T) {
 	l := newLedger(t) // "p" owns everything
 	if n := len(l.own("p")); n != Shards {

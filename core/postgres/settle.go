@@ -252,7 +252,7 @@ func settleIn(ctx context.Context, tx pgx.Tx, w settlement) (settled, error) {
 	ws := []settlement{w}
 	queueSettle(b, ws)
 	br := tx.SendBatch(ctx, b)
-	defer br.Close()
+	defer func() { _ = br.Close() }() // after an error; the good end is checked below
 	rs, err := readSettled(br, ws)
 	if err != nil {
 		return settled{}, err

@@ -24,7 +24,7 @@ type querier interface {
 func (s *Store) send(ctx context.Context, b *pgx.Batch, read func(pgx.BatchResults) error) error {
 	br := s.hot.SendBatch(ctx, b)
 	if err := read(br); err != nil {
-		br.Close()
+		_ = br.Close() // the error that led here says more
 		return err
 	}
 	return br.Close()

@@ -132,7 +132,7 @@ func wrapped(namespace, method, param, text string) []byte {
 		method + ` xmlns:ws="` + namespace + `">`)
 	d.put(param, text)
 	d.WriteString(`</ws:` + method + `></soap:Body></soap:Envelope>`)
-	return []byte(d.String())
+	return d.Bytes()
 }
 
 func soapFault(code, words string) fault.Answer {
@@ -142,7 +142,7 @@ func soapFault(code, words string) fault.Answer {
 	d.put("faultcode", code)
 	d.put("faultstring", words)
 	d.WriteString(`</soap:Fault></soap:Body></soap:Envelope>`)
-	return fault.Answer{Status: 500, Type: contentType, Body: []byte(d.String())}
+	return fault.Answer{Status: 500, Type: contentType, Body: d.Bytes()}
 }
 
 // recode writes an answer in the charset it does not claim.

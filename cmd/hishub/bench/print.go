@@ -37,7 +37,7 @@ func (r Report) Print(w io.Writer) {
 	row("", "rows + indexes: %s", strings.Join(tables, ", "))
 	row("hub's memory", "%d MB resident, %d MB at most", p.HubMB, p.HubMost)
 	row("exactly once", "all %d", r.Booked)
-	t.Flush()
+	_ = t.Flush() // to memory
 }
 
 func (q Quantiles) String() string {

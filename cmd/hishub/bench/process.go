@@ -40,7 +40,7 @@ func (s *stage) start(ctx context.Context, words []string, args ...string) (*pro
 		return nil, nil, err
 	}
 	p.pid = p.cmd.Process.Pid
-	s.later(func() { p.stop() })
+	s.later(func() { _ = p.stop() })
 	said := make(chan []string, 1)
 	go func() {
 		found := make([]string, len(words))
