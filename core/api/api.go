@@ -68,6 +68,7 @@ type Store interface {
 	Outbox
 	Requests
 	Ledger
+	Arrivals
 	Desk
 	Wards
 	core.Feed
@@ -110,6 +111,7 @@ func New(o Options) http.Handler {
 	a.decisions()
 	a.hospitals()
 	a.events()
+	a.inbound()
 	a.nights()
 	a.webhooks()
 	a.keys()
@@ -182,6 +184,7 @@ var tags = []*huma.Tag{
 	{Name: "Decisions", Description: "What a person does about a message."},
 	{Name: "Hospitals"},
 	{Name: "Events", Description: "What became of messages: a feed to read, or webhooks that are called."},
+	{Name: "Inbound", Description: "What HIS told us and asked of us at `/his/{hospital}/{listener}`, each once."},
 	{Name: "Nights", Description: "Our ledger against the HIS's, day by day."},
 	{Name: "Keys"},
 }

@@ -178,7 +178,7 @@ func (s *Store) Exchange(ctx context.Context, id int64, number int) ([]ExchangeB
 
 func (s *Store) exchanges(ctx context.Context, id int64, number int) (all []ExchangeBytes, err error) {
 	rows, err := s.calm.Query(ctx, `select number, at, late, request, answer from hub.exchange
-		where message = $1 and number = $2 order by late, at`, id, number)
+		where message = $1 and ($2 = 0 or number = $2) order by number desc, late, at limit 50`, id, number)
 	if err != nil {
 		return nil, err
 	}
