@@ -133,6 +133,35 @@ func (c *client) until(ctx context.Context, id int64, within time.Duration, want
 	}
 }
 
+// event finds the first event of a type in the feed.
+func (c *client) event(ctx context.Context, hospital string, of core.EventType) (core.Event, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, fmt.Errorf("no event %s of %s came", of, hospital))
+	defer cancel()
+	for cursor := ""; ; {
+		var page struct {
+			Events []core.Event
+			Next   string
+		}
+		q := url.Values{"limit": {"500"}, "wait": {"5"}}
+		if cursor != "" {
+			q.Set("after", cursor)
+		}
+		err := c.get(ctx, "/v1/events?"+q.Encode(), &page)
+		if ctx.Err() != nil {
+			return core.Event{}, context.Cause(ctx)
+		}
+		if err != nil {
+			return core.Event{}, err
+		}
+		for _, e := range page.Events {
+			if e.Hospital == hospital && e.Type == of {
+				return e, nil
+			}
+		}
+		cursor = page.Next
+	}
+}
+
 // control talks to a fake hospital's second port.
 type control struct{ client }
 

@@ -58,6 +58,8 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"a prescription that the HIS refuses: parked, its payment held, then superseded", t.refusal},
 		{"the hospitals' books against the ledger, line by line", t.compare},
 		{"the night finds the one difference that was made", t.night},
+		{"a refund at the hospital's window, asked of us by the HIS", t.windowRefund},
+		{"a clinic that the hospital stops", t.stoppedClinic},
 	} {
 		t.say("\n%d  %s\n", i+1, step.title)
 		if err := step.tell(ctx); err != nil {
