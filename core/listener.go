@@ -13,6 +13,8 @@ type Listener struct {
 	Name string
 	Kind string // soap, rest
 	Listening
+	// Kinds are what can be told or asked here, in the order of the catalogue.
+	Kinds []Kind
 	// Signed: the dialect refuses what it cannot verify.
 	Signed bool
 	Door   Door

@@ -74,6 +74,7 @@ func (l *loader) compileListeners(d *core.Dialect) {
 		e.used = true
 		door := &door{gate: l.gate(e), entrances: map[string]*entrance{}, kinds: map[core.Kind]*entrance{}}
 		var calls []string
+		var kinds []core.Kind
 		signed := true
 		for _, t := range core.Catalogue {
 			o := l.operations[t.Kind]
@@ -90,13 +91,13 @@ func (l *loader) compileListeners(d *core.Dialect) {
 			}
 			door.entrances[call], door.kinds[t.Kind] = x, x
 			signed = signed && x.verify != nil
-			calls = append(calls, call)
+			calls, kinds = append(calls, call), append(kinds, t.Kind)
 		}
 		if len(door.kinds) == 0 {
 			l.mistake(in.at, fmt.Sprintf("write an inbound operation with envelope: %s", in.envelope), "nothing can be called at the listener %q", in.name)
 			continue
 		}
-		out := &core.Listener{Name: in.name, Kind: in.kind, Signed: signed, Door: door}
+		out := &core.Listener{Name: in.name, Kind: in.kind, Kinds: kinds, Signed: signed, Door: door}
 		if !signed && in.options.get("allow") == nil && in.options.get("client") == nil {
 			l.mistake(in.at, `write the rule verify in its envelope, or allow: ["10.1.0.0/16"] or client: "common name" in its options`, "anybody could call the listener %q", in.name)
 		}

@@ -169,7 +169,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	if e := server.Shutdown(shutdown); e != nil {
 		server.Close()
 	}
-	h.desk.Close()
+	h.desk.Close(shutdown)
 	stopBroker()
 	stopDispatch()
 	err = errors.Join(ignoreClosed(err), <-dispatching)

@@ -58,7 +58,7 @@ func newWindow(t *testing.T) *window {
 	w.log = &bytes.Buffer{}
 	log := slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
 	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.payments)}}
-	t.Cleanup(desk.Close)
+	t.Cleanup(func() { desk.Close(context.Background()) })
 	server := &inbound.Server{Desk: desk, Log: log, Served: w.served.add, Hospital: func(_ context.Context, id string) (*core.Hospital, error) {
 		if h := w.opened[id]; h != nil {
 			return h, nil

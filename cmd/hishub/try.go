@@ -42,6 +42,9 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 	}
 	kind := core.Kind(c.Kind)
 	op := folder.Dialect.Operations[kind]
+	if t, ok := core.Lookup(kind); ok && t.Mode == core.Inbound {
+		return fmt.Errorf("%s comes from the HIS; write a case of it and run 'hishub hospital check'", kind)
+	}
 	if op == nil {
 		return fmt.Errorf("this folder has no %s; it has %s", kind, strings.Join(kinds(folder), ", "))
 	}

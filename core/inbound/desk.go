@@ -227,8 +227,16 @@ func (d *Desk) run(ctx context.Context, id int64, f Fact, decider Decider, x *de
 	}
 }
 
-// Close waits for decisions that are under way.
-func (d *Desk) Close() { d.work.Wait() }
+// Close waits for decisions that are under way, until ctx ends: one that is left
+// alone is taken up again when the HIS repeats.
+func (d *Desk) Close(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() { d.work.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
 
 // refundState answers from what was taken before: the HIS asks about its own
 // refund, and we know whether it is decided.
