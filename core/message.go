@@ -163,8 +163,10 @@ type Event struct {
 	Submission string `json:"submission,omitempty"`
 	// Inbound is the number of what a HIS told us; Message is 0 then, and the type
 	// is "inbound." and the kind. Result is set when it was decided.
-	Inbound int64       `json:"inbound,omitempty"`
-	Result  ResultState `json:"result,omitempty" enum:"done,refused"`
+	Inbound int64 `json:"inbound,omitempty"`
+	// Incident is the number of an incident; Message is 0 and Kind is empty then.
+	Incident int64       `json:"incident,omitempty"`
+	Result   ResultState `json:"result,omitempty" enum:"done,refused"`
 }
 
 // EventType names what happened.
@@ -180,6 +182,10 @@ const (
 	EventSuperseded EventType = "message.superseded"
 	// EventDecided follows the arrival of what is not a bare fact: it was done or refused.
 	EventDecided EventType = "inbound.decided"
+	// Of a hospital that needs a look, and that no longer does: the event's Key says
+	// what kind of trouble, its Reason how it stands.
+	EventIncidentOpened   EventType = "incident.opened"
+	EventIncidentResolved EventType = "incident.resolved"
 )
 
 // EventArrived is the event of something that a HIS told us.

@@ -22,6 +22,7 @@ type hospitalCmd struct {
 	List   hospitalList   `cmd:"" help:"List hospitals."`
 	Pause  hospitalPause  `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`
 	Resume hospitalResume `cmd:"" help:"Send to a hospital again."`
+	Limits hospitalLimits `cmd:"" help:"Set how much a hospital is sent at once, in place of its folder's limits."`
 	Schema hospitalSchema `cmd:"" help:"Print the JSON Schema of the folder's files, for editors."`
 }
 
@@ -206,13 +207,17 @@ func (c *hospitalList) Run(ctx context.Context) error {
 		if c.JSON {
 			return printJSON(all)
 		}
-		t := newTable("HOSPITAL", "NAME", "REVISION", "PAUSED")
+		t := newTable("HOSPITAL", "NAME", "REVISION", "LIMITS", "PAUSED")
 		for _, h := range all {
 			paused := ""
 			if h.PausedAt != nil {
 				paused = h.PausedAt.Local().Format("2006-01-02 15:04") + " by " + h.PausedBy + ": " + h.PausedWhy
 			}
-			t.row(h.ID, h.Name, h.Revision, paused)
+			limits := "its folder's"
+			if h.Limits.Set() {
+				limits = h.Limits.String()
+			}
+			t.row(h.ID, h.Name, h.Revision, limits, paused)
 		}
 		return t.print()
 	})
@@ -244,6 +249,26 @@ func (hospitalResume) Help() string { return "Example:\n  hishub hospital resume
 
 func (c *hospitalResume) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error { return s.Resume(ctx, c.Hospital, c.By, c.Why) })
+}
+
+type hospitalLimits struct {
+	place
+	Hospital    string   `arg:""`
+	Concurrency *int     `help:"Exchanges in flight at once, from 1."`
+	Rate        *float64 `help:"Most exchanges per second; 0 is unlimited."`
+	Reset       bool     `help:"Go back to the folder's limits, but for those given here."`
+	Why         string   `help:"Recorded with the decision." required:""`
+	By          string   `default:"${user}" help:"Who sets them."`
+}
+
+func (hospitalLimits) Help() string {
+	return "Examples:\n  hishub hospital limits dongshan --concurrency 2 --rate 5 --why \"their server is slow today\"\n  hishub hospital limits dongshan --reset --why \"it is mended\"\n\nNeeds no new revision of the folder, and outlives one. Running hubs follow within two seconds; what is in flight ends as it would."
+}
+
+func (c *hospitalLimits) Run(ctx context.Context) error {
+	return c.with(ctx, func(s *postgres.Store) error {
+		return s.SetLimits(ctx, c.Hospital, postgres.Limits{Concurrency: c.Concurrency, Rate: c.Rate}, c.Reset, c.By, c.Why)
+	})
 }
 
 // with opens the ledger for a command; it never makes a key.

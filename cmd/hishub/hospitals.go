@@ -162,25 +162,27 @@ func (r *hospitals) refresh(ctx context.Context) error {
 	return nil
 }
 
-// Hospital implements delivery.Hospitals.
+// Hospital implements delivery.Hospitals. Whatever the revision, it has the
+// limits that an operator set.
 func (r *hospitals) Hospital(ctx context.Context, id string, revision int) (*core.Hospital, error) {
-	if revision == 0 {
+	r.mu.Lock()
+	record, known := r.active[id]
+	r.mu.Unlock()
+	if !known && revision == 0 {
+		if err := r.refresh(ctx); err != nil {
+			return nil, err
+		}
 		r.mu.Lock()
-		record, known := r.active[id]
+		record, known = r.active[id]
 		r.mu.Unlock()
 		if !known {
-			if err := r.refresh(ctx); err != nil {
-				return nil, err
-			}
-			r.mu.Lock()
-			record, known = r.active[id]
-			r.mu.Unlock()
-			if !known {
-				return nil, core.ErrUnknownHospital
-			}
+			return nil, core.ErrUnknownHospital
 		}
+	}
+	if revision == 0 {
 		revision = record.Revision
 	}
+	limits := record.Limits
 	k := revisionKey{id, revision}
 	r.mu.Lock()
 	o := r.open[k]
@@ -192,10 +194,25 @@ func (r *hospitals) Hospital(ctx context.Context, id string, revision int) (*cor
 	r.mu.Unlock()
 	select {
 	case <-o.ready:
-		return o.hospital, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if o.err != nil {
+		return nil, o.err
+	}
+	return limited(o.hospital, limits), nil
+}
+
+// limited is the hospital with an operator's limits in place of its folder's;
+// everything else it shares with the one that is open.
+func limited(h *core.Hospital, l postgres.Limits) *core.Hospital {
+	if !l.Set() {
+		return h
+	}
+	same, dialect := *h, *h.Dialect
+	dialect.Limits = l.Over(dialect.Limits)
+	same.Dialect = &dialect
+	return &same
 }
 
 func (r *hospitals) openRevision(k revisionKey, o *opening) {

@@ -16,6 +16,7 @@ import (
 	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/inbound"
+	"hishub/core/incident"
 	"hishub/core/postgres"
 	"hishub/core/rabbit"
 	"hishub/core/reconcile"
@@ -142,6 +143,8 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 			h.log.Error("webhooks are told nothing any more", "error", err)
 		}
 	})
+	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
+	work.Go(func() { watch.Run(background) })
 	if h.clinic != nil {
 		work.Go(func() { h.clinic.run(background) })
 	}

@@ -22,7 +22,7 @@ type cli struct {
 	Up        upCmd        `cmd:"" help:"Run everything in one process, on a private PostgreSQL and stand-ins for RabbitMQ and Redis."`
 	Serve     serveCmd     `cmd:"" help:"Run the hub on DATABASE_URL, AMQP_URL and REDIS_URL; any number side by side."`
 	Mock      mockCmd      `cmd:"" help:"Run fake hospitals to develop and test against."`
-	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause and resume hospitals."`
+	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause, resume and limit hospitals."`
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of ours and the HIS's."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`

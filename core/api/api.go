@@ -110,6 +110,7 @@ func New(o Options) http.Handler {
 	a.questions()
 	a.decisions()
 	a.hospitals()
+	a.incidents()
 	a.events()
 	a.inbound()
 	a.nights()

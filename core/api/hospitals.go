@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hishub/core/delivery"
+	"hishub/core/incident"
 	"hishub/core/postgres"
 )
 
@@ -15,6 +16,9 @@ type Wards interface {
 	Lights(ctx context.Context) (map[string]postgres.Waiting, error)
 	Pause(ctx context.Context, hospital, who, why string) error
 	Resume(ctx context.Context, hospital, who, why string) error
+	SetLimits(ctx context.Context, hospital string, l postgres.Limits, reset bool, who, why string) error
+	Incidents(ctx context.Context, hospitals []string, open bool, limit int) ([]incident.Incident, error)
+	OpenIncidents(ctx context.Context, hospitals []string) ([]incident.Incident, error)
 }
 
 // Hospital is a hospital with its lights.
@@ -23,18 +27,38 @@ type Hospital struct {
 	Name     string `json:"name"`
 	Revision int    `json:"revision" doc:"active revision of its folder"`
 	// Light sums it up.
-	Light     string     `json:"light" enum:"green,yellow,red,paused" doc:"red: the HIS does not answer; yellow: something is parked or waits for long"`
-	Queued    int        `json:"queued"`
-	Sending   int        `json:"sending"`
-	Parked    int        `json:"parked"`
-	InDoubt   int        `json:"in_doubt" doc:"of the parked ones, those that may have happened"`
-	Oldest    *time.Time `json:"oldest,omitempty" doc:"when the oldest one that still waits was accepted"`
-	PausedAt  *time.Time `json:"paused_at,omitempty"`
-	PausedBy  string     `json:"paused_by,omitempty"`
-	PausedWhy string     `json:"paused_why,omitempty"`
+	Light     string          `json:"light" enum:"green,yellow,red,paused" doc:"red: the HIS does not answer; yellow: something is parked or waits for long"`
+	Queued    int             `json:"queued"`
+	Sending   int             `json:"sending"`
+	Parked    int             `json:"parked"`
+	InDoubt   int             `json:"in_doubt" doc:"of the parked ones, those that may have happened"`
+	Oldest    *time.Time      `json:"oldest,omitempty" doc:"when the oldest one that still waits was accepted"`
+	PausedAt  *time.Time      `json:"paused_at,omitempty"`
+	PausedBy  string          `json:"paused_by,omitempty"`
+	PausedWhy string          `json:"paused_why,omitempty"`
+	Limits    *HospitalLimits `json:"limits,omitempty" doc:"what an operator set in place of its folder's"`
+	Incidents []Incident      `json:"incidents,omitempty" doc:"the open ones"`
 	// What follows is known only by the process that works this hospital.
 	Breaker     string     `json:"breaker,omitempty" enum:"closed,open,half-open" doc:"as this process knows it"`
 	LastSuccess *time.Time `json:"last_success,omitempty" doc:"the HIS's last answer, as this process knows it"`
+}
+
+// HospitalLimits are an operator's; what is missing is the folder's.
+type HospitalLimits struct {
+	Concurrency *int     `json:"concurrency,omitempty" minimum:"1" maximum:"1000" doc:"exchanges in flight at once"`
+	Rate        *float64 `json:"rate,omitempty" minimum:"0" maximum:"100000" doc:"most exchanges per second; 0 is unlimited"`
+}
+
+// String is for people.
+func (l *HospitalLimits) String() string { return postgres.Limits(*l).String() }
+
+type hospitalLimits struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Body     struct {
+		HospitalLimits
+		Reset bool `json:"reset,omitempty" doc:"first go back to the folder's"`
+		Note
+	}
 }
 
 type hospitalList struct {
@@ -77,6 +101,12 @@ func (a *api) hospitals() {
 			return nil, verb.do(ctx, in.Hospital, rq.who(), in.Body.Note)
 		})
 	}
+	register(a, operation{
+		id: "limit-hospital", method: http.MethodPost, path: "/v1/hospitals/{hospital}/limits", right: mayPause, tag: "Hospitals",
+		title: "Set a hospital's limits", doc: "In place of its folder's, until they are reset. What is missing stays as it is. Every process follows within two seconds.", status: http.StatusNoContent,
+	}, func(ctx context.Context, rq *request, in *hospitalLimits) (*struct{}, error) {
+		return nil, a.Store.SetLimits(ctx, in.Hospital, postgres.Limits(in.Body.HospitalLimits), in.Body.Reset, rq.who(), in.Body.Note.Note)
+	})
 }
 
 // long is how long a message may wait before its hospital's light is yellow.
@@ -91,11 +121,27 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 	if err != nil {
 		return nil, err
 	}
+	var ids []string
+	for _, r := range records {
+		if c.Sees(r.ID) {
+			ids = append(ids, r.ID)
+		}
+	}
+	troubles, err := a.Store.OpenIncidents(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	open := map[string][]Incident{}
+	for _, i := range troubles {
+		open[i.Hospital] = append(open[i.Hospital], shownIncident(i))
+	}
 	here := a.Lights()
 	all := make([]Hospital, 0, len(records))
 	for _, r := range records {
 		if c.Sees(r.ID) {
-			all = append(all, lit(r, waiting[r.ID], here[r.ID], time.Now()))
+			h := lit(r, waiting[r.ID], here[r.ID], time.Now())
+			h.Incidents = open[r.ID]
+			all = append(all, h)
 		}
 	}
 	return all, nil
@@ -105,6 +151,10 @@ func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now ti
 	h := Hospital{
 		ID: r.ID, Name: r.Name, Revision: r.Revision, Queued: w.Queued, Sending: w.Sending, Parked: w.Parked, InDoubt: w.InDoubt, Oldest: w.Oldest,
 		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Light: "green",
+	}
+	if r.Limits.Set() {
+		limits := HospitalLimits(r.Limits)
+		h.Limits = &limits
 	}
 	if !l.LastSuccess.IsZero() {
 		h.LastSuccess = &l.LastSuccess

@@ -23,7 +23,7 @@ const (
 	maySubmit   Right = "submit"   // hand in messages
 	mayAsk      Right = "ask"      // ask a HIS questions
 	mayDecide   Right = "decide"   // retry, cancel, release, supersede
-	mayPause    Right = "pause"    // pause and resume a hospital
+	mayPause    Right = "pause"    // pause, resume and limit a hospital
 	mayRunNight Right = "night"    // run and read nights
 	mayUnmask   Right = "unmask"   // see what names a patient, for a purpose that is recorded
 	mayKeys     Right = "keys"     // make and revoke keys

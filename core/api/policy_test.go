@@ -113,6 +113,7 @@ func bodyFor(path string) any {
 		`(retry|nights/\{day\}|/enable)$`:   nil,
 		`\}/(pause|resume|cancel|release)$`: note,
 		`proposals/\{p\}/(approve|reject)$`: note,
+		`\}/limits$`:                        map[string]any{"reset": true, "note": "a test"},
 	} {
 		if regexp.MustCompile(pattern).MatchString(path) {
 			if body != nil && strings.HasSuffix(path, "messages/{id}/release") {

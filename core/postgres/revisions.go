@@ -29,6 +29,7 @@ type HospitalRecord struct {
 	PausedAt  *time.Time
 	PausedBy  string
 	PausedWhy string
+	Limits
 }
 
 // Apply makes a folder the hospital's active revision and returns its number,
@@ -99,7 +100,7 @@ func (s *Store) Revisions(ctx context.Context, hospital string) ([]Revision, err
 
 // Hospitals lists all hospitals by id.
 func (s *Store) Hospitals(ctx context.Context) ([]HospitalRecord, error) {
-	rows, err := s.calm.Query(ctx, `select id, name, active_revision, shard, paused_at, coalesce(paused_by, ''), coalesce(paused_why, '')
+	rows, err := s.calm.Query(ctx, `select id, name, active_revision, shard, paused_at, coalesce(paused_by, ''), coalesce(paused_why, ''), concurrency, rate
 		from hub.hospital order by id`)
 	var all []HospitalRecord
 	if err == nil {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"hishub/core"
+	"hishub/core/incident"
+	"hishub/core/postgres"
+)
+
+// signs are what is known of the hospitals that this process works.
+func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
+	all, err := h.store.Signs(ctx, h.hospitals.ids(func(id string) bool { return h.dispatcher.Holds(postgres.ShardOf(id)) }))
+	if err != nil {
+		return nil, err
+	}
+	lights := h.dispatcher.Lights()
+	for i := range all {
+		s := &all[i]
+		light := lights[s.Hospital]
+		s.Broken, s.Answered = light.Broken, !light.LastSuccess.IsZero()
+		if opened, err := h.hospitals.Hospital(ctx, s.Hospital, 0); err == nil {
+			local := time.Now().In(opened.Zone)
+			s.Held = s.Held || slices.ContainsFunc(opened.Maintenance, func(w core.Window) bool { return w.Contains(local) })
+		}
+	}
+	return all, nil
+}
+
+// ids of the hospitals that are wanted.
+func (r *hospitals) ids(want func(id string) bool) (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.active {
+		if want(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

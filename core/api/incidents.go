@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"hishub/core/incident"
+)
+
+// Incident is one stretch of trouble at a hospital. The events incident.opened
+// and incident.resolved tell of it, once each.
+type Incident struct {
+	ID         int64         `json:"id"`
+	Hospital   string        `json:"hospital"`
+	Kind       incident.Kind `json:"kind" enum:"backlog,parked,breaker,night" doc:"backlog: the oldest waits for over 10 minutes; parked: a person must decide; breaker: the HIS has not answered for over a minute; night: the latest one failed or found differences"`
+	Detail     string        `json:"detail" doc:"how it stands, or stood in the end"`
+	OpenedAt   time.Time     `json:"opened_at"`
+	ResolvedAt *time.Time    `json:"resolved_at,omitempty"`
+}
+
+func shownIncident(i incident.Incident) Incident { return Incident(i) }
+
+type incidentQuery struct {
+	Hospital string `query:"hospital" maxLength:"64" doc:"only this one's"`
+	Open     bool   `query:"open" doc:"only those that are not over"`
+	Limit    int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
+}
+
+type incidentList struct {
+	Body struct {
+		Incidents []Incident `json:"incidents" doc:"newest first"`
+	}
+}
+
+func (a *api) incidents() {
+	register(a, operation{
+		id: "list-incidents", method: http.MethodGet, path: "/v1/incidents", right: mayRead, tag: "Hospitals",
+		title: "List what needed a look",
+	}, func(ctx context.Context, rq *request, in *incidentQuery) (*incidentList, error) {
+		out := &incidentList{}
+		out.Body.Incidents = []Incident{}
+		hospitals := rq.caller.scope()
+		if in.Hospital != "" {
+			if hospitals != nil && !slices.Contains(hospitals, in.Hospital) {
+				return out, nil
+			}
+			hospitals = []string{in.Hospital}
+		}
+		all, err := a.Store.Incidents(ctx, hospitals, in.Open, in.Limit)
+		for _, i := range all {
+			out.Body.Incidents = append(out.Body.Incidents, shownIncident(i))
+		}
+		return out, err
+	})
+}

@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/core/incident"
+	"hishub/core/reconcile"
+)
+
+var _ incident.Store = (*Store)(nil)
+
+// Signs are what the ledger knows of these hospitals; what only their process
+// knows is left empty.
+func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs, error) {
+	rows, err := s.calm.Query(ctx, `
+		select h.id, h.paused_at is not null, coalesce(w.queued, 0), w.oldest, coalesce(w.parked, 0), coalesce(w.in_doubt, 0),
+			coalesce(n.day, ''), coalesce(n.state, ''), coalesce(n.problem, ''), n.counts
+		from hub.hospital h
+		left join (select hospital, count(*) filter (where state = 'queued') as queued, min(accepted_at) filter (where state = 'queued') as oldest,
+				count(*) filter (where state = 'parked') as parked, count(*) filter (where state = 'parked' and class = 'in_doubt') as in_doubt
+			from hub.queue where hospital = any($1) group by hospital) w on w.hospital = h.id
+		left join lateral (select to_char(day, 'YYYY-MM-DD') as day, state, problem, counts from hub.night
+			where hospital = h.id and state <> 'running' order by night.day desc, run desc limit 1) n on true
+		where h.id = any($1) order by h.id`, hospitals)
+	var all []incident.Signs
+	if err == nil {
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g incident.Signs, err error) {
+			var oldest *time.Time
+			var night reconcile.Night
+			var counts []byte
+			if err := row.Scan(&g.Hospital, &g.Held, &g.Queued, &oldest, &g.Parked, &g.InDoubt, &night.Day, &night.State, &night.Problem, &counts); err != nil {
+				return g, err
+			}
+			if oldest != nil {
+				g.Oldest = *oldest
+			}
+			if counts != nil {
+				err = readJSON(counts, &night.Counts)
+			}
+			switch {
+			case night.State == reconcile.NightFailed:
+				g.Night = "the night of " + night.Day + " failed: " + night.Problem
+			case night.Differences() > 0:
+				g.Night = fmt.Sprintf("the night of %s has %d differences", night.Day, night.Differences())
+			}
+			return g, err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the signs of hospitals: %w", err)
+	}
+	return all, nil
+}
+
+// OpenIncidents implements incident.Store.
+func (s *Store) OpenIncidents(ctx context.Context, hospitals []string) ([]incident.Incident, error) {
+	return s.incidents(ctx, `resolved_at is null and hospital = any($1) order by id`, hospitals)
+}
+
+// Incidents lists incidents, newest first; nil hospitals are all of them.
+func (s *Store) Incidents(ctx context.Context, hospitals []string, open bool, limit int) ([]incident.Incident, error) {
+	return s.incidents(ctx, `($1::text[] is null or hospital = any($1)) and (not $2 or resolved_at is null) order by id desc limit $3`, hospitals, open, limit)
+}
+
+func (s *Store) incidents(ctx context.Context, where string, args ...any) ([]incident.Incident, error) {
+	rows, err := s.calm.Query(ctx, `select id, hospital, kind, detail, opened_at, resolved_at from hub.incident where `+where, args...)
+	var all []incident.Incident
+	if err == nil {
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[incident.Incident])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", err)
+	}
+	return all, nil
+}
+
+// tellIncident makes the event of what the statement before it, called told,
+// opened or resolved.
+const tellIncident = `
+	, event as (insert into hub.event (hospital, message, kind, key, type, data)
+		select hospital, 0, '', kind, $1, jsonb_build_object('incident', id, 'reason', detail) from told)
+	select id from told`
+
+// OpenIncident implements incident.Store.
+func (s *Store) OpenIncident(ctx context.Context, hospital string, kind incident.Kind, detail string) (opened bool, err error) {
+	return s.tell(ctx, "open an incident", `with told as (insert into hub.incident (hospital, kind, detail) values ($2, $3, $4)
+		on conflict do nothing returning *)`+tellIncident, string(core.EventIncidentOpened), hospital, string(kind), clean(detail))
+}
+
+// ResolveIncident implements incident.Store.
+func (s *Store) ResolveIncident(ctx context.Context, id int64) (resolved bool, err error) {
+	return s.tell(ctx, "resolve an incident", `with told as (update hub.incident set resolved_at = clock_timestamp()
+		where id = $2 and resolved_at is null returning *)`+tellIncident, string(core.EventIncidentResolved), id)
+}
+
+func (s *Store) tell(ctx context.Context, doing, sql string, args ...any) (bool, error) {
+	var id int64
+	switch err := s.calm.QueryRow(ctx, sql, args...).Scan(&id); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("%s: %w", doing, err)
+	}
+	return true, nil
+}
+
+// NoteIncident implements incident.Store.
+func (s *Store) NoteIncident(ctx context.Context, id int64, detail string) error {
+	_, err := s.calm.Exec(ctx, `update hub.incident set detail = $2 where id = $1 and resolved_at is null`, id, clean(detail))
+	if err != nil {
+		return fmt.Errorf("note how an incident stands: %w", err)
+	}
+	return nil
+}
