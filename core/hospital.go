@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -293,12 +294,16 @@ func failed(class Class, why string) Verdict {
 	return Verdict{Outcome: Outcome(class), Err: errors.New(why)}
 }
 
+// maxRetryAfter bounds what a HIS may ask for: nobody lets a lane wait longer
+// because of one header.
+const maxRetryAfter = time.Hour
+
 // retryAfter reads the Retry-After header in seconds; the date form is rare
 // enough to be ignored.
 func retryAfter(r Response) time.Duration {
 	s, _ := r.Headers.Get("retry-after").(string)
-	if d, err := time.ParseDuration(s + "s"); err == nil && d > 0 && d <= 24*time.Hour {
-		return d
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return min(time.Duration(n)*time.Second, maxRetryAfter)
 	}
 	return 0
 }

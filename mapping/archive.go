@@ -38,7 +38,7 @@ func Archive(folder fs.FS) (archive []byte, digest string, err error) {
 	z := zip.NewWriter(&out)
 	sum, total := sha256.New(), 0
 	for _, name := range names {
-		data, err := fs.ReadFile(folder, name)
+		data, err := readRegular(folder, name)
 		if err != nil {
 			return nil, "", fmt.Errorf("pack the folder: %w", err)
 		}
@@ -74,4 +74,18 @@ func Unpack(archive []byte) (fs.FS, error) {
 		}
 	}
 	return z, nil
+}
+
+// readRegular reads a file of the folder, also over a link, but nothing endless.
+func readRegular(folder fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(folder, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", name)
+	case info.Size() > maxFolder:
+		return nil, fmt.Errorf("%s is larger than a folder may be", name)
+	}
+	return fs.ReadFile(folder, name)
 }

@@ -127,7 +127,7 @@ func (c *caseRun) run(name string) {
 		c.differ("the folder has no operation %s", kind)
 		return
 	}
-	data, err := fs.ReadFile(c.folder.files, path.Join(c.dir, "message.json"))
+	data, err := readRegular(c.folder.files, path.Join(c.dir, "message.json"))
 	if err != nil {
 		c.differ("message.json: %v", cause(err))
 		return
@@ -211,7 +211,7 @@ func (c *caseRun) calls(o *core.Operation, step string, in core.Input) ([]*core.
 }
 
 func (c *caseRun) readYAML(name string, optional bool, into any) bool {
-	data, err := fs.ReadFile(c.folder.files, path.Join(c.dir, name))
+	data, err := readRegular(c.folder.files, path.Join(c.dir, name))
 	if err != nil {
 		if optional && errors.Is(err, fs.ErrNotExist) {
 			return true
@@ -355,7 +355,7 @@ func (c *caseRun) recorded(stem string) (data []byte, name string, err error) {
 	case 0:
 		return nil, "", nil
 	case 1:
-		data, err = fs.ReadFile(c.folder.files, files[0])
+		data, err = readRegular(c.folder.files, files[0])
 		return data, path.Base(files[0]), err
 	}
 	return nil, "", fmt.Errorf("there are several files %s.*", stem)

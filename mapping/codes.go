@@ -114,7 +114,7 @@ func readCodes(folder fs.FS, found *findings) map[string]*codeTable {
 			found.warn(pos{file, 1, 1}, "name it codes/<table>.csv", "not a code table")
 			continue
 		}
-		data, err := fs.ReadFile(folder, file)
+		data, err := readRegular(folder, file)
 		if err != nil {
 			found.mistake(pos{file, 1, 1}, "", "cannot be read: %v", errors.Unwrap(err))
 			continue

@@ -152,7 +152,7 @@ func (l *loader) readFiles() []*node {
 		if path.Ext(name) != ".yaml" {
 			continue
 		}
-		data, err := fs.ReadFile(l.files, name)
+		data, err := readRegular(l.files, name)
 		if err != nil {
 			l.mistake(pos{name, 1, 1}, "", "the file cannot be read: %v", cause(err))
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hishub/core"
 	"hishub/core/api"
 	"hishub/core/postgres"
 )
@@ -27,6 +28,9 @@ func (keyNew) Help() string {
 }
 
 func (c *keyNew) Run(ctx context.Context) error {
+	if c.Role == "admin" && c.Hospitals != nil {
+		return core.Problems{{Field: "--hospitals", What: "an admin's key is good for all hospitals; make it an operator's, or leave this out"}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		text, prefix, hash := api.NewKey()
 		if _, err := s.AddKey(ctx, postgres.Key{Prefix: prefix, Hash: hash, Name: c.Name, Role: c.Role, Hospitals: c.Hospitals}); err != nil {

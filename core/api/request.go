@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -67,12 +69,34 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 			rq.log.Log(r.Context(), level, "request", "route", r.Pattern, "method", methodName(r.Method), "status", out.status, "bytes", out.bytes,
 				"ms", time.Since(began).Milliseconds(), "key", rq.caller.Name)
 		}()
+		if !readable(r) {
+			writeProblem(out, byStatus(http.StatusBadRequest, "the address or a header holds bytes that are no text"))
+			return
+		}
 		if handler, pattern := mux.Handler(r); pattern == "" {
 			nowhere(out, r, handler)
 			return
 		}
 		mux.ServeHTTP(out, r)
 	})
+}
+
+// readable reports whether what the address and the headers say is text: bytes
+// that are none, and NUL, are in no number or name that we know.
+func readable(r *http.Request) bool {
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	if !text(r.URL.Path) {
+		return false
+	}
+	if query, err := url.QueryUnescape(r.URL.RawQuery); err != nil || !text(query) {
+		return false
+	}
+	for _, values := range r.Header {
+		if !text(strings.Join(values, "")) {
+			return false
+		}
+	}
+	return true
 }
 
 func methodName(m string) string {

@@ -96,6 +96,9 @@ type Progress struct {
 	// LastByte is the latest moment at which a byte of the present step may have
 	// reached the HIS; zero before it was sent.
 	LastByte time.Time `json:"last_byte,omitzero"`
+	// Unanswered: nobody read the answer to those bytes, because the process that
+	// sent them is gone. It is asked about before anything is sent.
+	Unanswered bool `json:"unanswered,omitempty"`
 	// Running is since when the HIS says that it is at work.
 	Running time.Time `json:"running,omitzero"`
 }

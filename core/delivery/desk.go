@@ -144,10 +144,7 @@ func (k *desk) fill(ctx context.Context) {
 
 // giveBack returns a claim of which nothing was sent.
 func (k *desk) giveBack(ctx context.Context, d *Delivery) {
-	if d.Interrupted {
-		return // its lease must run out: the next claim, too, has to know that it was sent before
-	}
-	_, _ = k.settle(ctx, d, nil, Next{State: Queued, Progress: d.Progress, Class: core.Unavailable, Because: "the hospital is not called at present"})
+	_, _ = k.settle(ctx, d, nil, Next{State: Queued, Progress: d.asItStands(d.LeaseUntil.Add(-k.Lease)), Class: core.Unavailable, Because: "the hospital is not called at present"})
 }
 
 // slots is how many exchanges may be in flight now. k.mu is held.
@@ -280,14 +277,14 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	h, err := k.Hospitals.Hospital(ctx, d.Hospital, d.Revision)
 	if err != nil {
 		k.Log.Error("open hospital", "hospital", d.Hospital, "revision", d.Revision, "error", err)
-		return nil, Next{State: Queued, After: 5 * time.Second, Progress: d.Progress, Class: core.Unavailable, Because: "the hospital's configuration cannot be opened"}, nil
+		return nil, Next{State: Queued, After: 5 * time.Second, Progress: d.asItStands(now()), Class: core.Unavailable, Because: "the hospital's configuration cannot be opened"}, nil
 	}
 	op := h.Operations[d.Kind]
 	if op == nil {
-		return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has no %s", h.Revision, d.Kind)}, nil
+		return nil, Next{State: Parked, Progress: d.asItStands(now()), Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has no %s", h.Revision, d.Kind)}, nil
 	}
 	if d.Step >= len(op.Steps) {
-		return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has fewer steps than were done", h.Revision)}, nil
+		return nil, Next{State: Parked, Progress: d.asItStands(now()), Class: core.Invalid, Because: fmt.Sprintf("revision %d of the hospital's folder has fewer steps than were done", h.Revision)}, nil
 	}
 	if instead, ok := k.Policy.Before(d, op, now()); !ok {
 		return nil, instead, nil
@@ -334,6 +331,16 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	k.record(x.Verdict.Outcome)
 	a := &Attempt{Number: d.Attempts + 1, Phase: d.Phase, Step: step.Name, Exchange: x, Now: now()}
 	return a, k.Policy.After(d, op, a), nil
+}
+
+// asItStands is the progress of a delivery that this process does nothing about.
+// That the answer to its last bytes was never read stays known.
+func (d *Delivery) asItStands(now time.Time) Progress {
+	p := d.Progress
+	if d.Interrupted {
+		p.Unanswered, p.LastByte = true, now
+	}
+	return p
 }
 
 // settle saves what happened. While the database is away it keeps trying: only

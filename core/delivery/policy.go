@@ -37,7 +37,7 @@ func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
 	}
 	switch v.Outcome {
 	case core.OutcomeOK:
-		return n.finished(v.Captured, receipt(v.Answer))
+		return n.done(v)
 	case core.OutcomeAlready:
 		return n.already(v)
 	case core.OutcomeRunning:
@@ -107,12 +107,12 @@ func (p Policy) Before(d *Delivery, op *core.Operation, now time.Time) (instead 
 	n := next{Policy: p, d: d, op: op, a: &Attempt{Now: now}}
 	n.Progress = d.Progress
 	switch {
-	case d.Interrupted && d.Phase == Send:
+	case (d.Interrupted || d.Unanswered) && d.Phase == Send:
 		// The process that sent it is gone; the answer was never read.
 		n.step = &op.Steps[d.Step]
 		return n.inDoubt(), false
-	case d.Interrupted && d.Phase == Undo:
-		n.step = &op.Steps[d.Step]
+	case (d.Interrupted || d.Unanswered) && d.Phase == Undo:
+		n.step, n.Unanswered = &op.Steps[d.Step], false
 		return n.afterUndo(core.Verdict{Outcome: core.OutcomeInDoubt}), false
 	case d.CancelWanted && d.Phase == Send && d.LastByte.IsZero():
 		return n.takeBack(WhyCancelled, "cancelled by a person before it took effect"), false
@@ -132,6 +132,21 @@ type next struct {
 	step *core.Step
 	a    *Attempt
 	Progress
+}
+
+// done: a receipt is believed unless it is for something else.
+func (n next) done(v core.Verdict) Next {
+	r := receipt(v.Answer)
+	differs := n.differs(r)
+	if differs == "" {
+		return n.finished(v.Captured, r)
+	}
+	n.LastByte = n.a.Now
+	if n.step.Inquire != nil {
+		n.keep(v.Captured, nil)
+		return n.ask("", 0, "the HIS says done, but of another "+differs+"; asking it what it has")
+	}
+	return n.park(core.InDoubt, "the HIS says done, but of another "+differs)
 }
 
 // finished: the present step is done; on to the next one, or delivered.
@@ -243,7 +258,7 @@ func (n next) running(captured map[string]string) Next {
 
 // inDoubt: ask before anything is sent again.
 func (n next) inDoubt() Next {
-	n.LastByte = n.a.Now
+	n.LastByte, n.Unanswered = n.a.Now, false
 	switch {
 	case n.step.Inquire != nil:
 		return n.ask("", 0, "it may have happened; asking the HIS")
@@ -271,7 +286,11 @@ func (n next) absent() Next {
 
 // refused: what was done before is taken back where it can be.
 func (n next) refused(words string, showPatient bool) Next {
-	n.Words, n.LastByte = words, time.Time{}
+	n.Words = words
+	if n.Phase == Send && !n.LastByte.IsZero() {
+		return n.park(core.InDoubt, "the HIS refused it this time; an earlier try may have happened")
+	}
+	n.LastByte = time.Time{}
 	if len(n.Finished) > 0 && n.undoable() {
 		return n.takeBack(WhyRefused, "the HIS refused it")
 	}
@@ -306,7 +325,7 @@ func (n next) takeBack(why Why, because string) Next {
 func (n next) undone() Next {
 	undid := n.lastFinished()
 	n.Finished = n.Finished[:len(n.Finished)-1]
-	n.Failures = 0
+	n.Failures, n.LastByte = 0, time.Time{}
 	if n.Why == WhyExpired {
 		n.Phase, n.Why, n.Step = Send, "", undid
 		return n.is(Sending, "", "doing step "+n.op.Steps[undid].Name+" again")
@@ -372,11 +391,9 @@ func (n next) money() bool {
 // later queues the same exchange again and spends the budget.
 func (n next) later(class core.Class, because string) Next {
 	n.Failures++
-	if n.Phase == Send && class == core.Unavailable {
-		n.LastByte = time.Time{}
-		if n.d.CancelWanted {
-			return n.takeBack(WhyCancelled, "cancelled by a person; nothing reached the HIS")
-		}
+	// This time nothing reached the HIS; an earlier try in doubt stays in doubt.
+	if n.Phase == Send && class == core.Unavailable && n.LastByte.IsZero() && n.d.CancelWanted {
+		return n.takeBack(WhyCancelled, "cancelled by a person; nothing reached the HIS")
 	}
 	if n.Failures > n.MaxFailures {
 		return n.park(class, fmt.Sprintf("given up after %d tries: %s", n.Failures, because))

@@ -76,6 +76,9 @@ func TestPolicy(t *testing.T) {
 		{"receipt of the first of two steps", payment(), operation(2), outcome(core.OutcomeOK), "sending send[1]"},
 		{"receipt of the last of two steps", second(payment()), operation(2), outcome(core.OutcomeOK), "delivered"},
 
+		{"receipt of another amount", payment(), operation(1), receipt(core.OutcomeOK, core.Receipt{Amount: fen(100)}), "parked in_doubt"},
+		{"receipt of another number, can be asked", payment(), operation(1, "inquire"), receipt(core.OutcomeOK, core.Receipt{Number: "ZZZ"}), "sending inquire[0] in_doubt"},
+
 		{"already, same", payment(), operation(1), receipt(core.OutcomeAlready, core.Receipt{Number: "IH1", Amount: fen(4619)}), "delivered"},
 		{"already, other amount", payment(), operation(1), receipt(core.OutcomeAlready, core.Receipt{Amount: fen(4620)}), "parked rejected"},
 		{"already, other number", payment(), operation(1), receipt(core.OutcomeAlready, core.Receipt{Number: "IH2", Amount: fen(4619)}), "parked rejected"},
@@ -129,6 +132,8 @@ func TestPolicy(t *testing.T) {
 		{"undo in doubt, harmless to repeat", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeInDoubt), "queued undo[0] in_doubt 1s"},
 		{"undo refused", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeRejected), "parked rejected"},
 
+		{"busy after a try in doubt, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted, d.LastByte = true, t0 }), operation(1, "repeat"), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
+		{"rejected after a try in doubt", with(payment(), func(d *Delivery) { d.LastByte = t0 }), operation(1, "repeat"), outcome(core.OutcomeRejected), "parked in_doubt"},
 		{"rejected, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeRejected), "cancelled"},
 		{"unavailable, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeUnavailable), "cancelled"},
 	}
@@ -154,6 +159,7 @@ func TestPolicyBefore(t *testing.T) {
 	}{
 		{"nothing special", func(*Delivery) {}, operation(1), ""},
 		{"interrupted, can be asked", func(d *Delivery) { d.Interrupted = true }, operation(1, "inquire"), "sending inquire[0] in_doubt"},
+		{"unanswered since an earlier claim, can be asked", func(d *Delivery) { d.Unanswered, d.LastByte = true, t0 }, operation(1, "inquire"), "sending inquire[0] in_doubt"},
 		{"interrupted, neither", func(d *Delivery) { d.Interrupted = true }, operation(1), "parked in_doubt"},
 		{"interrupted while asking", func(d *Delivery) { d.Interrupted, d.Phase = true, Inquire }, operation(1, "inquire"), ""},
 		{"interrupted while undoing", func(d *Delivery) {

@@ -37,6 +37,7 @@ type subject struct {
 	class        core.Class
 	accepted     time.Time
 	supersededBy int64
+	refundNow    bool
 
 	// Of the queue row; waiting is false when there is none.
 	waiting  bool
@@ -86,9 +87,9 @@ func (s *Store) act(ctx context.Context, id int64, who, verb, note string, data 
 }
 
 func (m *subject) load(ctx context.Context) error {
-	err := m.tx.QueryRow(ctx, `select hospital, kind, key, lane, place, state, coalesce(class, ''), accepted_at, coalesce(superseded_by, 0)
+	err := m.tx.QueryRow(ctx, `select hospital, kind, key, lane, place, state, coalesce(class, ''), accepted_at, coalesce(superseded_by, 0), refund_now
 		from hub.message where id = $1 for update`, m.id).
-		Scan(&m.hospital, &m.kind, &m.key, &m.lane, &m.place, &m.state, &m.class, &m.accepted, &m.supersededBy)
+		Scan(&m.hospital, &m.kind, &m.key, &m.lane, &m.place, &m.state, &m.class, &m.accepted, &m.supersededBy, &m.refundNow)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (m *subject) again(ctx context.Context, cancel bool) error {
 	p.Failures, p.Inquiries, p.Running = 0, 0, time.Time{}
 	plain, secret := m.s.sealProgress(m.id, p)
 	_, err := m.tx.Exec(ctx, `update hub.queue set state = 'queued', pass = false, due = clock_timestamp(), class = null, reason = null,
-		parked_at = null, progress = $2, secret = $3, cancel_wanted = cancel_wanted or $4 where message = $1`, m.id, plain, secret, cancel)
+		parked_at = null, progress = $2, secret = $3, cancel_wanted = $4 where message = $1`, m.id, plain, secret, cancel)
 	if err != nil {
 		return err
 	}

@@ -84,11 +84,17 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 				return err
 			}
 			if err := s.unpack(ctx, &d, key, progress, secret, sealed); err != nil {
+				if d.Interrupted {
+					d.LastByte = takeover
+				}
 				broken = append(broken, brokenClaim{d, err})
 				continue
 			}
 			if d.Interrupted && d.Phase != delivery.Inquire && d.LastByte.Before(takeover) {
 				d.LastByte = takeover
+			}
+			if !d.Sent() && !d.Interrupted {
+				d.Revision = 0 // nothing of it reached the HIS yet: the newest folder says it
 			}
 			claimed = append(claimed, d)
 		}
@@ -186,14 +192,12 @@ func (s *Store) Sent(ctx context.Context, d *delivery.Delivery, revision int) er
 	if !ok {
 		return delivery.ErrLeaseLost
 	}
-	if d.Revision == 0 {
-		d.Revision = revision
-	}
+	d.Revision = revision
 	return nil
 }
 
 const markSent = `
-	update hub.queue q set sent_at = clock_timestamp(), revision = case q.revision when 0 then i.revision else q.revision end
+	update hub.queue q set sent_at = clock_timestamp(), revision = i.revision
 	from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
 	where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
 	returning q.message, q.fence`

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -327,5 +328,27 @@ func TestALaneAndAKeyTwiceInOneBatch(t *testing.T) {
 	}
 	if heads := count[string](l, `select string_agg(key, ' ' order by place) from hub.queue where head`); heads != "A1 A3" {
 		t.Errorf("heads %s", heads)
+	}
+}
+
+// Until something of a message has reached the HIS, the newest folder says it: a
+// mended address must reach what was tried in vain.
+func TestRevisionIsKeptOnlyFromWhatReachedTheHIS(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	d := l.one(id)
+	l.must(l.Sent(l.ctx, d, 1))
+	again := next(d, delivery.Queued)
+	again.LastByte = time.Time{}
+	l.settle(d, again)
+	if d = l.one(id); d.Revision != 0 {
+		t.Fatalf("kept revision %d although nothing arrived", d.Revision)
+	}
+	l.must(l.Sent(l.ctx, d, 2))
+	again = next(d, delivery.Queued)
+	again.Finished = []delivery.Finished{{Step: 0, At: time.Now()}}
+	l.settle(d, again)
+	if d = l.one(id); d.Revision != 2 {
+		t.Fatalf("revision %d, though its first step was done with 2", d.Revision)
 	}
 }

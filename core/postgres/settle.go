@@ -147,7 +147,7 @@ func storable(r *core.Receipt) *core.Receipt {
 		return nil
 	}
 	out := *r
-	for _, text := range []*string{&out.HisNo, &out.InvoiceNo, &out.Number} {
+	for _, text := range []*string{&out.HisNo, &out.InvoiceNo, &out.InvoiceURL, &out.CardNo, &out.QueueNo, &out.Number} {
 		*text = clean((*text)[:min(len(*text), maxReference)])
 	}
 	return &out
