@@ -59,7 +59,9 @@ func (c *check) enum(field, s string, e Enumeration) {
 }
 
 func (c *check) date(field, s string) {
-	if _, err := time.Parse(time.DateOnly, s); err != nil {
+	if s == "" {
+		c.problem(field, "missing")
+	} else if _, err := time.Parse(time.DateOnly, s); err != nil {
 		c.problem(field, "not a date like 1990-01-01")
 	}
 }
@@ -83,7 +85,7 @@ const maxFen = Fen(1_000_000_000)
 
 func (c *check) positive(field string, f Fen) {
 	if f <= 0 {
-		c.problem(field, "not more than 0 fen")
+		c.problem(field, "must be more than 0 fen")
 	} else if f > maxFen {
 		c.problem(field, "more than ten million yuan")
 	}
@@ -107,7 +109,7 @@ func (c *check) decimal(field, s string, decimals int) bool {
 
 func (c *check) notNegative(field string, f Fen) {
 	if f < 0 {
-		c.problem(field, "less than 0 fen")
+		c.problem(field, "must not be less than 0 fen")
 	} else if f > maxFen {
 		c.problem(field, "more than ten million yuan")
 	}

@@ -70,7 +70,7 @@ func (l *loader) readConstants() {
 				continue
 			}
 			if secretName.MatchString(f.key.text) && !variable.MatchString(f.value.text) {
-				l.warn(f.value.pos, fmt.Sprintf(`if it is one, write it as secrets: {%s: "${ENV}"}`, f.key.text), "the constant %q looks like a secret in clear", f.key.text)
+				l.mistake(f.value.pos, fmt.Sprintf(`if it is one, write it as secrets: {%s: "${ENV}"}`, f.key.text), "the constant %q looks like a secret in clear", f.key.text)
 			}
 			l.constants[f.key.text] = member{typ: textType, constant: l.expand(f.value)}
 		}
@@ -292,12 +292,12 @@ func (l *loader) readConnectors(d *core.Dialect) {
 	}
 }
 
-// secretsInClear warns of options that look like secrets and hold literal text.
+// secretsInClear refuses options that look like secrets and hold literal text.
 func (l *loader) secretsInClear(n *node) {
 	for _, f := range n.fields {
 		l.secretsInClear(f.value)
 		if f.value.kind == scalarNode && !f.value.isEmpty() && secretName.MatchString(f.key.text) && !variable.MatchString(f.value.text) {
-			l.warn(f.value.pos, `write "${NAME}" and set the variable NAME`, "the option %q looks like a secret in clear", f.key.text)
+			l.mistake(f.value.pos, `write "${NAME}" and set the variable NAME`, "the option %q looks like a secret in clear", f.key.text)
 		}
 	}
 }

@@ -128,7 +128,7 @@ var seeded = []struct {
 	{"", "dongshan", "bill.yaml", "= bill.visit_no", "= visit_no",
 		"bill.yaml:3:24: there is no name \"visit_no\" here; visible are *"},
 	{"", "dongshan", "hospital.yaml", "constants: {oper: net07}", "constants: {oper: net07, app_key: abc}",
-		"hospital.yaml:4:35: the constant \"app_key\" looks like a secret in clear; if it is one, write it as secrets: {app_key: \"${ENV}\"} (warning)"},
+		"hospital.yaml:4:35: the constant \"app_key\" looks like a secret in clear; if it is one, write it as secrets: {app_key: \"${ENV}\"}"},
 	{"", "dongshan", "codes/pay_state.csv", "ours,theirs", "theirs,ours", "codes/pay_state.csv:1:1: the first line names the columns; write ours,theirs and any more columns\n*"},
 	{"", "dongshan", "codes/pay_state.csv", "absent,0", "done,0", "codes/pay_state.csv:3:1: \"done\" is here a second time, the first is in line 2; keep one of them"},
 }

@@ -57,6 +57,33 @@ func (p place) databaseURL() (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
+// variables are files for the environment that hospital folders name.
+type variables struct {
+	Env []string `help:"File of NAME=value lines for hospital folders, as their env.sample; what the environment sets itself wins. May be given again." type:"existingfile" placeholder:"FILE" env:"HISHUB_ENV"`
+}
+
+// set puts the files' variables into this process's environment.
+func (v variables) set() error {
+	for _, file := range v.Env {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		found, err := parseVariables(file, string(text))
+		if err != nil {
+			return err
+		}
+		for name, value := range found {
+			if _, ok := os.LookupEnv(name); !ok {
+				if err := os.Setenv(name, value); err != nil {
+					return fmt.Errorf("%s: %s: %w", file, name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // services are the servers beside the database; empty means the stand-in.
 type services struct {
 	AmqpURL  string `help:"RabbitMQ; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`

@@ -25,6 +25,7 @@ import (
 type doctorCmd struct {
 	place
 	services
+	variables
 	JSON bool `name:"json" help:"For scripts."`
 }
 
@@ -42,6 +43,9 @@ type finding struct {
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
+	if err := c.set(); err != nil {
+		return err
+	}
 	d := &doctor{}
 	d.look(ctx, c)
 	if c.JSON {
@@ -58,7 +62,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		}
 	}
 	if d.wrong > 0 {
-		return fmt.Errorf("%d things are wrong", d.wrong)
+		return fmt.Errorf("wrong: %d", d.wrong)
 	}
 	return nil
 }

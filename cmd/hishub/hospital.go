@@ -152,19 +152,29 @@ func (hospitalSchema) Run() error {
 
 type hospitalApply struct {
 	place
+	variables
+	Force  bool   `help:"Apply it although cases fail."`
 	Folder string `arg:"" help:"Hospital folder, or a folder that holds some."`
 	By     string `help:"Who applies it." default:"${user}"`
 	Note   string `help:"Why."`
 }
 
 func (hospitalApply) Help() string {
-	return "Example:\n  hishub hospital apply mapping/hospitals/dongshan --note \"new drug codes\"\n\nEvery variable that the folder names must be set here too. What is on its way keeps the revision that it was begun with."
+	return "Example:\n  hishub hospital apply mapping/hospitals/dongshan --note \"new drug codes\"\n\nIts cases must pass. Every variable that the folder names must be set here, and for each running hishub: one that lacks it says so in the hospital's light. What is on its way keeps the revision that it was begun with."
 }
 
 func (c *hospitalApply) Run(ctx context.Context) error {
 	found, err := folders(c.Folder)
 	if err != nil {
 		return err
+	}
+	if err := c.set(); err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(found) {
+		if failed := checkFolder(name, found[name]).Failed; len(failed) > 0 && !c.Force {
+			return fmt.Errorf("%s: %d cases fail, so nothing was applied; see 'hishub hospital check %s', or say --force", name, len(failed), name)
+		}
 	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		for _, name := range sortedKeys(found) {
@@ -213,11 +223,7 @@ func (c *hospitalList) Run(ctx context.Context) error {
 			if h.PausedAt != nil {
 				paused = h.PausedAt.Local().Format("2006-01-02 15:04") + " by " + h.PausedBy + ": " + h.PausedWhy
 			}
-			limits := "its folder's"
-			if h.Limits.Set() {
-				limits = h.Limits.String()
-			}
-			t.row(h.ID, h.Name, h.Revision, limits, paused)
+			t.row(h.ID, h.Name, h.Revision, h.Limits, paused)
 		}
 		return t.print()
 	})
@@ -235,7 +241,13 @@ func (hospitalPause) Help() string {
 }
 
 func (c *hospitalPause) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error { return s.Pause(ctx, c.Hospital, c.By, c.Why) })
+	return c.with(ctx, func(s *postgres.Store) error {
+		if err := s.Pause(ctx, c.Hospital, c.By, c.Why); err != nil {
+			return err
+		}
+		fmt.Println("paused; messages are accepted and wait")
+		return nil
+	})
 }
 
 type hospitalResume struct {
@@ -248,7 +260,13 @@ type hospitalResume struct {
 func (hospitalResume) Help() string { return "Example:\n  hishub hospital resume dongshan" }
 
 func (c *hospitalResume) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error { return s.Resume(ctx, c.Hospital, c.By, c.Why) })
+	return c.with(ctx, func(s *postgres.Store) error {
+		if err := s.Resume(ctx, c.Hospital, c.By, c.Why); err != nil {
+			return err
+		}
+		fmt.Println("resumed")
+		return nil
+	})
 }
 
 type hospitalLimits struct {

@@ -41,8 +41,7 @@ func loadSample(folder fs.FS) (*mapping.Folder, error) {
 
 const sampleFile = "env.sample"
 
-// readSample reads env.sample, if the folder has one: lines NAME=value, and
-// comments that begin with #. The error is mapping.Mistakes.
+// readSample reads env.sample, if the folder has one. The error is mapping.Mistakes.
 func readSample(folder fs.FS) (map[string]string, error) {
 	text, err := fs.ReadFile(folder, sampleFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,27 +49,33 @@ func readSample(folder fs.FS) (map[string]string, error) {
 	} else if err != nil {
 		return nil, mapping.Mistakes{{File: sampleFile, Line: 1, Column: 1, What: "the file cannot be read"}}
 	}
-	sample := map[string]string{}
+	return parseVariables(sampleFile, string(text))
+}
+
+// parseVariables reads lines NAME=value, and comments that begin with #. The
+// error is mapping.Mistakes.
+func parseVariables(file, text string) (map[string]string, error) {
+	variables := map[string]string{}
 	var mistakes mapping.Mistakes
 	number := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		name, value, ok := strings.Cut(line, "=")
-		if _, twice := sample[name]; twice {
-			mistakes = append(mistakes, mapping.Mistake{File: sampleFile, Line: number, Column: 1, What: "this variable is here a second time", Cure: "keep one of them"})
+		if _, twice := variables[name]; twice {
+			mistakes = append(mistakes, mapping.Mistake{File: file, Line: number, Column: 1, What: "this variable is here a second time", Cure: "keep one of them"})
 		} else if !ok || name == "" || strings.ContainsAny(name, " \t") {
-			mistakes = append(mistakes, mapping.Mistake{File: sampleFile, Line: number, Column: 1, What: "not a variable", Cure: "write NAME=value, or # before a comment"})
+			mistakes = append(mistakes, mapping.Mistake{File: file, Line: number, Column: 1, What: "not a variable", Cure: "write NAME=value, or # before a comment"})
 		}
-		sample[name] = value
+		variables[name] = value
 	}
 	if mistakes != nil {
 		return nil, mistakes
 	}
-	return sample, nil
+	return variables, nil
 }
 
 // openHospital makes a loaded folder a hospital that can be asked.

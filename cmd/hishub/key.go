@@ -83,5 +83,11 @@ type keyRevoke struct {
 func (keyRevoke) Help() string { return "Example:\n  hishub key revoke 3" }
 
 func (c *keyRevoke) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error { return s.RevokeKey(ctx, c.ID) })
+	return c.with(ctx, func(s *postgres.Store) error {
+		if err := s.RevokeKey(ctx, c.ID); err != nil {
+			return err
+		}
+		fmt.Println("revoked; running processes notice within 5 seconds")
+		return nil
+	})
 }

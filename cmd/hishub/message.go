@@ -138,7 +138,13 @@ type messageRetry struct {
 func (messageRetry) Help() string { return "Example:\n  hishub message retry 4711" }
 
 func (c *messageRetry) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error { return s.Retry(ctx, c.ID, c.By) })
+	return c.with(ctx, func(s *postgres.Store) error {
+		if err := s.Retry(ctx, c.ID, c.By); err != nil {
+			return err
+		}
+		fmt.Println("due now")
+		return nil
+	})
 }
 
 type messageCancel struct {
@@ -182,5 +188,11 @@ func (c *messageRelease) Run(ctx context.Context) error {
 		}
 		verdict = postgres.Confirmed
 	}
-	return c.with(ctx, func(s *postgres.Store) error { return s.Release(ctx, c.ID, c.By, verdict, c.Note) })
+	return c.with(ctx, func(s *postgres.Store) error {
+		if err := s.Release(ctx, c.ID, c.By, verdict, c.Note); err != nil {
+			return err
+		}
+		fmt.Println("released")
+		return nil
+	})
 }

@@ -19,6 +19,7 @@ type reconcileCmd struct {
 type reconcileRun struct {
 	place
 	services
+	variables
 	Hospital string `arg:"" help:"Hospital."`
 	Day      string `arg:"" optional:"" help:"yyyy-MM-dd in the hospital's zone; yesterday if none."`
 	By       string `default:"${user}" help:"Who."`
@@ -33,6 +34,9 @@ func (reconcileRun) Help() string {
 var errDifferences = errors.New("there are differences")
 
 func (c *reconcileRun) Run(ctx context.Context) error {
+	if err := c.set(); err != nil {
+		return err
+	}
 	url, err := c.databaseURL()
 	if err != nil {
 		return err

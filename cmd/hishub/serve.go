@@ -13,6 +13,7 @@ import (
 type serveCmd struct {
 	place
 	services
+	variables
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Nights  string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
@@ -31,6 +32,9 @@ func (serveCmd) Help() string {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
+	if err := c.set(); err != nil {
+		return err
+	}
 	url, err := c.databaseURL()
 	if err != nil {
 		return err

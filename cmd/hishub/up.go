@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"hishub/core/postgres"
@@ -17,6 +19,7 @@ import (
 type upCmd struct {
 	place
 	services
+	variables
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
 	Nights    string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
@@ -24,7 +27,7 @@ type upCmd struct {
 }
 
 func (upCmd) Help() string {
-	return "Needs only PostgreSQL's binaries on this machine (apt install postgresql).\n\nExample:\n  hishub up --hospitals mapping/hospitals\n  hishub key new --role admin"
+	return "Needs only PostgreSQL's binaries on this machine (apt install postgresql).\n\nExample:\n  hishub up --hospitals mapping/hospitals --env my.env\n  hishub key new --name me --role admin\n\nThe data folder is ./data, for root /var/lib/hishub. A hospital whose folder does not load here is left out, and says why."
 }
 
 func (c *upCmd) Run(ctx context.Context) error {
@@ -40,6 +43,9 @@ func (c *upCmd) Run(ctx context.Context) error {
 // up starts the private database unless there is another, applies the hospital
 // folders and runs the hub until ctx ends.
 func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address string)) (err error) {
+	if err := c.set(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return err
 	}
@@ -81,15 +87,43 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 		if err != nil {
 			return err
 		}
-		for _, name := range sortedKeys(found) {
-			f, number, err := applyFolder(ctx, h.store, found[name], "up", "applied at the start")
-			if err != nil {
-				return inFolder(name, err)
-			}
-			log.Info("hospital", "hospital", f.Dialect.Hospital, "revision", number, "transactions", len(f.Dialect.Operations))
+		if err := c.applyAll(ctx, h, found); err != nil {
+			return err
 		}
 	}
 	return h.run(ctx, ready)
+}
+
+// applyAll applies every folder that loads here. The others are left out: one
+// hospital's missing variable is no reason to keep everybody down. A folder that
+// was a revision before and was replaced since is not brought back by a restart.
+func (c *upCmd) applyAll(ctx context.Context, h *hub, found map[string]fs.FS) error {
+	loaded := 0
+	for _, name := range sortedKeys(found) {
+		f, err := loadFolder(found[name])
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "left out, because it does not load here (its env.sample lists what it needs):\n%v\n", inFolder(name, err))
+			continue
+		}
+		loaded++
+		earlier, err := h.store.Revisions(ctx, f.Dialect.Hospital)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(earlier, func(r postgres.Revision) bool { return r.Digest == f.Dialect.Digest }); i >= 0 {
+			h.log.Info("hospital", "hospital", f.Dialect.Hospital, "folder is revision", earlier[i].Number)
+			continue
+		}
+		_, number, err := applyFolder(ctx, h.store, found[name], "up", "applied at the start")
+		if err != nil {
+			return inFolder(name, err)
+		}
+		h.log.Info("hospital", "hospital", f.Dialect.Hospital, "revision", number, "transactions", len(f.Dialect.Operations))
+	}
+	if loaded == 0 {
+		return errors.New("no hospital folder loads here")
+	}
+	return nil
 }
 
 // writeSecret writes a file that only its owner can read, whatever was there.

@@ -184,6 +184,7 @@ func (n next) reached(at string, captured map[string]string, r *core.Receipt) Ne
 func (n next) advance(to int, captured map[string]string, r *core.Receipt) Next {
 	n.keep(captured, r)
 	n.Phase, n.Why, n.Failures, n.Inquiries = Send, "", 0, 0
+	n.Words, n.Reason = "", "" // of a refusal that is over
 	n.LastByte, n.Running = time.Time{}, time.Time{}
 	n.Step = to
 	if to >= len(n.op.Steps) {

@@ -115,6 +115,9 @@ func (r *Runner) Run(ctx context.Context, hospital, day, who string) (Night, []F
 	if err != nil {
 		return Night{}, nil, core.Problems{{Field: "day", What: "not a date like 2026-01-05"}}
 	}
+	if from.After(time.Now()) {
+		return Night{}, nil, core.Problems{{Field: "day", What: "has not begun yet"}}
+	}
 	n, err := r.Store.BeginNight(ctx, hospital, day, who)
 	if err != nil {
 		return Night{}, nil, err

@@ -313,7 +313,7 @@ func TestDelimitedRoundTrip(t *testing.T) {
 			t.Fatalf("%q\n(-want +got)\n%s", text, diff)
 		}
 	})
-	if written < 10 {
+	if written == 0 {
 		t.Errorf("only %d were written", written)
 	}
 }
