@@ -224,7 +224,9 @@ func (r *hospitals) openRevision(k revisionKey, o *opening) {
 	defer close(o.ready)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	o.hospital, o.err = r.load(ctx, k)
+	if o.hospital, o.err = r.load(ctx, k); o.err != nil {
+		o.err = &core.Fault{Class: core.Unavailable, Op: "open hospital " + k.hospital, Err: o.err}
+	}
 	o.retry = time.Now().Add(5 * time.Second)
 }
 

@@ -39,6 +39,7 @@ type Hospital struct {
 	Limits    *HospitalLimits `json:"limits,omitempty" doc:"what an operator set in place of its folder's"`
 	Incidents []Incident      `json:"incidents,omitempty" doc:"the open ones"`
 	// What follows is known only by the process that works this hospital.
+	Problem     string     `json:"problem,omitempty" doc:"why its folder cannot be used by this process"`
 	Breaker     string     `json:"breaker,omitempty" enum:"closed,open,half-open" doc:"as this process knows it"`
 	LastSuccess *time.Time `json:"last_success,omitempty" doc:"the HIS's last answer, as this process knows it"`
 }
@@ -150,7 +151,7 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now time.Time) Hospital {
 	h := Hospital{
 		ID: r.ID, Name: r.Name, Revision: r.Revision, Queued: w.Queued, Sending: w.Sending, Parked: w.Parked, InDoubt: w.InDoubt, Oldest: w.Oldest,
-		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Light: "green",
+		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Problem: l.Problem, Light: "green",
 	}
 	if r.Limits.Set() {
 		limits := HospitalLimits(r.Limits)
@@ -162,7 +163,7 @@ func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now ti
 	switch {
 	case r.PausedAt != nil:
 		h.Light = "paused"
-	case l.Breaker != "" && l.Breaker != "closed":
+	case l.Problem != "", l.Breaker != "" && l.Breaker != "closed":
 		h.Light = "red"
 	case w.Parked > 0, w.Oldest != nil && now.Sub(*w.Oldest) > long:
 		h.Light = "yellow"

@@ -33,6 +33,7 @@ type desk struct {
 	ready       []claimed // claims that wait for a slot; nothing of them is sent
 	settling    int       // exchanges that are over but not yet settled
 	hungry      bool
+	problem     string
 	lastSuccess time.Time
 	lastFailure time.Time
 }
@@ -93,6 +94,7 @@ func (k *desk) run(ctx context.Context) {
 // messages due: the next claim takes them all at once.
 func (k *desk) claim(ctx context.Context) error {
 	h, err := k.Hospitals.Hospital(ctx, k.hospital, 0)
+	k.note(err)
 	if err != nil {
 		return err
 	}
@@ -411,8 +413,18 @@ func (k *desk) record(o core.Outcome) {
 	}
 }
 
+// note keeps why the hospital cannot be worked for at all.
+func (k *desk) note(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.problem = ""
+	if err != nil {
+		k.problem = err.Error()
+	}
+}
+
 func (k *desk) light() Light {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Light{InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	return Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
 }

@@ -151,6 +151,8 @@ func (d *Dispatcher) desk(work context.Context, hospital string) *desk {
 
 // Light is what a desk knows of its hospital.
 type Light struct {
+	// Problem says why the hospital's folder cannot be used here; "" if it can.
+	Problem  string
 	InFlight int
 	// Breaker is closed, open or half-open.
 	Breaker string
