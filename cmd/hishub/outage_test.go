@@ -274,12 +274,12 @@ func TestOutage(t *testing.T) {
 
 	// Its books, record by record, over the second connector.
 	o.hishub("reconcile", "run", "jiangwan", paidAt.In(time.FixedZone("CST", 8*3600)).Format(time.DateOnly))
-	var events struct {
-		Events []core.Event
-		Next   string
-	}
 	told := map[string]int{}
-	for next := ""; ; next = events.Next {
+	for next := ""; ; {
+		var events struct {
+			Events []core.Event
+			Next   string
+		}
 		o.call("GET", "/v1/events?limit=500&after="+next, nil, &events)
 		if len(events.Events) == 0 {
 			break
@@ -289,6 +289,7 @@ func TestOutage(t *testing.T) {
 				told[string(e.Type)+" "+e.Key]++
 			}
 		}
+		next = events.Next
 	}
 	want := map[string]int{"incident.opened parked": 1, "incident.resolved parked": 1}
 	if full {
