@@ -184,8 +184,19 @@ func count[T any](l *ledger, sql string, args ...any) (v T) {
 	return v
 }
 
+// events reads the feed once everything in it can be seen: transactions of other
+// databases on this server, which other tests make, delay that. One that a test
+// holds open on purpose is not waited for long.
 func (l *ledger) events(after string) (types []string, next string) {
 	l.tb.Helper()
+	for range 100 {
+		var hidden bool
+		l.must(l.calm.QueryRow(l.ctx, `select exists(select from hub.event where xid >= pg_snapshot_xmin(pg_current_snapshot()))`).Scan(&hidden))
+		if !hidden {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	events, next, err := l.Read(l.ctx, after, 1000)
 	l.must(err)
 	for _, e := range events {
