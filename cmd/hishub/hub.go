@@ -39,6 +39,7 @@ type hub struct {
 	dispatcher *delivery.Dispatcher
 	runner     *reconcile.Runner
 	metrics    *metrics
+	clocks     clocks
 	desk       *inbound.Desk
 	// modules of the clinic, when this process runs them.
 	clinic *clinicModules
@@ -145,6 +146,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	})
 	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
 	work.Go(func() { watch.Run(background) })
+	work.Go(func() { h.clocks.watch(background, h.mine, h.askClock) })
 	if h.clinic != nil {
 		work.Go(func() { h.clinic.run(background) })
 	}

@@ -12,7 +12,7 @@ import (
 
 // signs are what is known of the hospitals that this process works.
 func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
-	all, err := h.store.Signs(ctx, h.hospitals.ids(func(id string) bool { return h.dispatcher.Holds(postgres.ShardOf(id)) }))
+	all, err := h.store.Signs(ctx, h.mine())
 	if err != nil {
 		return nil, err
 	}
@@ -21,12 +21,18 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		s := &all[i]
 		light := lights[s.Hospital]
 		s.Broken, s.Answered = light.Broken, !light.LastSuccess.IsZero()
+		h.clocks.tell(s)
 		if opened, err := h.hospitals.Hospital(ctx, s.Hospital, 0); err == nil {
 			local := time.Now().In(opened.Zone)
 			s.Held = s.Held || slices.ContainsFunc(opened.Maintenance, func(w core.Window) bool { return w.Contains(local) })
 		}
 	}
 	return all, nil
+}
+
+// mine are the hospitals that this process works.
+func (h *hub) mine() []string {
+	return h.hospitals.ids(func(id string) bool { return h.dispatcher.Holds(postgres.ShardOf(id)) })
 }
 
 // ids of the hospitals that are wanted.

@@ -21,16 +21,20 @@ const (
 	Breaker Kind = "breaker"
 	// Night: the latest night failed, or found differences.
 	Night Kind = "night"
+	// Clock: the HIS's clock is more than two minutes off ours, so that its times,
+	// and logins that expire, cannot be trusted.
+	Clock Kind = "clock"
 )
 
 // Values of Kind.
 func (Kind) Values() []string {
-	return []string{string(Backlog), string(Parked), string(Breaker), string(Night)}
+	return []string{string(Backlog), string(Parked), string(Breaker), string(Night), string(Clock)}
 }
 
 const (
 	longBacklog = 10 * time.Minute
 	longBreaker = time.Minute
+	farOff      = 2 * time.Minute
 )
 
 // Incident is one stretch of trouble.
@@ -60,6 +64,10 @@ type Signs struct {
 	Answered bool
 	// Night is what is wrong with the latest night; "" is nothing.
 	Night string
+	// ClockOff is how far the HIS's clock was ahead of ours when it was asked last,
+	// at ClockAsked; zero when it was never asked.
+	ClockOff   time.Duration
+	ClockAsked time.Time
 }
 
 // troubles judges the signs: what is wrong by kind. A kind that is missing is
@@ -84,6 +92,12 @@ func (s Signs) troubles(now time.Time) map[Kind]string {
 	}
 	if s.Night != "" {
 		found[Night] = s.Night
+	}
+	switch {
+	case s.ClockAsked.IsZero():
+		found[Clock] = "" // not known to this process yet
+	case s.ClockOff.Abs() > farOff:
+		found[Clock] = fmt.Sprintf("the HIS's clock is off by %s", s.ClockOff.Round(time.Minute))
 	}
 	return found
 }

@@ -97,3 +97,29 @@ func TestWatchTellsOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAClockThatIsOff(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		off   time.Duration
+		asked time.Time
+		want  string
+	}{
+		{0, time.Time{}, "left"},
+		{time.Hour, time.Time{}, "left"},
+		{-time.Minute, now, "over"},
+		{-5 * time.Minute, now, "the HIS's clock is off by -5m0s"},
+		{3 * time.Minute, now, "the HIS's clock is off by 3m0s"},
+	} {
+		detail, found := Signs{ClockOff: c.off, ClockAsked: c.asked}.troubles(now)[Clock]
+		got := detail
+		if !found {
+			got = "over"
+		} else if detail == "" {
+			got = "left"
+		}
+		if got != c.want {
+			t.Errorf("%s off: %s, want %s", c.off, got, c.want)
+		}
+	}
+}
