@@ -205,9 +205,20 @@ type Verdict struct {
 	Captured map[string]string
 	// Answer is of the type in the Catalogue; nil when there is none.
 	Answer any
+	// Parts of a write of several, where the HIS says of each one for itself whether
+	// it was done; empty where the outcome is that of the whole.
+	Parts []Part
 	// Next is the mark of the next page, nil at the end.
 	Next *string
 	// Err says why nothing better than in_doubt, unavailable or invalid could be
 	// found. It holds no values.
 	Err error
+}
+
+// Part is what an answer means for one of several: a bill of a payment.
+type Part struct {
+	Key string `json:"key"`
+	// Outcome is ok, rejected or in_doubt.
+	Outcome Outcome `json:"outcome"`
+	Words   string  `json:"words,omitempty"`
 }

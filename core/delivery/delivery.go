@@ -50,6 +50,9 @@ const (
 	WhyCancelled Why = "cancelled"
 	// WhyExpired: what a step captured is too old; it is taken back and done again.
 	WhyExpired Why = "expired"
+	// WhyInPart: the HIS took some of it and refused the rest; it is never sent
+	// again as a whole.
+	WhyInPart Why = "in_part"
 )
 
 // Delivery is one message on its way, as a process holds it while it has the lease.

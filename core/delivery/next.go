@@ -20,9 +20,17 @@ type next struct {
 
 // done: a receipt is believed unless it is for something else.
 func (n next) done(v core.Verdict) Next {
-	r := receipt(v.Answer)
+	r, parts := receipt(v.Answer), tally(v.Parts)
 	differs := n.differs(r)
-	if differs == "" {
+	switch {
+	case parts.doubt:
+		n.keep(v.Captured, nil)
+		return n.inDoubt()
+	case parts.taken == 0 && len(parts.refused) > 0:
+		return n.refused(parts.words(), v.ShowPatient)
+	case len(parts.refused) > 0 && differs != "number":
+		return n.inPart(v, r, parts)
+	case differs == "":
 		return n.finished(v.Captured, r)
 	}
 	n.LastByte = n.a.Now
@@ -158,8 +166,11 @@ func (n next) absent() Next {
 	if wait := n.op.SettleAfter - n.a.Now.Sub(n.LastByte); wait > 0 {
 		return n.ask(n.Why, min(wait, max(n.backoff(n.Inquiries), time.Second)), "the HIS does not have it yet; asking again until that can be believed")
 	}
-	if n.Why == WhyAlready {
+	switch n.Why {
+	case WhyAlready:
 		return n.park(core.InDoubt, "the HIS said that it has it already, and now that it does not")
+	case WhyInPart:
+		return n.park(core.InDoubt, "the HIS said that it took some of it, and now that it has nothing")
 	}
 	n.LastByte = time.Time{}
 	if n.d.CancelWanted {

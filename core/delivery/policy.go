@@ -71,6 +71,9 @@ func (n next) afterInquiry(v core.Verdict) Next {
 		if differs := n.differs(&status.Receipt); differs != "" {
 			return n.park(core.Rejected, "the HIS holds it with another "+differs)
 		}
+		if n.Why == WhyInPart && status.Amount == nil {
+			return n.park(core.Rejected, "the HIS took some of it and does not say how much it has now")
+		}
 		return n.reached(status.At, v.Captured, &status.Receipt)
 	case core.StateAbsent:
 		return n.absent()
@@ -112,6 +115,8 @@ func (p Policy) Before(d *Delivery, op *core.Operation, now time.Time) (instead 
 	case (d.Interrupted || d.Unanswered) && d.Phase == Undo:
 		n.step, n.Unanswered = &op.Steps[d.Step], false
 		return n.afterUndo(core.Verdict{Outcome: core.OutcomeInDoubt}), false
+	case d.Why == WhyInPart && d.Phase == Send:
+		return n.park(core.Rejected, "the HIS took some of it and cannot be asked; it is not sent again"), false
 	case d.CancelWanted && d.Phase == Send && d.LastByte.IsZero():
 		return n.takeBack(WhyCancelled, "cancelled by a person before it took effect"), false
 	case d.Phase == Send:

@@ -65,6 +65,9 @@ func TestPolicy(t *testing.T) {
 	settled := func(d *Delivery) *Delivery { d.LastByte = t0.Add(-61 * time.Second); return d }
 	second := func(d *Delivery) *Delivery { d.Step, d.Finished = 1, []Finished{{0, t0}}; return d }
 
+	inPart := func(d *Delivery) *Delivery { d.Why = WhyInPart; return d }
+	ofAmount := func(v core.Verdict, n int64) core.Verdict { v.Answer = &core.Receipt{Amount: fen(n)}; return v }
+
 	cases := []struct {
 		name string
 		d    *Delivery
@@ -132,6 +135,19 @@ func TestPolicy(t *testing.T) {
 		{"undo in doubt, harmless to repeat", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeInDoubt), "queued undo[0] in_doubt 1s"},
 		{"undo refused", with(second(payment()), func(d *Delivery) { d.Phase, d.Step, d.Why = Undo, 0, WhyRefused }), operation(2, "undo"), outcome(core.OutcomeRejected), "parked rejected"},
 
+		{"parts, all done", payment(), operation(1), inParts(core.OutcomeOK, core.OutcomeOK), "delivered"},
+		{"parts, all done, of another amount", payment(), operation(1), ofAmount(inParts(core.OutcomeOK, core.OutcomeOK), 100), "parked in_doubt"},
+		{"parts, all refused", payment(), operation(1), inParts(core.OutcomeRejected, core.OutcomeRejected), "parked rejected"},
+		{"parts, all refused after an undoable step", second(payment()), operation(2, "undo"), inParts(core.OutcomeRejected), "sending undo[0]"},
+		{"parts, some refused", payment(), operation(1), ofAmount(inParts(core.OutcomeOK, core.OutcomeRejected), 100), "parked rejected"},
+		{"parts, some refused after an undoable step", second(payment()), operation(2, "undo"), inParts(core.OutcomeOK, core.OutcomeRejected), "parked rejected"},
+		{"parts, one in doubt, can be asked", payment(), operation(1, "inquire"), inParts(core.OutcomeOK, core.OutcomeInDoubt), "sending inquire[0] in_doubt"},
+		{"parts, one in doubt, cannot be asked", payment(), operation(1), inParts(core.OutcomeRejected, core.OutcomeInDoubt), "parked in_doubt"},
+		{"parts, some refused, asked: the rest", inPart(asking(payment())), operation(1, "inquire"), status(core.Status{State: core.StateDone, Receipt: core.Receipt{Amount: fen(100)}}), "parked rejected"},
+		{"parts, some refused, asked: all of it now", inPart(asking(payment())), operation(1, "inquire"), status(core.Status{State: core.StateDone, Receipt: core.Receipt{Amount: fen(4619)}}), "delivered"},
+		{"parts, some refused, asked: done, but what of it", inPart(asking(payment())), operation(1, "inquire"), status(core.Status{State: core.StateDone}), "parked rejected"},
+		{"parts, some refused, asked: absent", settled(inPart(asking(payment()))), operation(1, "inquire"), status(core.Status{State: core.StateAbsent}), "parked in_doubt"},
+
 		{"busy after a try in doubt, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted, d.LastByte = true, t0 }), operation(1, "repeat"), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
 		{"rejected after a try in doubt", with(payment(), func(d *Delivery) { d.LastByte = t0 }), operation(1, "repeat"), outcome(core.OutcomeRejected), "parked in_doubt"},
 		{"rejected, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeRejected), "cancelled"},
@@ -150,6 +166,36 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// inParts is an answer with a verdict per line: P1, P2 and so on.
+func inParts(each ...core.Outcome) core.Verdict {
+	v := outcome(core.OutcomeOK)
+	for i, o := range each {
+		v.Parts = append(v.Parts, core.Part{Key: fmt.Sprintf("P%d", i+1), Outcome: o, Words: fmt.Sprintf("words %d", i+1)})
+	}
+	return v
+}
+
+// What the HIS took in part is not to be superseded or sent again as a whole.
+func TestTakenInPart(t *testing.T) {
+	v := inParts(core.OutcomeRejected, core.OutcomeOK, core.OutcomeRejected)
+	v.Captured, v.Answer = map[string]string{"his_no": "S1"}, &core.Receipt{HisNo: "S1", Amount: fen(100)}
+	for _, can := range []string{"inquire", "neither"} {
+		n := still.After(payment(), operation(1, can), &Attempt{Exchange: core.Exchange{Verdict: v}, Now: t0})
+		if n.State != Parked || !n.Sent() || len(n.Finished) != 0 {
+			t.Errorf("%s: %s, sent %v, finished %v", can, n.State, n.Sent(), n.Finished)
+		}
+		if n.Because != "the HIS took 1 of 3 parts; refused: P1, P3" || n.Words != "words 1; words 3" {
+			t.Errorf("%s: %q, words %q", can, n.Because, n.Words)
+		}
+		if n.Receipt == nil || n.Receipt.HisNo != "S1" || *n.Receipt.Amount != 100 || n.Captured["his_no"] != "S1" {
+			t.Errorf("%s: kept %+v and %v", can, n.Receipt, n.Captured)
+		}
+		if (n.Phase == Inquire) != (can == "inquire") || n.Why != WhyInPart {
+			t.Errorf("%s: goes on with %s", can, n.Phase)
+		}
+	}
+}
+
 func TestPolicyBefore(t *testing.T) {
 	cases := []struct {
 		name string
@@ -165,6 +211,8 @@ func TestPolicyBefore(t *testing.T) {
 		{"interrupted while undoing", func(d *Delivery) {
 			d.Interrupted, d.Phase, d.Finished, d.Why = true, Undo, []Finished{{0, t0}}, WhyRefused
 		}, operation(2, "undo"), "queued undo[0] in_doubt 1s"},
+		{"taken in part, can be asked", func(d *Delivery) { d.Why, d.Phase, d.LastByte = WhyInPart, Inquire, t0 }, operation(1, "inquire"), ""},
+		{"taken in part, cannot be asked", func(d *Delivery) { d.Why, d.LastByte = WhyInPart, t0 }, operation(1, "repeat"), "parked rejected"},
 		{"cancel wanted, nothing sent", func(d *Delivery) { d.CancelWanted = true }, operation(1), "cancelled"},
 		{"cancel wanted, a step to undo", func(d *Delivery) { d.CancelWanted, d.Step, d.Finished = true, 1, []Finished{{0, t0}} }, operation(2, "undo"), "sending undo[0]"},
 		{"cancel wanted, may have happened", func(d *Delivery) { d.CancelWanted, d.LastByte = true, t0 }, operation(1, "repeat"), ""},
