@@ -93,11 +93,18 @@ type expected struct {
 	Words    *string           `yaml:"words"`
 	Captured map[string]string `yaml:"captured"`
 	Returns  any               `yaml:"returns"`
+	Parts    []expectedPart    `yaml:"parts"`
 	// Invalid is a part of the reason why nothing is sent.
 	Invalid string     `yaml:"invalid"`
 	Steps   []expected `yaml:"steps"`
 	// Takes is the canonical message of something inbound.
 	Takes any `yaml:"takes"`
+}
+
+type expectedPart struct {
+	Key     string `yaml:"key" json:"key"`
+	Outcome string `yaml:"outcome" json:"outcome"`
+	Words   string `yaml:"words" json:"words,omitempty"`
 }
 
 type caseRun struct {
@@ -381,6 +388,9 @@ func (c *caseRun) compare(call *core.Call, v core.Verdict, want *expected) {
 	}
 	if want.Returns != nil {
 		c.differIn(call.Name+": returns", want.Returns, v.Answer)
+	}
+	if want.Parts != nil {
+		c.differIn(call.Name+": parts", want.Parts, v.Parts)
 	}
 }
 

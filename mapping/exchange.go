@@ -336,6 +336,9 @@ func (l *loader) readAnswer(x *exchange, e *envelope, wire, own *scope, m *mappe
 	if x.t != nil {
 		l.answer(x, inner, m)
 	}
+	if n := x.last("parts"); n != nil {
+		l.parts(n, inner, m)
+	}
 	if x.page != nil {
 		if n := x.page.get("next"); n != nil && n.kind == scalarNode {
 			m.next, _ = inner.cell(n)

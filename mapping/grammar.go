@@ -41,7 +41,6 @@ type key struct {
 	name     string
 	shape    shape
 	required bool
-	later    bool // part of the grammar, but not supported yet
 	doc      string
 }
 
@@ -168,8 +167,21 @@ var callKeys = []key{
 	{name: "outcome", shape: section(outcomeTable), doc: "rules; each replaces the envelope's of the same name"},
 	{name: "capture", shape: mapOf(cell), doc: "texts kept with the delivery, visible as captured.x later"},
 	{name: "returns", shape: value, doc: "the canonical answer"},
-	{name: "parts", shape: value, later: true, doc: "a verdict per line"},
 }
+
+var partTable = &table{"part", []key{
+	{name: "$each", shape: text, required: true, doc: "x in LIST: the lines of the answer"},
+	{name: "key", shape: cell, required: true, doc: "which one it is, for people: the number of the bill"},
+	{name: "outcome", shape: section(partOutcomeTable), required: true, doc: "what became of it; in doubt when no rule holds"},
+	{name: "message", shape: cell, doc: "the HIS's words about it"},
+}}
+
+var partOutcomeTable = &table{"part_outcome", []key{
+	{name: "ok", shape: cond, required: true, doc: "it was done"},
+	{name: "rejected", shape: cond, doc: "it was refused"},
+}}
+
+var partsKey = key{name: "parts", shape: listOf(section(partTable)), doc: "a verdict for each line of an answer that is ok"}
 
 var undoTable = &table{"undo", append(append([]key{}, callKeys...),
 	key{name: "inquire", shape: shape{kind: inquireShape, table: inquireTable}, doc: "the question to ask when in doubt"},
@@ -179,12 +191,14 @@ var undoTable = &table{"undo", append(append([]key{}, callKeys...),
 var stepTable = &table{"step", append(append([]key{
 	{name: "name", shape: text, required: true, doc: "the step's name"},
 	{name: "when", shape: cond, doc: "the step is skipped unless this holds"},
+	partsKey,
 }, undoTable.keys...),
 	key{name: "expires", shape: duration, doc: "how long what the step captured is good for"},
 	key{name: "undo", shape: section(undoTable), doc: "takes the finished step back"},
 )}
 
 var operationTable = &table{"operation", append(append([]key{}, undoTable.keys...),
+	partsKey,
 	key{name: "page", shape: section(pageTable), doc: "more pages of the answer"},
 	key{name: "settle_after", shape: duration, doc: "how long after the last byte absent is believed (the connector's timeout; money: at least 60s)"},
 	key{name: "when_parked", shape: oneOf("block", "pass"), doc: "whether a parked one holds its lane (block)"},
@@ -248,8 +262,6 @@ func (f *findings) section(n *node, t *table) map[string]*node {
 		switch {
 		case k == nil:
 			f.mistake(e.key.pos, didYouMean(e.key.text, t.names()), "%s has no key %q", t.name, e.key.text)
-		case k.later:
-			f.mistake(e.key.pos, "leave it out", "%q is not supported yet", e.key.text)
 		case f.fits(e.key.text, e.value, k.shape):
 			used[k.name] = e.value
 		}

@@ -32,6 +32,7 @@ type mapper struct {
 	showPatient *program
 	captures    []capture
 	answer      answerer
+	parts       []partRuling
 	empty       func() any // the empty answer of a question
 	next        template
 	reached     []string // the steps that a status question can say were reached
@@ -201,6 +202,9 @@ func (m *mapper) verdict(r *run, rule *ruling) core.Verdict {
 		if v.Captured, err = m.captured(r, true); err == nil && m.answer != nil {
 			v.Answer, err = m.answer.answer(r, v.Captured)
 		}
+		if err == nil {
+			v.Parts, err = m.judgeParts(r)
+		}
 		if err == nil && m.next != nil {
 			v.Next, err = m.nextPage(r)
 		}
@@ -238,6 +242,10 @@ func (m *mapper) wordsOf(r *run) string {
 	if err != nil {
 		return ""
 	}
+	return boundedWords(text)
+}
+
+func boundedWords(text string) string {
 	text = strings.TrimSpace(text)
 	if runes := []rune(text); len(runes) > maxWords {
 		text = string(runes[:maxWords])

@@ -81,7 +81,7 @@ func (l *loader) readOperation(t core.Transaction, f field) *operation {
 	if t.Mode == core.Question {
 		l.mistake(list.pos, "leave them out", "a question has one exchange, no steps")
 	}
-	for _, key := range []string{"send", "capture"} {
+	for _, key := range []string{"send", "capture", "parts"} {
 		if n := o.keys[key]; n != nil {
 			l.mistake(n.pos, "move it into a step", "%s cannot stand beside steps", key)
 			delete(o.keys, key)
@@ -137,7 +137,7 @@ func (l *loader) compileOperation(o *operation) *core.Operation {
 		delete(o.keys, "page")
 	}
 	if o.t.Mode == core.Question {
-		for _, key := range []string{"inquire", "repeat_safe", "settle_after", "when_parked", "capture"} {
+		for _, key := range []string{"inquire", "repeat_safe", "settle_after", "when_parked", "capture", "parts"} {
 			// A question about a write may find what the write's own answer was to bring.
 			if n := o.keys[key]; n != nil && !(key == "capture" && answersState(o.t)) {
 				l.mistake(n.pos, "leave it out", "%s is for writes, %s is a question", key, o.t.Kind)

@@ -28,7 +28,7 @@ func TestTheReferenceIsComplete(t *testing.T) {
 		}
 		t.Errorf("docs/hospital-folder.md does not speak of the %s %s", kind, name)
 	}
-	for _, table := range []*table{hospitalTable, limitsTable, envelopeTable, writeTable, readTable, outcomeTable, operationTable, stepTable, sessionTable, pageTable, inquireTable, listenerTable} {
+	for _, table := range []*table{hospitalTable, limitsTable, envelopeTable, writeTable, readTable, outcomeTable, operationTable, stepTable, sessionTable, pageTable, inquireTable, partTable, listenerTable} {
 		for _, k := range table.keys {
 			need("key of "+table.name, k.name)
 		}

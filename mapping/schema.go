@@ -48,9 +48,6 @@ func define(defs map[string]any, t *table) {
 	defs[t.name] = out
 	var required []string
 	for _, k := range t.keys {
-		if k.later {
-			continue
-		}
 		p := k.shape.schema(defs)
 		p["description"] = k.doc
 		properties[k.name] = p
