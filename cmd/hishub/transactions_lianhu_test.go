@@ -144,6 +144,36 @@ func TestLianhuSendsMoneyBack(t *testing.T) {
 	}
 }
 
+// A voided prescription among those that were paid is refused alone; the rest is
+// settled once, and a person is told which one is missing.
+func TestLianhuTakesAPaymentInPart(t *testing.T) {
+	r := newRig(t, "lianhu")
+	pay, other := paymentOf(t, r, "C1").(*core.Payment), paymentOf(t, r, "C2").(*core.Payment)
+	r.must(t, core.PrescriptionVoid, &core.PrescriptionVoiding{No: "C2", VisitNo: "VC2", PatientNo: patientNo, Reason: "开错药", OperatorCode: "00731", VoidedAt: paidAt})
+	pay.Bills, pay.Amount = append(pay.Bills, other.Bills...), pay.Amount+other.Amount
+	n := r.deliver(t, core.PaymentSettle, pay)
+	if want := "the HIS took 1 of 2 parts; refused: " + other.Bills[0]; n.State != delivery.Parked || n.Class != core.Rejected || n.Because != want || n.Words != "处方已作废" {
+		t.Errorf("%s %s: %s (%s)", n.State, n.Class, n.Because, n.Words)
+	}
+	if n.RefundNow || !n.Sent() || n.Receipt == nil || n.Receipt.HisNo == "" || *n.Receipt.Amount != 4619 {
+		t.Errorf("refund now %v, sent %v, receipt %+v", n.RefundNow, n.Sent(), n.Receipt)
+	}
+	// Released, it asks and sends nothing.
+	d := &delivery.Delivery{ID: 1, Hospital: r.ID(), Kind: core.PaymentSettle, Body: pay, Progress: n.Progress}
+	op := r.Operations[core.PaymentSettle]
+	if d.Phase != delivery.Inquire {
+		t.Fatalf("goes on with %s", d.Phase)
+	}
+	x := r.Ask(context.Background(), &op.Steps[0].Inquire.Call, core.Input{Body: pay, Captured: d.Captured, Stamp: r.Stamp(pay.Key(), paidAt, 2)}, nil)
+	again := delivery.DefaultPolicy.After(d, op, &delivery.Attempt{Number: 2, Phase: d.Phase, Exchange: x, Now: time.Now()})
+	if again.State != delivery.Parked || again.Because != "the HIS holds it with another amount" {
+		t.Errorf("asked: %s, %s", again.State, again.Because)
+	}
+	if b := r.his.Books(); len(b.Settlements) != 1 || b.Settlements[0].AmountFen != 4619 || len(b.Settlements[0].Bills) != 1 {
+		t.Errorf("the books have %+v", b.Settlements)
+	}
+}
+
 // gatehouse answers what the HIS calls in its dialect, by the resolutions that it is
 // given for each kind, the last one for ever.
 type gatehouse struct {

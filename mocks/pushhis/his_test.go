@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +144,34 @@ func TestVoidedBillSendsTheMoneyBack(t *testing.T) {
 	if got := len(h.Books().Settlements); got != 0 {
 		t.Errorf("%d settlements in the books", got)
 	}
+}
+
+// The voided one of several is refused alone; a repeat gets the same answer.
+func TestVoidedBillAmongOthers(t *testing.T) {
+	h := start(t, Options{})
+	for _, no := range []string{"RX1", "RX2"} {
+		h.books.Save(books.Prescription{No: no, VisitNo: "V1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	}
+	h.books.Void("RX1", "test")
+	pay := []string{"prescriptionNo", "RX1,RX2,RX3", "tradeNo", "O1", "orderFee", "3.00", "payType", "weChat", "payNo", "42", "payedTime", "2026-01-05 14:58:30"}
+	for range 2 {
+		e := h.must(t, "outpatientPay", pay...)
+		expect(t, e, "result", "success", "orderFee", "2.00")
+		lines := e.rows("lines")
+		if len(lines) != 3 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		expect(t, &lines[0], "prescriptionNo", "RX1", "result", "error", "message", voidedWords)
+		expect(t, &lines[1], "prescriptionNo", "RX2", "result", "success")
+		expect(t, &lines[2], "prescriptionNo", "RX3", "result", "success")
+	}
+	if b := h.Books(); len(b.Settlements) != 1 || b.Settlements[0].AmountFen != 200 || !slices.Equal(b.Settlements[0].Bills, []string{"RX2", "RX3"}) {
+		t.Errorf("the books have %+v", b.Settlements)
+	}
+	h.books.Save(books.Prescription{No: "RX4", VisitNo: "V1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	h.books.Void("RX4", "test")
+	pay[1], pay[3] = "RX1,RX4", "O2"
+	expect(t, h.must(t, "outpatientPay", pay...), "result", "error", "isRefund", "1")
 }
 
 func TestLedgerTellsRegistrationsFromFees(t *testing.T) {

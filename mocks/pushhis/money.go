@@ -1,6 +1,7 @@
 package pushhis
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,8 @@ func (h *HIS) findOutpatientPay(req *request) answer {
 	return told("成功", content(rows, func(row string) string { return row }))
 }
 
-// outpatientPay: bills that were voided will not get better, so the money goes back.
+// outpatientPay: bills that were voided will not get better, so the money goes
+// back. Of several bills the voided are refused alone, and the rest is settled.
 func (h *HIS) outpatientPay(req *request) answer {
 	fee, err := books.ParseYuan(req.text("orderFee"))
 	if err != nil {
@@ -39,15 +41,60 @@ func (h *HIS) outpatientPay(req *request) answer {
 		Order: req.text("tradeNo"), Channel: req.text("payType"), ChannelNo: req.text("payNo"), Operator: operator,
 		Bills: strings.Split(req.text("prescriptionNo"), ","), AmountFen: fee, PaidAt: req.text("payedTime"),
 	}
-	if _, again := h.books.Settlement(s.Order); !again && h.books.Voided(s.Bills) {
-		return refuse("处方已作废").refund()
+	sent := s.Bills
+	s.Bills = kept(sent, func(bill string) bool { return !h.voided(s.Order, bill) })
+	if len(s.Bills) == 0 {
+		return refuse(voidedWords).refund()
+	}
+	for _, bill := range sent {
+		if !slices.Contains(s.Bills, bill) {
+			s.AmountFen -= h.amount(bill)
+		}
 	}
 	a := booked(h.books.Settle(s), "支付成功", "hisPayId", "orderFee")
 	if a.result == "success" || a.result == repeated {
 		held, _ := h.books.Settlement(s.Order)
 		a.more += fields("invoiceNo", "mz"+held.HisNo)
+		if len(sent) > 1 {
+			a.more += verdicts(sent, s.Bills)
+		}
 	}
 	return a
+}
+
+const voidedWords = "处方已作废"
+
+// voided: what was settled with the order once stays so for its repeats.
+func (h *HIS) voided(order, bill string) bool {
+	if held, again := h.books.Settlement(order); again {
+		return !slices.Contains(held.Bills, bill)
+	}
+	return h.books.Voided([]string{bill})
+}
+
+func (h *HIS) amount(bill string) int64 {
+	if p, ok := h.books.Prescription(bill); ok {
+		return p.AmountFen
+	}
+	o, _ := h.books.OrderOf(bill)
+	return o.AmountFen
+}
+
+// verdicts are a line for each bill.
+func verdicts(sent, taken []string) string {
+	var d document
+	d.open("lines")
+	for _, bill := range sent {
+		d.open("line")
+		if slices.Contains(taken, bill) {
+			d.WriteString(fields("prescriptionNo", bill, "result", "success", "message", ""))
+		} else {
+			d.WriteString(fields("prescriptionNo", bill, "result", "error", "message", voidedWords))
+		}
+		d.close("line")
+	}
+	d.close("lines")
+	return d.String()
 }
 
 // payStatus: 0 not known, 1 paid, 4 worked on.
