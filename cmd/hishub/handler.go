@@ -16,7 +16,7 @@ import (
 func (h *hub) handler() (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
 		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Lights: h.dispatcher.Lights,
-		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log,
+		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil,
 		Ready: []api.Dependency{
 			{Name: "database", Check: func(ctx context.Context) error { _, err := h.store.Now(ctx); return err }},
 			{Name: "redis", Degraded: true, Check: h.redis.Ready},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type hub struct {
 	log    *slog.Logger
 	listen string
 	nights string
+	tls    *tls.Config // nil serves plain http
 
 	store      *postgres.Store
 	redis      *redis.Client
@@ -122,6 +124,10 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	h.address = "http://" + listener.Addr().String()
+	if h.tls != nil {
+		h.address = "https://" + listener.Addr().String()
+		listener = tls.NewListener(listener, h.tls)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 

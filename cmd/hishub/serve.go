@@ -14,6 +14,7 @@ type serveCmd struct {
 	place
 	services
 	variables
+	tlsFiles
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Nights  string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
@@ -35,6 +36,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err := c.set(); err != nil {
 		return err
 	}
+	https, err := c.config()
+	if err != nil {
+		return err
+	}
 	url, err := c.databaseURL()
 	if err != nil {
 		return err
@@ -54,7 +59,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer h.close()
-	h.listen, h.nights = c.Listen, c.Nights
+	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
 	h.dispatcher.Lease, h.dispatcher.Ownership = c.Lease, c.Ownership
 	if c.Pprof != "" {
 		if err := serveProfiles(ctx, c.Pprof); err != nil {

@@ -20,6 +20,7 @@ type upCmd struct {
 	place
 	services
 	variables
+	tlsFiles
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
 	Nights    string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
@@ -44,6 +45,10 @@ func (c *upCmd) Run(ctx context.Context) error {
 // folders and runs the hub until ctx ends.
 func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address string)) (err error) {
 	if err := c.set(); err != nil {
+		return err
+	}
+	https, err := c.config()
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
@@ -78,7 +83,7 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 		return err
 	}
 	defer h.close()
-	h.listen, h.nights = c.Listen, c.Nights
+	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
 	if err := h.openClinic(ctx, url); err != nil {
 		return err
 	}
