@@ -326,3 +326,43 @@ func TestSupersedeOfACancelledOne(t *testing.T) {
 	l.deliver(a.ID) // its old place is before the later one's
 	l.deliver(later)
 }
+
+// Two keys of one person are one pair of eyes.
+func TestFourEyesAreTwoPeople(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	l.park(id, core.Rejected, nil)
+	p, err := l.Propose(l.ctx, id, corrected("A1", 1300), "alice (key 11)", "")
+	l.must(err)
+	if _, err := l.Approve(l.ctx, p, "alice (key 12)", ""); !errors.Is(err, ErrFourEyes) {
+		t.Errorf("approved by the same person with another key: %v", err)
+	}
+	_, err = l.Approve(l.ctx, p, "bob (key 11)", "")
+	l.must(err)
+}
+
+// What the clinic was told to give back is not charged by a correction.
+func TestRefundNowIsNotSuperseded(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	d := l.one(id)
+	n := next(d, delivery.Cancelled)
+	n.RefundNow = true
+	l.settle(d, n)
+	_, err := l.Propose(l.ctx, id, corrected("A1", 1300), "cashier", "")
+	l.refused(err)
+}
+
+// A release is a new decision: the wish to cancel is over.
+func TestReleaseWithdrawsTheWishToCancel(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	l.park(id, core.InDoubt, inDoubt)
+	if done, err := l.Cancel(l.ctx, id, "nurse", ""); err != nil || done {
+		t.Fatalf("%v, %v", done, err)
+	}
+	l.must(l.Release(l.ctx, id, "nurse", Again, ""))
+	if d := l.one(id); d.CancelWanted {
+		t.Error("the wish is still there")
+	}
+}
