@@ -215,6 +215,8 @@ type Refund struct {
 	ChannelRefundNo string    `json:"channel_refund_no" doc:"the channel's number of the refund" maxLength:"64"`
 	Reason          string    `json:"reason" personal:"text" maxLength:"200"`
 	RefundedAt      time.Time `json:"refunded_at"`
+	// Reversal: a booking is taken back of which no money ever moved; the channel has no part in it.
+	Reversal bool `json:"reversal,omitempty"`
 	// Lines that go back, where only some do; empty is the whole amount.
 	Lines []RefundLine `json:"lines,omitempty" maxItems:"100"`
 }

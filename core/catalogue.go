@@ -48,6 +48,10 @@ const (
 	ReportReady        Kind = "report.ready"
 	BillCreated        Kind = "bill.created"
 	LedgerPulled       Kind = "ledger.pull"
+	LedgerPushed       Kind = "ledger.push"
+	InsuranceLedger    Kind = "insurance.ledger"
+	PayBack            Kind = "channel.refund"
+	RecordMoney        Kind = "ledger.record"
 )
 
 // Mode tells how a transaction travels.
@@ -60,6 +64,10 @@ const (
 	Question Mode = "question"
 	// Inbound: told or asked by the HIS; answered at once, and kept.
 	Inbound Mode = "inbound"
+	// Record: accepted into the ledger and done; nobody is told.
+	Record Mode = "record"
+	// ToChannel: a write that goes to a payment channel; no folder maps it.
+	ToChannel Mode = "to_channel"
 )
 
 // Transaction is one entry of the catalogue.
@@ -148,6 +156,8 @@ var Catalogue = []Transaction{
 		func() Body { return new(LedgerQuery) }, func() any { return new(LedgerTotals) }},
 	{LedgerDetail, Question, "ledger", false, 0, "every payment and refund the HIS booked for us on a day",
 		func() Body { return new(LedgerQuery) }, func() any { return new(Ledger) }},
+	{InsuranceLedger, Question, "ledger", false, 0, "what the medical insurance settled on a day, asked through the hospital",
+		func() Body { return new(LedgerQuery) }, func() any { return new(Ledger) }},
 	{SystemTimeAsk, Question, "system", false, 0, "the HIS's clock",
 		func() Body { return new(DictionaryQuery) }, func() any { return new(SystemTime) }},
 
@@ -167,6 +177,13 @@ var Catalogue = []Transaction{
 		func() Body { return new(BillNotice) }, func() any { return new(Receipt) }},
 	{LedgerPulled, Inbound, "ledger", false, 0, "the HIS asks for what we booked on a day",
 		func() Body { return new(LedgerPull) }, func() any { return new(Ledger) }},
+	{LedgerPushed, Inbound, "ledger", false, 0, "the HIS sends what it booked on a day",
+		func() Body { return new(LedgerPush) }, func() any { return new(Receipt) }},
+
+	{PayBack, ToChannel, "refund", true, 0, "have a payment channel pay money back, without the HIS",
+		func() Body { return new(ChannelRefund) }, func() any { return new(Receipt) }},
+	{RecordMoney, Record, "entry", true, 0, "put money into our ledger of which the HIS is not told",
+		func() Body { return new(LedgerRecord) }, func() any { return new(Receipt) }},
 }
 
 // Lookup finds a transaction by its kind.

@@ -19,6 +19,11 @@ type Dialect struct {
 	Operations map[Kind]*Operation
 	Sessions   map[string]*Session
 	Connectors map[string]ConnectorSpec
+	// Channels are the payment channels' accounts by way of paying: where bills come
+	// from, and where refunds go. A Kind of "" is a channel whose ledger the HIS is asked for.
+	Channels map[Channel]ConnectorSpec
+	// Night says how its days are compared.
+	Night NightRules
 	// Listeners by name: where this HIS calls us.
 	Listeners map[string]*Listener
 	Limits    Limits

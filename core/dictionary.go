@@ -136,15 +136,6 @@ type SystemTime struct {
 	Time time.Time `json:"time"`
 }
 
-// LedgerTotals is the canonical answer to ledger.total: counts as decimal text,
-// sums in fen, both sums positive.
-type LedgerTotals struct {
-	Payments      string `json:"payments,omitempty"`
-	PaymentAmount Fen    `json:"payment_amount"`
-	Refunds       string `json:"refunds,omitempty"`
-	RefundAmount  Fen    `json:"refund_amount"`
-}
-
 // Append implements Paged.
 func (d *Departments) Append(next any) {
 	d.Departments = append(d.Departments, next.(*Departments).Departments...)

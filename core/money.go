@@ -102,3 +102,7 @@ func parseDecimal(s string) (*big.Rat, error) {
 	}
 	return r, nil
 }
+
+func ratOf(n int64) *big.Rat { return big.NewRat(n, 1) }
+
+var errFinerThanMillifen = errors.New("amount has more than five decimals, or is too large")

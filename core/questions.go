@@ -92,31 +92,6 @@ func (q *BillQuery) Validate() error {
 	return c.OrNil()
 }
 
-// LedgerQuery asks for everything that the HIS booked for us on one business
-// day, by our payment time.
-type LedgerQuery struct {
-	// Day is yyyy-MM-dd in the hospital's zone; From (inclusive) and To (exclusive)
-	// are its bounds.
-	Day  string    `json:"day" maxLength:"10" example:"2026-01-05"`
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
-}
-
-func (q *LedgerQuery) Key() string  { return q.Day }
-func (q *LedgerQuery) Lane() string { return q.Day }
-
-// Validate implements Body.
-func (q *LedgerQuery) Validate() error {
-	var c check
-	c.date("day", q.Day)
-	c.time("from", q.From)
-	c.time("to", q.To)
-	if !q.From.Before(q.To) {
-		c.problem("to", "not after from")
-	}
-	return c.OrNil()
-}
-
 // Receipt is the canonical answer to a write. Every field may be empty: a HIS
 // gives what it has.
 type Receipt struct {
@@ -148,12 +123,32 @@ const (
 // Values of State.
 func (State) Values() []string { return []string{"done", "absent", "running", "refused", "unknown"} }
 
+// Stage is how far a prescription or order has come (FHIR MedicationRequest and
+// MedicationDispense status, in one word).
+type Stage string
+
+const (
+	StageActive    Stage = "active"    // written, nothing done yet
+	StageVoided    Stage = "voided"    // taken back
+	StageDispensed Stage = "dispensed" // the drugs were handed out
+	StagePerformed Stage = "performed" // the tests or examinations were done
+	StageReturned  Stage = "returned"  // handed out and taken back
+)
+
+// Values of Stage.
+func (Stage) Values() []string {
+	return []string{"active", "voided", "dispensed", "performed", "returned"}
+}
+
 // Status is the canonical answer to a question about one write.
 type Status struct {
 	State State `json:"state"`
 	// At names the step of a transaction in several steps that the HIS has
 	// reached; "" when State says all.
 	At string `json:"at,omitempty"`
+	// Stage is how far a prescription or order has come that the HIS has; "" when
+	// it does not say. Nights compare it with what we believe.
+	Stage Stage `json:"stage,omitempty"`
 	Receipt
 	// Message is the HIS's words.
 	Message string `json:"message,omitempty"`
@@ -184,34 +179,6 @@ type BillLine struct {
 	Amount    Fen    `json:"amount"`
 }
 
-// Ledger is the canonical answer to ledger.detail.
-type Ledger struct {
-	Entries []LedgerEntry `json:"entries"`
-}
-
-// EntryType tells payments from refunds in a ledger.
-type EntryType string
-
-const (
-	EntryPayment EntryType = "payment"
-	EntryRefund  EntryType = "refund"
-)
-
-// Values of EntryType.
-func (EntryType) Values() []string { return []string{"payment", "refund"} }
-
-// LedgerEntry is one booking of a HIS. Amount is positive for both types.
-type LedgerEntry struct {
-	Type EntryType `json:"type"`
-	// Number is ours (order or refund number), as far as the HIS keeps it.
-	Number    string    `json:"number,omitempty"`
-	HisNo     string    `json:"his_no,omitempty"`
-	ChannelNo string    `json:"channel_no,omitempty"`
-	Amount    Fen       `json:"amount"`
-	At        time.Time `json:"at,omitzero"`
-	Reversal  bool      `json:"reversal,omitempty"`
-}
-
 // Paged is implemented by answers that a HIS may give in pages.
 type Paged interface {
 	// Append adds the entries of the next page, an answer of the same type.
@@ -220,6 +187,3 @@ type Paged interface {
 
 // Append implements Paged.
 func (b *Bills) Append(next any) { b.Bills = append(b.Bills, next.(*Bills).Bills...) }
-
-// Append implements Paged.
-func (l *Ledger) Append(next any) { l.Entries = append(l.Entries, next.(*Ledger).Entries...) }

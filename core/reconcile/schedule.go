@@ -81,7 +81,7 @@ func (s *Schedule) night(ctx context.Context, hospital string, zone *time.Locati
 	if err == nil && len(nights) > 0 && nights[0].State == NightDone {
 		return
 	}
-	n, _, err := s.Runner.Run(ctx, hospital, day, "schedule")
+	n, err := s.Runner.Run(ctx, Ask{Hospital: hospital, Day: day, Who: "schedule"})
 	switch {
 	case errors.Is(err, ErrNightRunning):
 	case err != nil:
