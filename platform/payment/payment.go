@@ -181,7 +181,8 @@ type Given struct {
 }
 
 // Refund takes the channel's word that money of an order went back, and tells
-// the HIS unless it refused the payment for good. The channel may say it again.
+// the HIS; one whose payment the HIS refused for good only goes into the ledger,
+// for the night. The channel may say it again.
 func (s *Service) Refund(ctx context.Context, hospital, orderID string, given Given) (Charge, error) {
 	var out Charge
 	err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
@@ -242,10 +243,15 @@ func (s *Service) refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hos
 		hospital, orderID, given.Amount, state); err != nil {
 		return p, err
 	}
-	if told == Telling {
-		if _, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.RefundCreate, Body: m}); err != nil {
-			return p, err
-		}
+	tell := core.Message{Kind: core.RefundCreate, Body: m}
+	if told == Untold {
+		tell = core.Message{Kind: core.RecordMoney, Body: &core.LedgerRecord{
+			Type: core.EntryRefund, Number: given.RefundNo, OrderID: orderID, Amount: given.Amount, Channel: p.Channel, ChannelNo: given.ChannelRefundNo,
+			At: given.RefundedAt, Reason: "the HIS refused the payment for good",
+		}}
+	}
+	if _, err := outbox.Enqueue(ctx, hospital, tell); err != nil {
+		return p, err
 	}
 	return s.lock(ctx, tx, hospital, orderID)
 }

@@ -15,12 +15,17 @@ import (
 
 // Back is money that a channel is to pay back.
 type Back struct {
-	Hospital  string
+	Hospital string
+	// OrderID, ChannelNo and Paid are of the payment whose money it is.
+	OrderID   string
 	Channel   core.Channel
 	ChannelNo string
+	Paid      core.Fen
 	// RefundNo is ours. The same number again is the same refund.
 	RefundNo string
 	Amount   core.Fen
+	// AskedAt is when it was set aside, the same however often it is tried.
+	AskedAt time.Time
 }
 
 // Channel pays money back.
@@ -111,13 +116,13 @@ func (s *Service) setAside(ctx context.Context, tx pgx.Tx, hospital string, r *c
 	if err != nil {
 		return Back{}, nil, err
 	}
-	back := Back{Hospital: hospital, Channel: p.Channel, ChannelNo: p.ChannelNo, RefundNo: windowNo(hospital, r.HisRefundNo), Amount: r.Amount}
+	back := Back{Hospital: hospital, OrderID: order, Channel: p.Channel, ChannelNo: p.ChannelNo, Paid: p.Amount, RefundNo: windowNo(hospital, r.HisRefundNo), Amount: r.Amount}
 
 	var no, of string
 	var amount core.Fen
 	var state State
-	err = tx.QueryRow(ctx, `select refund_no, order_id, amount, state from payment.refund where hospital = $1 and his_refund_no = $2`, hospital, r.HisRefundNo).
-		Scan(&no, &of, &amount, &state)
+	err = tx.QueryRow(ctx, `select refund_no, order_id, amount, state, refunded_at from payment.refund where hospital = $1 and his_refund_no = $2`, hospital, r.HisRefundNo).
+		Scan(&no, &of, &amount, &state, &back.AskedAt)
 	switch {
 	case err == nil && (of != order || amount != r.Amount):
 		return Back{}, refused(wordsDifferent), nil
@@ -132,8 +137,9 @@ func (s *Service) setAside(ctx context.Context, tx pgx.Tx, hospital string, r *c
 		same, err := s.sameByApp(ctx, tx, hospital, order, r)
 		return Back{}, same, err
 	}
-	_, err = tx.Exec(ctx, `insert into payment.refund (hospital, refund_no, order_id, amount, channel_refund_no, reason, state, refunded_at, his_refund_no)
-		values ($1, $2, $3, $4, '', $5, $6, clock_timestamp(), $7)`, hospital, back.RefundNo, order, r.Amount, r.Reason, Paying, r.HisRefundNo)
+	err = tx.QueryRow(ctx, `insert into payment.refund (hospital, refund_no, order_id, amount, channel_refund_no, reason, state, refunded_at, his_refund_no)
+		values ($1, $2, $3, $4, '', $5, $6, clock_timestamp(), $7) returning refunded_at`, hospital, back.RefundNo, order, r.Amount, r.Reason, Paying, r.HisRefundNo).
+		Scan(&back.AskedAt)
 	if err == nil {
 		_, err = tx.Exec(ctx, `update payment.payment set refunded = refunded + $3, updated_at = clock_timestamp() where hospital = $1 and order_id = $2`, hospital, order, r.Amount)
 	}
