@@ -19,9 +19,10 @@ func TestImports(t *testing.T) {
 		"core/incident":            {},
 		"core/reconcile":           {"core", "core/delivery"}, // for the states of a delivery
 		"core/postgres":            {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/postgres"},
+		"core/report":              {"core", "core/reconcile"},
 		"core/rabbit":              {"core", "core/delivery", "core/inbound", "core/reconcile"},
 		"core/redis":               {"core", "core/delivery"},
-		"core/api":                 {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/postgres", "core/api"},
+		"core/api":                 {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/report", "core/postgres", "core/api"},
 		"mapping":                  {"core", "mapping"},
 		"mapping/formats":          {"core"},
 		"mapping/functions":        {"core", "mapping/formats"},

@@ -186,6 +186,12 @@ const (
 	// what kind of trouble, its Reason how it stands.
 	EventIncidentOpened   EventType = "incident.opened"
 	EventIncidentResolved EventType = "incident.resolved"
+	// Of a run of a night that ended: the event's Key is the day, its Reason says how
+	// it stands, "3 differences". Late: somebody's books are not there yet, and another
+	// run follows by itself.
+	EventNightDone   EventType = "night.done"
+	EventNightLate   EventType = "night.late"
+	EventNightFailed EventType = "night.failed"
 )
 
 // EventArrived is the event of something that a HIS told us.
