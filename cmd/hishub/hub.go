@@ -81,13 +81,19 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	}
 	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
 	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis)}
-	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Zone: h.hospitals.zone}
+	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.place}
 	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
 	h.dispatcher = &delivery.Dispatcher{
 		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
 		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended,
 	}
 	return h, nil
+}
+
+// place is what a night must know of a hospital.
+func (h *hub) place(ctx context.Context, hospital string) (reconcile.Place, error) {
+	zone, err := h.hospitals.zone(ctx, hospital)
+	return reconcile.Place{Zone: zone, NightRules: core.DefaultNight(), Can: func(k core.Kind) bool { return h.hospitals.can(hospital, k) }}, err
 }
 
 // processName is unique among the processes at one database, also over restarts.

@@ -53,7 +53,11 @@ func (c *reconcileRun) Run(ctx context.Context) error {
 		}
 		c.Day = time.Now().In(zone).AddDate(0, 0, -1).Format(time.DateOnly)
 	}
-	n, findings, err := h.runner.Run(ctx, c.Hospital, c.Day, c.By)
+	n, err := h.runner.Run(ctx, reconcile.Ask{Hospital: c.Hospital, Day: c.Day, Who: c.By})
+	if err != nil {
+		return err
+	}
+	findings, err := h.store.Findings(ctx, n.ID)
 	if err != nil {
 		return err
 	}
@@ -99,9 +103,9 @@ func (c *reconcileShow) Run(ctx context.Context) error {
 		if c.JSON {
 			return printJSON(nights)
 		}
-		t := newTable("NIGHT", "HOSPITAL", "DAY", "RUN", "STATE", "BY", "OURS", "THEIRS", "DIFFERENCES", "PROBLEM")
+		t := newTable("NIGHT", "HOSPITAL", "DAY", "RUN", "STATE", "BY", "DIFFERENCES", "PROBLEM")
 		for _, n := range nights {
-			t.row(n.ID, n.Hospital, n.Day, n.Run, n.State, n.Who, n.Ours.PaymentAmount-n.Ours.RefundAmount, n.Theirs.PaymentAmount-n.Theirs.RefundAmount, n.Differences(), n.Problem)
+			t.row(n.ID, n.Hospital, n.Day, n.Run, n.State, n.Who, n.Differences(), n.Problem)
 		}
 		return t.print()
 	})
@@ -117,15 +121,15 @@ func printNight(n reconcile.Night, findings []reconcile.Finding, asJSON bool) er
 			fmt.Printf("  %-15s %d\n", c, n.Counts[c])
 		}
 	}
-	fmt.Printf("  ours    %d payments %s, %d refunds %s\n  theirs  %d payments %s, %d refunds %s\n",
-		n.Ours.Payments, n.Ours.PaymentAmount, n.Ours.Refunds, n.Ours.RefundAmount,
-		n.Theirs.Payments, n.Theirs.PaymentAmount, n.Theirs.Refunds, n.Theirs.RefundAmount)
-	t := newTable("CLASS", "TYPE", "NUMBER", "OURS", "THEIRS")
+	for _, l := range n.Lines {
+		fmt.Printf("  %-8s %-10s %-8s %6d  %s\n", l.Party, l.Channel, l.Type, l.Count, l.Amount)
+	}
+	t := newTable("CLASS", "TYPE", "NUMBER", "CHANNEL", "OURS", "HIS")
 	for _, f := range findings {
 		if f.Class == reconcile.Matched {
 			continue
 		}
-		t.row(f.Class, f.Type, f.Number, amounts(f.Ours), amounts(f.Theirs))
+		t.row(f.Class, f.Type, f.Number, amounts(f.Channel), amounts(f.Ours), amounts(f.HIS))
 	}
 	return t.print()
 }
@@ -137,8 +141,8 @@ func amounts(es []reconcile.Entry) string {
 			s += " "
 		}
 		s += e.Amount.String()
-		if e.State != "" {
-			s += " " + string(e.State)
+		if e.Told != "" {
+			s += " " + string(e.Told)
 		}
 	}
 	return s

@@ -55,7 +55,7 @@ type Questions interface {
 
 // Nights runs the comparison of a day (*reconcile.Runner).
 type Nights interface {
-	Run(ctx context.Context, hospital, day, who string) (reconcile.Night, []reconcile.Finding, error)
+	Run(ctx context.Context, a reconcile.Ask) (reconcile.Night, error)
 }
 
 // Limits bounds how often a key may ask, over all processes (*redis.Limits).

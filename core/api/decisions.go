@@ -19,11 +19,11 @@ type Desk interface {
 	Release(ctx context.Context, id int64, who string, v postgres.Verdict, note string) error
 	ReleaseAll(ctx context.Context, hospital string, class core.Class, who, note string) (n int, err error)
 	Supersede(ctx context.Context, id int64, correction core.Body, who, note string) (core.Accepted, error)
-	Propose(ctx context.Context, id int64, correction core.Body, who, note string) (proposal int64, err error)
+	ProposeCorrection(ctx context.Context, id int64, correction core.Body, who, note string) (proposal int64, err error)
 	Proposals(ctx context.Context, hospitals []string) ([]postgres.Proposal, error)
 	Proposed(ctx context.Context, proposal int64) (message int64, correction core.Body, err error)
-	Approve(ctx context.Context, proposal int64, who, note string) (core.Accepted, error)
-	Reject(ctx context.Context, proposal int64, who, note string) error
+	ApproveCorrection(ctx context.Context, proposal int64, who, note string) (core.Accepted, error)
+	RejectCorrection(ctx context.Context, proposal int64, who, note string) error
 	Decisions(ctx context.Context, message int64) ([]postgres.Decision, error)
 	Record(ctx context.Context, hospital string, message int64, who, verb, note string) error
 }
@@ -136,7 +136,7 @@ func (a *api) supersede(ctx context.Context, rq *request, in *superseded) (*supe
 		return nil, err
 	}
 	if t, _ := core.Lookup(m.Kind); t.Money {
-		p, err := a.Store.Propose(ctx, in.ID, correction, rq.who(), in.Body.Note.Note)
+		p, err := a.Store.ProposeCorrection(ctx, in.ID, correction, rq.who(), in.Body.Note.Note)
 		address := proposalAddress(in.ID, p)
 		return &supersession{address, Superseding{Proposal: p, Address: address}}, err
 	}
@@ -219,7 +219,7 @@ func (a *api) proposals() {
 		if _, err := a.proposal(ctx, rq.caller, in.ID, in.Proposal); err != nil {
 			return nil, err
 		}
-		got, err := a.Store.Approve(ctx, in.Proposal, rq.who(), in.Body.Note)
+		got, err := a.Store.ApproveCorrection(ctx, in.Proposal, rq.who(), in.Body.Note)
 		return &supersession{messageAddress(got.ID), Superseding{ID: got.ID, Address: messageAddress(got.ID)}}, err
 	})
 	register(a, operation{
@@ -229,7 +229,7 @@ func (a *api) proposals() {
 		if _, err := a.proposal(ctx, rq.caller, in.ID, in.Proposal); err != nil {
 			return nil, err
 		}
-		return nil, a.Store.Reject(ctx, in.Proposal, rq.who(), in.Body.Note)
+		return nil, a.Store.RejectCorrection(ctx, in.Proposal, rq.who(), in.Body.Note)
 	})
 }
 

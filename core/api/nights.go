@@ -61,11 +61,15 @@ func (a *api) nights() {
 		title: "Compare a day now", doc: "Asks the HIS for its ledger of that day and compares it with ours. A day that was run before is run again; earlier runs stay as they are.",
 		errors: []int{409, 502},
 	}, func(ctx context.Context, rq *request, in *nightRun) (*struct{ Body NightDetail }, error) {
-		night, findings, err := a.Nights.Run(ctx, in.Hospital, in.Day, rq.who())
+		night, err := a.Nights.Run(ctx, reconcile.Ask{Hospital: in.Hospital, Day: in.Day, Who: rq.who()})
 		if err != nil {
 			return nil, unanswered(rq, err)
 		}
-		return a.compared(ctx, night, unmatched(findings))
+		findings, err := a.Store.Findings(ctx, night.ID)
+		if err != nil {
+			return nil, err
+		}
+		return a.compared(ctx, night, findings)
 	})
 	register(a, operation{
 		id: "get-night", method: http.MethodGet, path: "/v1/hospitals/{hospital}/nights/{day}", right: mayRunNight, tag: "Nights",
@@ -123,15 +127,6 @@ func (a *api) compared(ctx context.Context, n reconcile.Night, findings []reconc
 		break
 	}
 	return &struct{ Body NightDetail }{d}, nil
-}
-
-func unmatched(findings []reconcile.Finding) (rest []reconcile.Finding) {
-	for _, f := range findings {
-		if f.Class != reconcile.Matched {
-			rest = append(rest, f)
-		}
-	}
-	return rest
 }
 
 // yesterday is the day that a person most likely wants to compare.

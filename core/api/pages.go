@@ -383,10 +383,10 @@ func (p *pages) second(ctx context.Context, rq *request, r *http.Request) (strin
 	}
 	switch r.PathValue("verb") {
 	case "approve":
-		got, err := p.Store.Approve(ctx, number, rq.who(), why(r))
+		got, err := p.Store.ApproveCorrection(ctx, number, rq.who(), why(r))
 		return fmt.Sprintf("/pages/messages/%d", got.ID), err
 	case "reject":
-		return fmt.Sprintf("/pages/messages/%d", id), p.Store.Reject(ctx, number, rq.who(), why(r))
+		return fmt.Sprintf("/pages/messages/%d", id), p.Store.RejectCorrection(ctx, number, rq.who(), why(r))
 	}
 	return "", problem("not-found", "")
 }

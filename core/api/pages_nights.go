@@ -56,7 +56,7 @@ func (p *pages) runNight(ctx context.Context, rq *request, r *http.Request) (str
 	if !rq.caller.Sees(hospital) || hospital == "" {
 		return "", problem("not-found", "")
 	}
-	if _, _, err := p.Nights.Run(ctx, hospital, day, rq.who()); err != nil {
+	if _, err := p.Nights.Run(ctx, reconcile.Ask{Hospital: hospital, Day: day, Who: rq.who()}); err != nil {
 		return "", unanswered(rq, err)
 	}
 	return "/pages/nights/" + url.PathEscape(hospital) + "/" + url.PathEscape(day), nil

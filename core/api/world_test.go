@@ -63,8 +63,10 @@ func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
 	questions := &delivery.Questions{Hospitals: w.his}
 	w.options = Options{
 		Version: "test", Store: store, Questions: questions, Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Nights: &reconcile.Runner{Store: store, Asker: questions, Zone: func(context.Context, string) (*time.Location, error) { return time.UTC, nil }},
-		Ready:  []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
+		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: func(context.Context, string) (reconcile.Place, error) {
+			return reconcile.Place{Zone: time.UTC, NightRules: core.DefaultNight(), Can: func(core.Kind) bool { return true }}, nil
+		}},
+		Ready: []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
 	}
 	for _, c := range change {
 		c(&w.options)

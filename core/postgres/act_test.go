@@ -272,27 +272,27 @@ func TestMoneyTakesFourEyes(t *testing.T) {
 	if _, err := l.Supersede(l.ctx, id, corrected("A1", 1300), "cashier", ""); !errors.Is(err, ErrFourEyes) {
 		t.Errorf("one person corrected money: %v", err)
 	}
-	p, err := l.Propose(l.ctx, id, corrected("A1", 1300), "cashier", "wrong amount")
+	p, err := l.ProposeCorrection(l.ctx, id, corrected("A1", 1300), "cashier", "wrong amount")
 	l.must(err)
-	_, err = l.Propose(l.ctx, id, corrected("A1", 1400), "other", "")
+	_, err = l.ProposeCorrection(l.ctx, id, corrected("A1", 1400), "other", "")
 	l.refused(err)
-	if _, err := l.Approve(l.ctx, p, "cashier", ""); !errors.Is(err, ErrFourEyes) {
+	if _, err := l.ApproveCorrection(l.ctx, p, "cashier", ""); !errors.Is(err, ErrFourEyes) {
 		t.Errorf("approved by who proposed it: %v", err)
 	}
 	open, err := l.Proposals(l.ctx, []string{"h1"})
 	if err != nil || len(open) != 1 || open[0].ProposedBy != "cashier" || !slices.Equal(open[0].Fields, []string{"amount"}) {
 		t.Errorf("open: %+v %v", open, err)
 	}
-	a, err := l.Approve(l.ctx, p, "chief", "")
+	a, err := l.ApproveCorrection(l.ctx, p, "chief", "")
 	l.must(err)
 	if d := l.one(a.ID); d.Body.(*core.Payment).Amount != 1300 {
 		t.Errorf("delivered %+v", d.Body)
 	}
-	if _, err := l.Approve(l.ctx, p, "chief", ""); !errors.Is(err, ErrNotFound) {
+	if _, err := l.ApproveCorrection(l.ctx, p, "chief", ""); !errors.Is(err, ErrNotFound) {
 		t.Errorf("approved twice: %v", err)
 	}
 	at := payment("A1", "").Body.(*core.Payment).PaidAt
-	ours, err := l.Ours(l.ctx, "h1", at, at.Add(time.Second))
+	ours, err := collect(l.Ours(l.ctx, "h1", at, at.Add(time.Second)))
 	if err != nil || len(ours) != 1 || ours[0].Message != a.ID || ours[0].Amount != 1300 {
 		t.Errorf("our ledger: %+v %v", ours, err)
 	}
@@ -306,7 +306,7 @@ func TestSupersedeOfWhatMayBeThereIsRefused(t *testing.T) {
 	}{{core.InDoubt, inDoubt}, {core.InDoubt, asking}, {core.Rejected, halfDone}, {core.Unavailable, nil}} {
 		id := l.enqueue(payment(fmt.Sprint("A", i), fmt.Sprint("L", i)))
 		l.park(id, c.class, c.change)
-		_, err := l.Propose(l.ctx, id, corrected(fmt.Sprint("A", i), 1300), "cashier", "")
+		_, err := l.ProposeCorrection(l.ctx, id, corrected(fmt.Sprint("A", i), 1300), "cashier", "")
 		l.refused(err)
 	}
 }
@@ -332,12 +332,12 @@ func TestFourEyesAreTwoPeople(t *testing.T) {
 	l := newLedger(t)
 	id := l.enqueue(payment("A1", "L1"))
 	l.park(id, core.Rejected, nil)
-	p, err := l.Propose(l.ctx, id, corrected("A1", 1300), "alice (key 11)", "")
+	p, err := l.ProposeCorrection(l.ctx, id, corrected("A1", 1300), "alice (key 11)", "")
 	l.must(err)
-	if _, err := l.Approve(l.ctx, p, "alice (key 12)", ""); !errors.Is(err, ErrFourEyes) {
+	if _, err := l.ApproveCorrection(l.ctx, p, "alice (key 12)", ""); !errors.Is(err, ErrFourEyes) {
 		t.Errorf("approved by the same person with another key: %v", err)
 	}
-	_, err = l.Approve(l.ctx, p, "bob (key 11)", "")
+	_, err = l.ApproveCorrection(l.ctx, p, "bob (key 11)", "")
 	l.must(err)
 }
 
@@ -349,7 +349,7 @@ func TestRefundNowIsNotSuperseded(t *testing.T) {
 	n := next(d, delivery.Cancelled)
 	n.RefundNow = true
 	l.settle(d, n)
-	_, err := l.Propose(l.ctx, id, corrected("A1", 1300), "cashier", "")
+	_, err := l.ProposeCorrection(l.ctx, id, corrected("A1", 1300), "cashier", "")
 	l.refused(err)
 }
 

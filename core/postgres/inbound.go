@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
+	"hishub/core/delivery"
 	"hishub/core/inbound"
 )
 
@@ -210,16 +211,14 @@ func (s *Store) Said(ctx context.Context, id int64, number int, request, answer 
 // Booked implements inbound.Store: what a night calls ours, without what was
 // cancelled before it took effect.
 func (s *Store) Booked(ctx context.Context, hospital string, from, to time.Time) ([]core.LedgerEntry, error) {
-	ours, err := s.Ours(ctx, hospital, from, to)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]core.LedgerEntry, 0, len(ours))
-	for _, e := range ours {
-		if e.State == "cancelled" {
-			continue
+	all := []core.LedgerEntry{}
+	for e, err := range s.Ours(ctx, hospital, from, to) {
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, core.LedgerEntry{Type: e.Type, Number: e.Number, HisNo: e.HisNo, ChannelNo: e.ChannelNo, Amount: e.Amount, At: e.At})
+		if e.Told != delivery.Cancelled {
+			all = append(all, e.LedgerEntry)
+		}
 	}
 	return all, nil
 }

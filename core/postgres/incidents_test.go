@@ -127,13 +127,14 @@ func TestSigns(t *testing.T) {
 		t.Errorf("with work: %+v", g)
 	}
 	night := func(day string, state reconcile.NightState, counts map[reconcile.Class]int) {
-		n, err := l.BeginNight(l.ctx, "h1", day, "test")
+		n, err := l.BeginNight(l.ctx, "h1", day, "test", time.Minute)
 		l.must(err)
 		n.State, n.Counts = state, counts
 		if state == reconcile.NightFailed {
 			n.Problem = "no statement"
 		}
-		l.must(l.EndNight(l.ctx, n, nil))
+		_, err = l.EndNight(l.ctx, n)
+		l.must(err)
 	}
 	night("2026-01-05", reconcile.NightFailed, nil)
 	if g := signs(); g.Night != "the night of 2026-01-05 failed: no statement" {

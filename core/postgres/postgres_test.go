@@ -10,6 +10,7 @@ import (
 
 	"hishub/core"
 	"hishub/core/delivery"
+	"hishub/core/reconcile"
 	"hishub/mocks/servers"
 )
 
@@ -182,6 +183,17 @@ func count[T any](l *ledger, sql string, args ...any) (v T) {
 	l.tb.Helper()
 	l.must(l.calm.QueryRow(l.ctx, sql, args...).Scan(&v))
 	return v
+}
+
+// collect is a stream as a slice.
+func collect(entries reconcile.Stream) (all []reconcile.Entry, err error) {
+	for e, err := range entries {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 // events reads the feed once everything in it can be seen: transactions of other

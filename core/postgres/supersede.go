@@ -125,9 +125,9 @@ type Proposal struct {
 	ProposedAt time.Time
 }
 
-// Propose puts a correction up for another person's approval and returns its
+// ProposeCorrection puts a correction up for another person's approval and returns its
 // number. One proposal may be open for a message.
-func (s *Store) Propose(ctx context.Context, id int64, correction core.Body, who, note string) (proposal int64, err error) {
+func (s *Store) ProposeCorrection(ctx context.Context, id int64, correction core.Body, who, note string) (proposal int64, err error) {
 	data := map[string]any{}
 	err = s.act(ctx, id, who, "propose", note, data, func(ctx context.Context, m *subject) error {
 		if err := m.correctable(correction); err != nil {
@@ -220,9 +220,9 @@ func (s *Store) Proposed(ctx context.Context, proposal int64) (message int64, co
 	return message, correction, nil
 }
 
-// Approve supersedes the message as proposed. ErrFourEyes when who proposed it;
+// ApproveCorrection supersedes the message as proposed. ErrFourEyes when who proposed it;
 // ErrNotFound when it is not open (any more).
-func (s *Store) Approve(ctx context.Context, proposal int64, who, note string) (core.Accepted, error) {
+func (s *Store) ApproveCorrection(ctx context.Context, proposal int64, who, note string) (core.Accepted, error) {
 	message, correction, err := s.Proposed(ctx, proposal)
 	if err != nil {
 		return core.Accepted{}, err
@@ -232,8 +232,8 @@ func (s *Store) Approve(ctx context.Context, proposal int64, who, note string) (
 	})
 }
 
-// Reject closes a proposal without its coming true. Who proposed it may do so too.
-func (s *Store) Reject(ctx context.Context, proposal int64, who, note string) error {
+// RejectCorrection closes a proposal without its coming true. Who proposed it may do so too.
+func (s *Store) RejectCorrection(ctx context.Context, proposal int64, who, note string) error {
 	message, _, err := s.Proposed(ctx, proposal)
 	if err != nil {
 		return err
