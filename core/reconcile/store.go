@@ -261,7 +261,8 @@ type Store interface {
 	// EndNight ends the run. In the same transaction, when it is done: each
 	// difference opens a case or is added to the open one of its number, with the
 	// repair that the policy proposes; cases of the day that it did not find are
-	// resolved; the first such run of a day closes it.
+	// resolved; the first such run of a day with n.Closed set closes it (the runner
+	// sets it once the day has ended; a later run that has it set comes back without).
 	EndNight(ctx context.Context, n Night) (Night, error)
 	// Nights lists runs, newest first; hospital and day may be empty.
 	Nights(ctx context.Context, hospital, day string, limit int) ([]Night, error)
