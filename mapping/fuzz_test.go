@@ -13,7 +13,7 @@ import (
 
 // Whatever is written into a folder, loading it gives mistakes with a place.
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"dongshan", "xihe", "nanshan"} {
+	for _, name := range good {
 		files := folder(f, name)
 		for file, data := range files {
 			if strings.HasSuffix(file, ".yaml") && !strings.Contains(file, "/") {
@@ -22,7 +22,7 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, file, text string) {
-		if !slices.Contains([]string{"dongshan", "xihe", "nanshan"}, name) || strings.Contains(file, "/") {
+		if !slices.Contains(good, name) || strings.Contains(file, "/") {
 			return
 		}
 		files := folder(t, name)
@@ -33,7 +33,7 @@ func FuzzLoad(f *testing.F) {
 
 func mustNotPanic(t *testing.T, files fstest.MapFS) {
 	t.Helper()
-	_, err := Load(files, Options{Env: environment, Open: open})
+	_, err := Load(files, Options{Env: environment, Open: open, OpenChannel: openChannel})
 	var ms Mistakes
 	if err != nil && !errors.As(err, &ms) {
 		t.Fatalf("not Mistakes: %v", err)
@@ -50,7 +50,7 @@ func TestMutatedFolders(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pieces := []string{"{", "}", "[", "]", ":", ",", "= ", "\"", "'", "#", "\n", "\n  ", "- ", "|", "&a ", "*a", "!!x ", "$each: x in y", "$group: ", "?", "payment.amount", "nil", "(", ")", " + 1", "\x00", "\xff", "中", "~", "<<: "}
 	for i := range 300 {
-		name := []string{"dongshan", "xihe", "nanshan"}[i%3]
+		name := good[i%len(good)]
 		files := folder(t, name)
 		var names []string
 		for file := range files {
@@ -89,7 +89,7 @@ func FuzzDecode(f *testing.F) {
 		core.Step
 	}
 	var all []said
-	for _, name := range []string{"dongshan", "xihe", "nanshan"} {
+	for _, name := range good {
 		for _, o := range load(f, folder(f, name)).Dialect.Operations {
 			for _, s := range o.Steps {
 				all = append(all, said{o.Kind, s})

@@ -35,6 +35,7 @@ const (
 	sectionShape
 	optionsShape // one name with a map of options
 	inquireShape // a name, or a section
+	accountShape // one kind with a map of options, or ask with the name of a question
 )
 
 type key struct {
@@ -76,6 +77,7 @@ var (
 	truth    = shape{kind: flagShape}
 	number   = shape{kind: numberShape}
 	options  = shape{kind: optionsShape}
+	account  = shape{kind: accountShape}
 )
 
 func mapOf(s shape) shape         { return shape{kind: mapShape, of: &s} }
@@ -222,6 +224,34 @@ var listenerTable = &table{"listener", []key{
 	{name: "envelope", shape: text, doc: "the envelope of its operations (default)"},
 }}
 
+// channelsTable has a key for every way of paying.
+var channelsTable = func() *table {
+	t := &table{name: "channels"}
+	for _, c := range core.Channel("").Values() {
+		t.keys = append(t.keys, key{name: c, shape: account, doc: "the account at the payment channel: kind and options; or ask: a question to the HIS"})
+	}
+	return t
+}()
+
+var transitTable = &table{"in_transit", []key{
+	{name: "payment", shape: duration, doc: "how long a payment may be on its way to the HIS (24h)"},
+	{name: "refund", shape: duration, doc: "how long the channel may take to pay a refund (168h)"},
+}}
+
+var reconcileTable = &table{"reconcile", []key{
+	{name: "at", shape: text, doc: `when the day before is compared: minute, hour, day, month, weekday ("30 10 * * *")`},
+	{name: "cut", shape: text, doc: `when a business day ends, "HH:mm" ("00:00")`},
+	{name: "margin", shape: duration, doc: "how far around the cut both sides may date an entry differently (10m)"},
+	{name: "in_transit", shape: section(transitTable), doc: "how long something on its way is no difference"},
+	{name: "his_clock", shape: truth, doc: "the HIS dates its ledger by its own clock, not by our payment time (false)"},
+	{name: "operators", shape: listOf(text), doc: "our accounts at the HIS, for one that gives its ledger by them"},
+	{name: "channels", shape: listOf(text), doc: "ways of paying, for a HIS that gives its ledger by them"},
+	{name: "four_eyes_from", shape: text, doc: "yuan: from this amount on a repair takes a second person (0.00)"},
+	{name: "full_every", shape: number, doc: "after how many nights by totals one in full detail follows; 1 is always (7)"},
+	{name: "states", shape: truth, doc: "prescriptions and orders are compared, too (true)"},
+	{name: "exclude", shape: listOf(cond), doc: "conditions over entry and party: what is left out"},
+}}
+
 var hospitalTable = &table{"hospital", []key{
 	{name: "grammar", shape: oneOf("1"), required: true, doc: "version of this grammar"},
 	{name: "hospital", shape: text, required: true, doc: "id: lower-case letters, digits and -"},
@@ -236,17 +266,23 @@ var hospitalTable = &table{"hospital", []key{
 	{name: "listeners", shape: mapOf(section(listenerTable)), doc: "where the HIS calls us"},
 	{name: "limits", shape: section(limitsTable), doc: "for the whole hospital"},
 	{name: "maintenance", shape: listOf(text), doc: `daily windows "HH:mm-HH:mm" in which deliveries wait`},
+	{name: "channels", shape: section(channelsTable), doc: "the hospital's accounts at payment channels: where bills come from and refunds go"},
+	{name: "reconcile", shape: section(reconcileTable), doc: "how its days are compared at night"},
 }}
+
+// mapped reports whether a hospital folder says how the transaction is told to
+// the HIS: what goes to a payment channel or only into our ledger, no HIS hears of.
+func mapped(t core.Transaction) bool { return t.Mode != core.Record && t.Mode != core.ToChannel }
 
 // isGrammarKey tells the words of this grammar from those of a HIS.
 func isGrammarKey(name string) bool {
-	for _, t := range []*table{hospitalTable, operationTable, stepTable, envelopeTable, writeTable, readTable, outcomeTable, sessionTable, inquireTable, pageTable, limitsTable, listenerTable} {
+	for _, t := range []*table{hospitalTable, operationTable, stepTable, envelopeTable, writeTable, readTable, outcomeTable, sessionTable, inquireTable, pageTable, limitsTable, listenerTable, channelsTable, transitTable, reconcileTable} {
 		if t.find(name) != nil {
 			return true
 		}
 	}
-	_, ok := core.Lookup(core.Kind(name))
-	return ok || strings.HasPrefix(name, "$")
+	t, ok := core.Lookup(core.Kind(name))
+	return ok && mapped(t) || strings.HasPrefix(name, "$")
 }
 
 // section reads a map by its table: it reports what does not belong there or is
@@ -347,6 +383,16 @@ func (f *findings) fits(name string, n *node, s shape) bool {
 			return wrong("one kind with its options, as {kind: {...}}")
 		}
 		if v := n.fields[0].value; v.kind != mapNode && !v.isEmpty() {
+			return wrong("one kind with its options, as {kind: {...}}")
+		}
+	case accountShape:
+		if n.kind != mapNode || len(n.fields) != 1 {
+			return wrong("one kind with its options, as {kind: {...}}")
+		}
+		switch f := n.fields[0]; {
+		case f.key.text == "ask":
+			return f.value.kind == scalarNode && !f.value.isEmpty() || wrong("{ask: the name of a question}")
+		case f.value.kind != mapNode && !f.value.isEmpty():
 			return wrong("one kind with its options, as {kind: {...}}")
 		}
 	case inquireShape:

@@ -40,7 +40,6 @@ func (l *loader) readHospital(d *core.Dialect) {
 	}
 	l.zone, d.Zone = loaded, loaded
 	l.readConstants()
-	d.Secrets = l.masked
 	d.Limits = core.Limits{Concurrency: 4, Rate: 20}
 	if n := h["limits"]; n != nil {
 		l.readLimits(n, &d.Limits)
@@ -59,7 +58,7 @@ func (l *loader) readHospital(d *core.Dialect) {
 var (
 	wholeVariable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 	variable      = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-	secretName    = regexp.MustCompile(`(?i)(password|passwd|pwd|secret|token|private_?key|app_?key|api_?key|sign_?key|^key$|salt|credential)`)
+	secretName    = regexp.MustCompile(`(?i)(password|passwd|pwd|secret|token|private_?key|app_?key|api_?(v3_?)?key|sign_?key|^key$|salt|credential)`)
 )
 
 func (l *loader) readConstants() {
@@ -266,7 +265,7 @@ func (l *loader) readConnectors(d *core.Dialect) {
 	}
 	for _, f := range n.fields {
 		kind, options := f.value.fields[0].key, f.value.fields[0].value
-		c := &connector{at: f.key.pos, options: options, timeout: 30 * time.Second}
+		c := &connector{at: f.key.pos, options: options, timeout: durationOr30s(nil)}
 		l.connectors[f.key.text] = c
 		if kind.text == "tcp" {
 			l.mistake(kind.pos, "", "connectors of kind tcp are not supported yet")
@@ -279,17 +278,23 @@ func (l *loader) readConnectors(d *core.Dialect) {
 		l.secretsInClear(options)
 		before := len(l.all)
 		c.spec = core.ConnectorSpec{Name: f.key.text, Kind: kind.text, Options: plainOptions(options, l.expand), Files: l.files}
-		if t := options.get("timeout"); t != nil {
-			if timeout, err := time.ParseDuration(t.text); err == nil && timeout > 0 {
-				c.timeout = timeout
-			}
-		}
+		c.timeout = durationOr30s(options.get("timeout"))
 		c.spec.Timeout = c.timeout
 		d.Connectors[f.key.text] = c.spec
 		if len(l.all) == before && l.options.Open != nil {
 			l.open(c)
 		}
 	}
+}
+
+// durationOr30s is a connector's deadline; what is no duration, the connector refuses.
+func durationOr30s(n *node) time.Duration {
+	if n != nil {
+		if d, err := time.ParseDuration(n.text); err == nil && d > 0 {
+			return d
+		}
+	}
+	return 30 * time.Second
 }
 
 // secretsInClear refuses options that look like secrets and hold literal text.

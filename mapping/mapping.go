@@ -29,6 +29,9 @@ type Options struct {
 	// then options, operation names and parameters are not checked, and cases
 	// cannot run.
 	Open func(core.ConnectorSpec) (core.Connector, error)
+	// OpenChannel opens a payment channel's account as Open opens a connector. It
+	// may be nil; then options of channels are not checked.
+	OpenChannel func(core.ConnectorSpec) (core.Connector, error)
 	// Listen makes a listener of its options, with errors like those of Open. It
 	// may be nil; then options are not checked, and nothing can be listened to.
 	Listen func(core.ListenerSpec) (core.Listening, error)
@@ -108,6 +111,9 @@ func (l *loader) load() *core.Dialect {
 	l.readSessions()
 	l.readListeners()
 	l.readOperations(documents)
+	l.readChannels(d)
+	l.readReconcile(d)
+	d.Secrets = l.masked
 
 	for _, s := range sortedByName(l.sessions) {
 		d.Sessions[s.name] = l.compileSession(s)

@@ -24,6 +24,7 @@ import (
 func environment(name string) (string, bool) {
 	v, ok := map[string]string{
 		"DONGSHAN_URL": "http://127.0.0.1:1/his", "XIHE_URL": "http://127.0.0.1:1/his", "NANSHAN_URL": "http://127.0.0.1:1", "NANSHAN_PASSWORD": "not-a-real-one",
+		"BEISHAN_URL": "http://127.0.0.1:1", "BEISHAN_MERCHANT": "1900000001", "BEISHAN_V3_KEY": "not-a-real-v3-key", "BEISHAN_ALIPAY_KEY": "not-a-real-pem",
 	}[name]
 	return v, ok
 }
@@ -130,6 +131,24 @@ func open(spec core.ConnectorSpec) (core.Connector, error) {
 	return paper{}, nil
 }
 
+// openChannel knows the options of accounts, as the real ones do.
+func openChannel(spec core.ConnectorSpec) (core.Connector, error) {
+	known := map[string][]string{"wechatpay": {"merchant", "serial", "key", "api_v3_key"}, "alipay": {"app", "key"}, "file": {"folder"}}[spec.Kind]
+	var ps core.Problems
+	for _, o := range slices.Sorted(maps.Keys(spec.Options)) {
+		if !slices.Contains(known, o) {
+			ps = append(ps, core.Problem{Field: o, What: "there is no such option"})
+		}
+	}
+	if err := ps.OrNil(); err != nil {
+		return nil, err
+	}
+	return paper{}, nil
+}
+
+// good are the test folders without mistakes.
+var good = []string{"dongshan", "xihe", "nanshan", "beishan"}
+
 // folder reads a test folder into memory, so that tests can change it.
 func folder(t testing.TB, name string) fstest.MapFS {
 	t.Helper()
@@ -154,7 +173,7 @@ func folder(t testing.TB, name string) fstest.MapFS {
 
 func load(t testing.TB, files fs.FS) *Folder {
 	t.Helper()
-	f, err := Load(files, Options{Env: environment, Open: open})
+	f, err := Load(files, Options{Env: environment, Open: open, OpenChannel: openChannel})
 	if err != nil {
 		t.Fatalf("the folder has mistakes:\n%v", err)
 	}
@@ -174,7 +193,7 @@ func payment() *core.Payment {
 }
 
 func TestGoodFoldersLoad(t *testing.T) {
-	for _, name := range []string{"dongshan", "xihe", "nanshan"} {
+	for _, name := range good {
 		f := load(t, folder(t, name))
 		if len(f.Warnings) > 0 {
 			t.Errorf("%s: unexpected warnings:\n%v", name, Mistakes(f.Warnings))

@@ -36,7 +36,9 @@ func (l *loader) readOperations(documents []*node) {
 	l.withNames = map[string]bool{}
 	var kinds []string
 	for _, t := range core.Catalogue {
-		kinds = append(kinds, string(t.Kind))
+		if mapped(t) {
+			kinds = append(kinds, string(t.Kind))
+		}
 	}
 	for _, d := range documents {
 		if d.kind != mapNode {
@@ -47,6 +49,14 @@ func (l *loader) readOperations(documents []*node) {
 			t, ok := core.Lookup(core.Kind(f.key.text))
 			if !ok {
 				l.mistake(f.key.pos, didYouMean(f.key.text, kinds), "there is no operation %q", f.key.text)
+				continue
+			}
+			if t.Mode == core.ToChannel {
+				l.mistake(f.key.pos, "delete it; the account is declared as channels: in hospital.yaml", "%s goes to a payment channel, which no folder maps", t.Kind)
+				continue
+			}
+			if t.Mode == core.Record {
+				l.mistake(f.key.pos, "delete it", "%s is kept in our own ledger and told to nobody, so no folder maps it", t.Kind)
 				continue
 			}
 			if before := l.operations[t.Kind]; before != nil {

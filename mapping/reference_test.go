@@ -28,7 +28,7 @@ func TestTheReferenceIsComplete(t *testing.T) {
 		}
 		t.Errorf("docs/hospital-folder.md does not speak of the %s %s", kind, name)
 	}
-	for _, table := range []*table{hospitalTable, limitsTable, envelopeTable, writeTable, readTable, outcomeTable, operationTable, stepTable, sessionTable, pageTable, inquireTable, partTable, listenerTable} {
+	for _, table := range []*table{hospitalTable, limitsTable, envelopeTable, writeTable, readTable, outcomeTable, operationTable, stepTable, sessionTable, pageTable, inquireTable, partTable, listenerTable, channelsTable, transitTable, reconcileTable} {
 		for _, k := range table.keys {
 			need("key of "+table.name, k.name)
 		}
@@ -43,7 +43,9 @@ func TestTheReferenceIsComplete(t *testing.T) {
 		}
 	}
 	for _, c := range core.Catalogue {
-		need("operation", string(c.Kind))
+		if mapped(c) {
+			need("operation", string(c.Kind))
+		}
 	}
 	for _, word := range []string{"$each", "$when", "$value", "$group", "$cdata", "$raw", "$text"} {
 		need("word", word)
@@ -69,4 +71,40 @@ func TestTheFirstFolderOfTheReference(t *testing.T) {
 		}
 	}
 	load(t, files)
+}
+
+// Its accounts, its night and its ledger must load, put into one folder.
+func TestTheNightOfTheReference(t *testing.T) {
+	data, err := os.ReadFile("../docs/hospital-folder.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hospital := "grammar: 1\nhospital: dongshan\nname: 东山医院\nconnectors: {default: {rest: {base: \"http://127.0.0.1:1\"}}}\n" +
+		"envelopes: {default: {read: {answer: = from_xml(body).Response}, outcome: {ok: answer.ResultCode == \"0\"}}}\n"
+	ledger, blocks := "insurance.ledger: {call: POST /yb, returns: {entries: []}}\n", 0
+	for _, block := range strings.Split(string(data), "```yaml\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		switch {
+		case strings.HasPrefix(block, "# in hospital.yaml\nchannels:"), strings.HasPrefix(block, "# in hospital.yaml\nreconcile:"):
+			hospital += block
+			blocks++
+		case strings.HasPrefix(block, "# in ledger.yaml\n"):
+			ledger += block
+			blocks++
+		}
+	}
+	if blocks != 3 {
+		t.Fatalf("%d of the three examples are there", blocks)
+	}
+	f, err := Load(fstest.MapFS{
+		"hospital.yaml": {Data: []byte(hospital)}, "ledger.yaml": {Data: []byte(ledger)},
+		"codes/entry_type.csv": {Data: []byte("ours,theirs\npayment,1\nrefund,2\n")},
+		"pay/apiclient_key.pem": {Data: []byte("a key")}, "pay/pub_key.pem": {Data: []byte("a public key")},
+	}, Options{Env: func(name string) (string, bool) { return "value of " + name, true }, Open: open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Dialect.Night; n.Cut != 17*60 || n.Excluded == nil || len(f.Dialect.Channels) != 4 {
+		t.Errorf("got %+v %v", n, f.Dialect.Channels)
+	}
 }

@@ -21,6 +21,9 @@ func Schema() []byte {
 	}
 	operations := map[string]any{}
 	for _, t := range core.Catalogue {
+		if !mapped(t) {
+			continue
+		}
 		operations[string(t.Kind)] = map[string]any{"$ref": "#/$defs/operation", "description": t.Title}
 	}
 	defs["operations"] = map[string]any{"type": "object", "properties": operations, "additionalProperties": false}
@@ -94,6 +97,11 @@ func (s shape) schema(defs map[string]any) map[string]any {
 		return ref(s.table.name)
 	case optionsShape:
 		return map[string]any{"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": map[string]any{"type": []string{"object", "null"}}}
+	case accountShape:
+		return map[string]any{
+			"type": "object", "minProperties": 1, "maxProperties": 1, "properties": map[string]any{"ask": map[string]any{"type": "string"}},
+			"additionalProperties": map[string]any{"type": []string{"object", "null"}},
+		}
 	case inquireShape:
 		define(defs, s.table)
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, ref(s.table.name)}}

@@ -171,7 +171,9 @@ type sessionChoice struct {
 func nouns() []string {
 	names := map[string]bool{}
 	for _, t := range core.Catalogue {
-		names[t.Noun] = true
+		if mapped(t) {
+			names[t.Noun] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
