@@ -44,14 +44,7 @@ func ReadOptions(s *option.Set, files fs.FS) Options {
 // ReadHTTP reads what connectors over HTTP have besides: proxy, charset and
 // unencodable.
 func (o *Options) ReadHTTP(s *option.Set) {
-	if text := s.Text("proxy", ""); text != "" {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-			// It may hold credentials, so it is not repeated.
-			s.Problem("proxy", "not an address like http://host:port")
-		}
-		o.Proxy = u
-	}
+	o.ReadProxy(s)
 	name := s.Text("charset", "UTF-8")
 	unencodable := s.Text("unencodable", "refuse")
 	if _, err := charset.New(name, "refuse"); err != nil {
@@ -63,6 +56,18 @@ func (o *Options) ReadHTTP(s *option.Set) {
 		s.Problem("unencodable", err.Error())
 	}
 	o.Charset = c
+}
+
+// ReadProxy reads proxy alone, for those whose charset nobody chooses.
+func (o *Options) ReadProxy(s *option.Set) {
+	if text := s.Text("proxy", ""); text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			// It may hold credentials, so it is not repeated.
+			s.Problem("proxy", "not an address like http://host:port")
+		}
+		o.Proxy = u
+	}
 }
 
 func readTLS(s *option.Set, files fs.FS) *tls.Config {
