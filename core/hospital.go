@@ -100,6 +100,17 @@ func (h *Hospital) Ask(ctx context.Context, call *Call, in Input, before func(co
 	return x
 }
 
+// Billers are the payment channels' accounts that give bills.
+func (h *Hospital) Billers() map[Channel]Biller {
+	all := map[Channel]Biller{}
+	for c := range h.Channels {
+		if b, ok := h.connectors[ChannelConnector(c)].(Biller); ok {
+			all[c] = b
+		}
+	}
+	return all
+}
+
 // Timeout of the connector of that name.
 func (d *Dialect) Timeout(connector string) time.Duration {
 	if t := d.Connectors[connector].Timeout; t > 0 {

@@ -30,8 +30,9 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	shared := &clinic.Clinic{Database: db, Outbox: h.store.In, Wake: h.wakes.Wake, Vault: h.store.Vault(), Log: h.log}
 	m := &clinicModules{database: db, prescriptions: &prescription.Service{Clinic: shared}}
-	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: payment.StandIn{}}
+	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: channels{h.store, h.hospitals}}
 	h.desk.Deciders[core.RefundApply] = windowRefunds(m.payments)
+	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.payments}
 	m.inboxes = []*clinic.Inbox{
 		{Clinic: shared, Module: "prescription", Feed: h.store, Take: m.prescriptions.Take},
 		{Clinic: shared, Module: "payment", Feed: h.store, Take: m.payments.Take},

@@ -14,12 +14,13 @@ import (
 	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/postgres"
+	"hishub/core/reconcile"
 	"hishub/mapping"
 )
 
 // loadFolder compiles a hospital folder for this machine's environment.
 func loadFolder(folder fs.FS) (*mapping.Folder, error) {
-	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open, Listen: connectors.Listen})
+	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
 }
 
 // loadSample compiles a hospital folder to look at it: what is not set in the
@@ -36,7 +37,7 @@ func loadSample(folder fs.FS) (*mapping.Folder, error) {
 		v, ok := sample[name]
 		return v, ok
 	}
-	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, Listen: connectors.Listen})
+	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
 }
 
 const sampleFile = "env.sample"
@@ -81,8 +82,9 @@ func parseVariables(file, text string) (map[string]string, error) {
 // openHospital makes a loaded folder a hospital that can be asked.
 func openHospital(d *core.Dialect, revision int, sessions core.SessionStore, observe func(core.Exchange)) (*core.Hospital, error) {
 	open := map[string]core.Connector{}
+	d = d.WithChannels()
 	for name, spec := range d.Connectors {
-		c, err := connectors.Open(spec)
+		c, err := openConnector(name, spec)
 		if err != nil {
 			for _, c := range open {
 				c.Close()
@@ -92,6 +94,13 @@ func openHospital(d *core.Dialect, revision int, sessions core.SessionStore, obs
 		open[name] = c
 	}
 	return core.NewHospital(d, revision, open, sessions, observe), nil
+}
+
+func openConnector(name string, spec core.ConnectorSpec) (core.Connector, error) {
+	if strings.HasPrefix(name, core.ChannelConnector("")) {
+		return connectors.OpenChannel(spec)
+	}
+	return connectors.Open(spec)
 }
 
 // hospitals opens the revisions that the ledger holds, each once, and follows
@@ -261,6 +270,18 @@ func (r *hospitals) passWhenParked(id string, kind core.Kind) bool {
 	defer cancel()
 	h, err := r.Hospital(ctx, id, 0)
 	return err == nil && h.Operations[kind] != nil && h.Operations[kind].PassWhenParked
+}
+
+// place is what a night must know of a hospital.
+func (r *hospitals) place(ctx context.Context, id string) (reconcile.Place, error) {
+	h, err := r.Hospital(ctx, id, 0)
+	if err != nil {
+		return reconcile.Place{}, err
+	}
+	return reconcile.Place{
+		Zone: h.Zone, NightRules: h.Night, Maintenance: h.Maintenance, Bills: h.Billers(),
+		Can: func(k core.Kind) bool { return h.Operations[k] != nil },
+	}, nil
 }
 
 // zone of a hospital.

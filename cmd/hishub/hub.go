@@ -40,6 +40,7 @@ type hub struct {
 	questions  *delivery.Questions
 	dispatcher *delivery.Dispatcher
 	runner     *reconcile.Runner
+	repairs    *reconcile.Repairs
 	metrics    *metrics
 	clocks     clocks
 	desk       *inbound.Desk
@@ -81,19 +82,14 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	}
 	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
 	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis)}
-	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.place}
+	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.hospitals.place}
+	h.repairs = &reconcile.Repairs{Store: h.store, Place: h.hospitals.place, Log: log}
 	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
 	h.dispatcher = &delivery.Dispatcher{
 		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
 		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended,
 	}
 	return h, nil
-}
-
-// place is what a night must know of a hospital.
-func (h *hub) place(ctx context.Context, hospital string) (reconcile.Place, error) {
-	zone, err := h.hospitals.zone(ctx, hospital)
-	return reconcile.Place{Zone: zone, NightRules: core.DefaultNight(), Can: func(k core.Kind) bool { return h.hospitals.can(hospital, k) }}, err
 }
 
 // processName is unique among the processes at one database, also over restarts.
@@ -158,6 +154,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	})
 	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
 	work.Go(func() { watch.Run(background) })
+	work.Go(func() { h.carryOut(background) })
 	work.Go(func() { h.clocks.watch(background, h.mine, h.askClock) })
 	if h.clinic != nil {
 		work.Go(func() { h.clinic.run(background) })
@@ -218,6 +215,30 @@ func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[s
 	}
 	if err := s.Set(ctx, zones); err != nil {
 		h.log.Error("schedule nights", "error", err)
+	}
+}
+
+// carryOut carries out repairs that people approved elsewhere, or before a process
+// ended, and follows those on their way.
+func (h *hub) carryOut(ctx context.Context) {
+	for {
+		mending, err := h.store.Mending(ctx)
+		if err != nil && ctx.Err() == nil {
+			h.log.Error("look for repairs", "error", err)
+		}
+		for _, id := range mending {
+			if !h.dispatcher.Holds(postgres.ShardOf(id)) {
+				continue
+			}
+			if err := h.repairs.Sweep(ctx, id); err != nil && ctx.Err() == nil {
+				h.log.Error("carry out repairs", "hospital", id, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(3 * time.Second):
+		}
 	}
 }
 

@@ -12,8 +12,15 @@ import (
 )
 
 type reconcileCmd struct {
-	Run  reconcileRun  `cmd:"" help:"Compare a day now; a day that was compared before is compared again."`
-	Show reconcileShow `cmd:"" help:"Show runs, or one run with what it found."`
+	Run      reconcileRun      `cmd:"" help:"Compare a day now; a day that was compared before is compared again."`
+	Backfill reconcileBackfill `cmd:"" help:"Compare days that were missed, oldest first."`
+	Show     reconcileShow     `cmd:"" help:"Show runs, or one run with what it found."`
+	Cases    reconcileCases    `cmd:"" help:"List differences with what people do about them, or show one with its trail."`
+	Note     reconcileNote     `cmd:"" help:"Add a note to a case."`
+	Propose  reconcilePropose  `cmd:"" help:"Propose a repair of a case."`
+	Approve  reconcileApprove  `cmd:"" help:"Say yes to a repair; the running hub carries it out when enough have."`
+	Reject   reconcileReject   `cmd:"" help:"Say no to a repair."`
+	Receipt  reconcileReceipt  `cmd:"" help:"Enter what a channel paid into the bank account for a day."`
 }
 
 type reconcileRun struct {
@@ -21,13 +28,14 @@ type reconcileRun struct {
 	services
 	variables
 	Hospital string `arg:"" help:"Hospital."`
-	Day      string `arg:"" optional:"" help:"yyyy-MM-dd in the hospital's zone; yesterday if none."`
+	Day      string `arg:"" optional:"" help:"yyyy-MM-dd in the hospital's zone; the last whole day if none."`
+	Full     bool   `help:"Ask the HIS for each entry, also where its totals agree with ours."`
 	By       string `default:"${user}" help:"Who."`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
 
 func (reconcileRun) Help() string {
-	return "Example:\n  hishub reconcile run dongshan 2026-01-05\n\nExit status 3 when there are differences."
+	return "Example:\n  hishub reconcile run dongshan 2026-01-05\n\nExit status 3 when there are differences, 1 when somebody's books are not there yet."
 }
 
 // errDifferences makes the exit status tell that somebody must look.
@@ -47,13 +55,13 @@ func (c *reconcileRun) Run(ctx context.Context) error {
 	}
 	defer h.close()
 	if c.Day == "" {
-		zone, err := h.hospitals.zone(ctx, c.Hospital)
+		where, err := h.hospitals.place(ctx, c.Hospital)
 		if err != nil {
 			return err
 		}
-		c.Day = time.Now().In(zone).AddDate(0, 0, -1).Format(time.DateOnly)
+		c.Day = where.LastDay(time.Now())
 	}
-	n, err := h.runner.Run(ctx, reconcile.Ask{Hospital: c.Hospital, Day: c.Day, Who: c.By})
+	n, err := h.runner.Run(ctx, reconcile.Ask{Hospital: c.Hospital, Day: c.Day, Who: c.By, Full: c.Full})
 	if err != nil {
 		return err
 	}
@@ -64,10 +72,58 @@ func (c *reconcileRun) Run(ctx context.Context) error {
 	if err := printNight(n, findings, c.JSON); err != nil {
 		return err
 	}
-	if n.Differences() > 0 {
+	switch {
+	case n.State != reconcile.NightDone:
+		return fmt.Errorf("the night is %s: %s", n.State, n.Problem)
+	case n.Differences() > 0:
 		return errDifferences
 	}
 	return nil
+}
+
+type reconcileBackfill struct {
+	place
+	services
+	variables
+	Hospital string `arg:"" help:"Hospital."`
+	From     string `arg:"" help:"First day, yyyy-MM-dd."`
+	To       string `arg:"" optional:"" help:"Last day; the last whole day if none."`
+	By       string `default:"${user}" help:"Who."`
+}
+
+func (reconcileBackfill) Help() string {
+	return "Example:\n  hishub reconcile backfill dongshan 2026-01-01 2026-01-31\n\nDays that are closed are left as they are. Exit status 3 when there are differences."
+}
+
+func (c *reconcileBackfill) Run(ctx context.Context) error {
+	if err := c.set(); err != nil {
+		return err
+	}
+	url, err := c.databaseURL()
+	if err != nil {
+		return err
+	}
+	h, err := openHub(ctx, newLog(slog.LevelWarn), url, c.keyFile(), false, c.services)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	where, err := h.hospitals.place(ctx, c.Hospital)
+	if err != nil {
+		return err
+	}
+	if c.To == "" {
+		c.To = where.LastDay(time.Now())
+	}
+	differences := 0
+	err = h.runner.Backfill(ctx, c.Hospital, c.From, c.To, c.By, func(n reconcile.Night) {
+		differences += n.Differences()
+		fmt.Printf("%s  %-8s %d matched, %d differences  %s\n", n.Day, n.State, n.Counts[reconcile.Matched], n.Differences(), n.Problem)
+	})
+	if err == nil && differences > 0 {
+		err = errDifferences
+	}
+	return err
 }
 
 type reconcileShow struct {
