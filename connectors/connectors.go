@@ -8,6 +8,7 @@ import (
 	"hishub/connectors/option"
 	"hishub/connectors/rest"
 	"hishub/connectors/soap"
+	"hishub/connectors/wechatpay"
 	"hishub/core"
 )
 
@@ -38,11 +39,27 @@ var Kinds = []Kind{
 	}},
 }
 
+// Channels is every kind of account at a payment channel, in the order of the
+// documentation. They carry refunds, and implement core.Biller.
+var Channels = []Kind{
+	{"wechatpay", wechatpay.Open, []string{
+		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant",
+		"bill_type", "bill_timeout", "max_bill",
+		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+}
+
 // Open makes the connector of that spec, without touching the network. The
 // error is core.Problems.
-func Open(spec core.ConnectorSpec) (core.Connector, error) {
-	names := make([]string, len(Kinds))
-	for i, k := range Kinds {
+func Open(spec core.ConnectorSpec) (core.Connector, error) { return open(spec, Kinds) }
+
+// OpenChannel makes the connector of an account at a payment channel, without
+// touching the network. The error is core.Problems.
+func OpenChannel(spec core.ConnectorSpec) (core.Connector, error) { return open(spec, Channels) }
+
+func open(spec core.ConnectorSpec, kinds []Kind) (core.Connector, error) {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
 		if k.Name == spec.Kind {
 			return k.Open(spec)
 		}
