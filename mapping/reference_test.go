@@ -98,7 +98,7 @@ func TestTheNightOfTheReference(t *testing.T) {
 	}
 	f, err := Load(fstest.MapFS{
 		"hospital.yaml": {Data: []byte(hospital)}, "ledger.yaml": {Data: []byte(ledger)},
-		"codes/entry_type.csv": {Data: []byte("ours,theirs\npayment,1\nrefund,2\n")},
+		"codes/entry_type.csv":  {Data: []byte("ours,theirs\npayment,1\nrefund,2\n")},
 		"pay/apiclient_key.pem": {Data: []byte("a key")}, "pay/pub_key.pem": {Data: []byte("a public key")},
 	}, Options{Env: func(name string) (string, bool) { return "value of " + name, true }, Open: open})
 	if err != nil {

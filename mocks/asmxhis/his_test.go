@@ -354,3 +354,49 @@ func TestRefundByLine(t *testing.T) {
 		t.Errorf("%d fen went back", s.RefundedFen)
 	}
 }
+
+func TestTheLedgerSaysWhatARowIs(t *testing.T) {
+	h := start(t, Options{})
+	at := "2026-01-05 23:59:58"
+	for _, e := range []books.Edit{
+		{Add: &books.Settlement{Order: "G1", Channel: "微信", Operator: "net07", Registration: true, PaidAt: at}},
+		{AddReversed: &books.Settlement{Order: "IH2", Channel: "支付宝", ChannelNo: "20", Operator: "net07", Bills: []string{"R1", "A2"}, AmountFen: 10, PaidAt: at}},
+		{Add: &books.Settlement{Order: "IH3", Operator: "other", AmountFen: 5, PaidAt: at}},
+	} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, data := ask(t, h, "GetChecLedgerDetail", "checkDate", "2026-01-05", "operCode", "net07")
+	var rows []string
+	for i := range data.Kids {
+		r := &data.Kids[i]
+		rows = append(rows, r.value("TRANS_KIND")+"/"+r.value("ORDER_NO")+"/"+r.value("REFUND_NO")+"/"+r.value("TOT_COST")+"/"+r.value("PAY_MODE")+"/"+r.value("IS_REVERSE")+"/"+r.value("RECIPE_NO"))
+	}
+	if got := strings.Join(rows, " "); got != "收费/G1/NULL/0.00/微信/0/NULL 收费/IH2/NULL/0.10/支付宝/0/R1,A2 退费/IH2/NULL/-0.10/支付宝/1/NULL" {
+		t.Errorf("rows %s", got)
+	}
+	_, _, data = ask(t, h, "GetCheckLedgerInfo", "checkDate", "2026-01-05", "operCode", "net07")
+	if r := data.child("CheckLedgerInfo"); r.value("PAY_COUNT") != "2" || r.value("PAY_COST") != "0.10" || r.value("BACK_COUNT") != "1" || r.value("BACK_COST") != "-0.10" {
+		t.Errorf("totals %+v", r)
+	}
+}
+
+func TestWhatBecomesOfPrescriptionsAndOrdersInTheHospital(t *testing.T) {
+	h := start(t, Options{})
+	h.books.Save(books.Prescription{No: "RX1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	h.books.SaveOrder(books.Order{No: "AP1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	for _, e := range []books.Edit{{Prescription: "RX1", State: books.Returned}, {Order: "AP1", State: books.Performed}} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, data := ask(t, h, "QueryPrescriptionInfo", "applyNo", "RX1")
+	if got := data.child("PrescriptionInfo").value("STATE"); got != "已退药" {
+		t.Errorf("the prescription is %s", got)
+	}
+	_, _, data = ask(t, h, "QueryExamAppInfo", "applyNo", "AP1")
+	if got := data.child("ExamAppInfo").value("STATE"); got != "已执行" {
+		t.Errorf("the order is %s", got)
+	}
+}

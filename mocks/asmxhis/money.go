@@ -77,7 +77,7 @@ func (h *HIS) issueInvoice(p params) reply {
 
 // getLedgerTotal: what went back is negative here.
 func (h *HIS) getLedgerTotal(p params) reply {
-	t := h.books.LedgerTotals(p["checkDate"], p["operCode"])
+	t := h.books.LedgerTotals(books.Asked{Day: p["checkDate"], Operator: p["operCode"]})
 	var d document
 	d.row("CheckLedgerInfo", "PAY_COUNT", strconv.Itoa(t.Payments), "PAY_COST", books.Yuan(t.PaymentFen),
 		"BACK_COUNT", strconv.Itoa(t.Refunds), "BACK_COST", books.Yuan(-t.RefundsFen))
@@ -85,18 +85,22 @@ func (h *HIS) getLedgerTotal(p params) reply {
 }
 
 func (h *HIS) getLedgerDetail(p params) reply {
-	rows := h.books.Ledger(p["checkDate"], p["operCode"])
+	rows := h.books.Ledger(books.Asked{Day: p["checkDate"], Operator: p["operCode"]})
 	if len(rows) == 0 {
 		return noData()
 	}
 	var d document
 	for _, row := range rows {
-		kind, sum := "收费", row.AmountFen
+		kind, sum, reverse := "收费", row.AmountFen, "0"
 		if row.Refund {
 			kind, sum = "退费", -sum
 		}
+		if row.Reversal {
+			reverse = "1"
+		}
 		d.row("LedgerDetail", "TRANS_KIND", kind, "ORDER_NO", row.Order, "REFUND_NO", orNull(row.RefundNo), "TRANS_NO", row.ChannelNo,
-			"INVOICENO", row.HisNo, "TOT_COST", books.Yuan(sum), "OPER_DATE", row.Time, "OPER_CODE", row.Operator)
+			"INVOICENO", row.HisNo, "TOT_COST", books.Yuan(sum), "OPER_DATE", row.Time, "OPER_CODE", row.Operator,
+			"PAY_MODE", orNull(row.Channel), "IS_REVERSE", reverse, "RECIPE_NO", orNull(strings.Join(row.Bills, ",")))
 	}
 	return told(&d)
 }

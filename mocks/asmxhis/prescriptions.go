@@ -52,7 +52,8 @@ func (h *HIS) cancelPrescription(p params) reply {
 	return booked(r, "CancelPrescription", "", "RECIPE_NO", r.HisNo)
 }
 
-var paidStates = map[string]string{books.Saved: "未收费", books.Settled: "已收费", books.Voided: "已作废"}
+var paidStates = map[string]string{books.Saved: "未收费", books.Settled: "已收费", books.Voided: "已作废",
+	books.Dispensed: "已发药", books.Returned: "已退药", books.Performed: "已执行"}
 
 func (h *HIS) queryPrescription(p params) reply {
 	rx, ok := h.books.Prescription(p["applyNo"])

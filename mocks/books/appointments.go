@@ -176,7 +176,7 @@ func (b *Books) take(a *Appointment) Result {
 	if a.Place == 0 {
 		return Result{Effect: Refused, Words: "号源已满"}
 	}
-	a.FeeFen, a.At = s.FeeFen, now()
+	a.FeeFen, a.At = s.FeeFen, b.now()
 	return Result{Effect: Done}
 }
 
@@ -219,7 +219,7 @@ func (b *Books) Book(a Appointment) Result {
 		if held.FeeFen != a.FeeFen {
 			return Result{Effect: Refused, Words: "挂号费不符"}
 		}
-		held.HisNo, held.PatientNo, held.State, held.At = b.number("G"), a.PatientNo, Booked, now()
+		held.HisNo, held.PatientNo, held.State, held.At = b.number("G"), a.PatientNo, Booked, b.now()
 		return Result{Effect: Done, HisNo: held.HisNo, AmountFen: held.FeeFen}
 	}
 	asked := a.FeeFen
@@ -252,6 +252,7 @@ func (b *Books) PayAppointment(s Settlement) Result {
 	case a.FeeFen != s.AmountFen:
 		return Result{Effect: Refused, Words: "支付金额与挂号费不符"}
 	}
+	s.Registration = true
 	b.settle(&s)
 	a.State = Paid
 	return Result{Effect: effect, HisNo: s.HisNo, AmountFen: s.AmountFen}

@@ -21,6 +21,11 @@ const (
 	Saved   = "saved"
 	Settled = "settled"
 	Voided  = "voided"
+	// Dispensed: the drugs were handed out; Returned: and taken back.
+	Dispensed = "dispensed"
+	Returned  = "returned"
+	// Performed: of an order, the tests were done.
+	Performed = "performed"
 )
 
 // Repeats says how a business key that is in the books already is treated.
@@ -68,12 +73,14 @@ type Settlement struct {
 	AmountFen   int64     `json:"amount_fen"`
 	RefundedFen int64     `json:"refunded_fen"`
 	PaidAt      string    `json:"paid_at"` // the caller's pay time, TimeLayout
-	At          time.Time `json:"at"`
+	At          time.Time `json:"at"`      // by the hospital's own clock
+	// Registration of a visit; free ones are booked with an amount of 0.
+	Registration bool `json:"registration,omitempty"`
 }
 
 // Refund is money given back out of a settlement.
 type Refund struct {
-	No         string `json:"no"`
+	No         string `json:"no"` // the caller's number; "" of what was given back at the window
 	Order      string `json:"order"`
 	HisNo      string `json:"his_no"`
 	ChannelNo  string `json:"channel_no"`
@@ -83,6 +90,8 @@ type Refund struct {
 	// Lines that went back, where the caller named them.
 	Lines []RefundLine `json:"lines,omitempty"`
 	At    time.Time    `json:"at"`
+	// Reversal: the booking is taken back, no money moved.
+	Reversal bool `json:"reversal,omitempty"`
 }
 
 // Void is a prescription taken back.
@@ -161,6 +170,9 @@ type Books struct {
 	backs  map[string]*Refund
 
 	clinic clinic
+
+	clock time.Time // where the hospital's clock stands; zero: it goes
+	twice bool      // details of the ledger list every row twice
 }
 
 // New opens empty books.
@@ -216,7 +228,7 @@ func (b *Books) Save(p Prescription) Result {
 	if sum != p.AmountFen {
 		return Result{Effect: Refused, Words: "明细金额与总额不符"}
 	}
-	p.HisNo, p.State, p.At = b.number("R"), Saved, now()
+	p.HisNo, p.State, p.At = b.number("R"), Saved, b.now()
 	b.prescriptions = append(b.prescriptions, &p)
 	b.rx[p.HisNo] = &p
 	if effect == Done {
@@ -235,11 +247,11 @@ func (b *Books) Void(no, reason string) Result {
 		return Result{Effect: Refused, Words: "处方不存在"}
 	case held.State == Voided:
 		return Result{Effect: Already, HisNo: held.HisNo, AmountFen: held.AmountFen}
-	case held.State == Settled:
+	case held.State != Saved:
 		return Result{Effect: Refused, Words: "处方已收费，不能作废"}
 	}
 	held.State = Voided
-	b.voids = append(b.voids, Void{No: held.No, Reason: reason, At: now()})
+	b.voids = append(b.voids, Void{No: held.No, Reason: reason, At: b.now()})
 	return Result{Effect: Done, HisNo: held.HisNo, AmountFen: held.AmountFen}
 }
 
@@ -268,7 +280,7 @@ func (b *Books) settle(s *Settlement) {
 	if s.HisNo == "" {
 		s.HisNo = b.number("S")
 	}
-	s.At = now()
+	s.At = b.now()
 	if s.PaidAt == "" {
 		s.PaidAt = s.At.Format(TimeLayout)
 	}
@@ -277,7 +289,7 @@ func (b *Books) settle(s *Settlement) {
 		b.orders[s.Order] = s
 	}
 	for _, bill := range s.Bills {
-		if p := b.rx[bill]; p != nil {
+		if p := b.rx[bill]; p != nil && p.State == Saved {
 			p.State = Settled
 		}
 	}
@@ -329,7 +341,7 @@ func (b *Books) refund(r Refund, receipt string) Result {
 	if r.HisNo == "" {
 		r.HisNo = b.number("T")
 	}
-	r.ChannelNo, r.At = paid.ChannelNo, now()
+	r.ChannelNo, r.At = paid.ChannelNo, b.now()
 	if r.RefundedAt == "" {
 		r.RefundedAt = r.At.Format(TimeLayout)
 	}
@@ -344,10 +356,16 @@ func (b *Books) refund(r Refund, receipt string) Result {
 func (b *Books) Note(operation, key, effect, fault string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.journal = append(b.journal, Entry{At: now(), Operation: operation, Key: key, Effect: effect, Fault: fault})
+	b.journal = append(b.journal, Entry{At: b.now(), Operation: operation, Key: key, Effect: effect, Fault: fault})
 }
 
-func now() time.Time { return time.Now().In(Zone) }
+// now is the hospital's clock, which control can stop.
+func (b *Books) now() time.Time {
+	if !b.clock.IsZero() {
+		return b.clock
+	}
+	return time.Now().In(Zone)
+}
 
 // Day is the date part of a time in TimeLayout.
 func Day(t string) string {

@@ -78,6 +78,7 @@ func (b *Books) Register(p Patient) Result {
 	if p.IDNo == "" && p.Guardian == "" {
 		return Result{Effect: Refused, Words: "证件号码不能为空"}
 	}
+	p.At = b.now()
 	b.clinic.add(&p, b.number)
 	return Result{Effect: effect, HisNo: p.PatientNo}
 }
@@ -89,7 +90,6 @@ func (c *clinic) add(p *Patient, number func(string) string) {
 	if p.CardNo == "" {
 		p.CardNo = number("K")
 	}
-	p.At = now()
 	c.patients = append(c.patients, p)
 }
 
@@ -98,6 +98,7 @@ func (b *Books) Admit(patients ...Patient) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range patients {
+		p.At = b.now()
 		b.clinic.add(&p, b.number)
 	}
 }
@@ -159,7 +160,7 @@ func (b *Books) SaveOrder(o Order) Result {
 	case sum != o.AmountFen:
 		return Result{Effect: Refused, Words: "项目金额与总额不符"}
 	}
-	o.HisNo, o.State, o.At = b.number("A"), Saved, now()
+	o.HisNo, o.State, o.At = b.number("A"), Saved, b.now()
 	b.clinic.orders = append(b.clinic.orders, &o)
 	return Result{Effect: effect, HisNo: o.HisNo, AmountFen: o.AmountFen}
 }
@@ -178,7 +179,7 @@ func (b *Books) CancelOrder(no string) Result {
 		return Result{Effect: Refused, Words: "申请单不存在"}
 	case held.State == Voided:
 		return Result{Effect: Already, HisNo: held.HisNo, AmountFen: held.AmountFen}
-	case held.State == Settled:
+	case held.State != Saved:
 		return Result{Effect: Refused, Words: "申请单已收费，不能作废"}
 	}
 	held.State = Voided
@@ -211,7 +212,7 @@ func (b *Books) UnpaidOrders(visit, patient string) []Order {
 // settleOrders and cancelledOrder let an order be a bill like any other.
 func (b *Books) settleOrders(bills []string) {
 	for _, bill := range bills {
-		if o := b.order(bill); o != nil {
+		if o := b.order(bill); o != nil && o.State == Saved {
 			o.State = Settled
 		}
 	}
@@ -253,7 +254,7 @@ func (b *Books) Issue(i Invoice) Result {
 	case paid.AmountFen != i.AmountFen:
 		return Result{Effect: Refused, Words: "开票金额与收费金额不符"}
 	}
-	i.No, i.At = b.number("E"), now()
+	i.No, i.At = b.number("E"), b.now()
 	i.URL = "https://invoice.example/" + i.No
 	b.clinic.invoices = append(b.clinic.invoices, &i)
 	return Result{Effect: effect, HisNo: i.No, AmountFen: i.AmountFen}
@@ -301,7 +302,7 @@ func (b *Books) Dispense(d Dispense) Result {
 		}
 		effect = Again
 	}
-	d.At = now()
+	d.At = b.now()
 	b.clinic.dispenses = append(b.clinic.dispenses, &d)
 	return Result{Effect: effect, HisNo: p.HisNo}
 }

@@ -133,24 +133,3 @@ func ReportsOf(patientNo, visitNo, from, to string) []Report {
 	}
 	return found
 }
-
-// Totals of a ledger: counts and sums in fen.
-type Totals struct {
-	Payments, Refunds      int
-	PaymentFen, RefundsFen int64
-}
-
-// LedgerTotals sums up what Ledger lists.
-func (b *Books) LedgerTotals(day, operator string) Totals {
-	var t Totals
-	for _, row := range b.Ledger(day, operator) {
-		if row.Refund {
-			t.Refunds++
-			t.RefundsFen += row.AmountFen
-		} else {
-			t.Payments++
-			t.PaymentFen += row.AmountFen
-		}
-	}
-	return t
-}

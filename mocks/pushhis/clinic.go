@@ -183,7 +183,8 @@ func (h *HIS) revokeRecipe(req *request) answer {
 	return takenBack(h.books.Void(req.text("recipeNo"), req.text("reason")), "作废成功", "已作废")
 }
 
-var recipeStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Voided: "9"}
+var recipeStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Voided: "9",
+	books.Dispensed: "3", books.Performed: "3", books.Returned: "4"}
 
 func (h *HIS) queryRecipe(req *request) answer {
 	p, ok := h.books.Prescription(req.text("recipeNo"))

@@ -228,3 +228,38 @@ func TestTheFolderHasOurWSDL(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLedgerSaysWhatARowIs(t *testing.T) {
+	h := start(t, Options{})
+	at := "2026-01-05 23:59:58"
+	for _, e := range []books.Edit{
+		{Add: &books.Settlement{Order: "G1", Channel: "weChat", Operator: "wk01", Registration: true, PaidAt: at}},
+		{AddReversed: &books.Settlement{Order: "IH2", Channel: "aliPay", Operator: "wk01", AmountFen: 10, PaidAt: at}},
+		{Settlement: "IH2", Duplicate: true},
+	} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, h.must(t, "getCheckLedgerInfo", "checkDate", "2026-01-05"), "payCount", "3", "payCash", "0.20", "refundCount", "1", "refundCash", "0.10")
+	expect(t, h.must(t, "getCheckLedgerInfo", "checkDate", "2026-01-05", "transactionType", "1"), "payCount", "1", "payCash", "0.00")
+	day := dayDocument(h.ledger("2026-01-05", outpatients))
+	for want, n := range map[string]int{"<payType>aliPay</payType>": 3, "<is_reverse>1</is_reverse>": 1, "<channel>1</channel>": 1, "<cashier_id>wk01</cashier_id>": 3, "G1": 0} {
+		if got := strings.Count(day, want); got != n {
+			t.Errorf("%s is there %d times, not %d: %s", want, got, n, day)
+		}
+	}
+}
+
+func TestWhatBecomesOfPrescriptionsAndOrdersInTheHospital(t *testing.T) {
+	h := start(t, Options{})
+	h.books.Save(books.Prescription{No: "RX1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	h.books.SaveOrder(books.Order{No: "AP1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	for _, e := range []books.Edit{{Prescription: "RX1", State: books.Dispensed}, {Order: "AP1", State: books.Performed}} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, h.must(t, "queryRecipe", "recipeNo", "RX1"), "recipeState", "3")
+	expect(t, h.must(t, "queryApply", "applyNo", "AP1"), "applyState", "3")
+}

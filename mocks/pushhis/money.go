@@ -117,7 +117,8 @@ func (h *HIS) refundPay(req *request) answer {
 	if err != nil {
 		return refuse("参数错误: refundFee")
 	}
-	r := books.Refund{No: d.value("refundNo"), Order: d.value("tradeNo"), Operator: operator, AmountFen: fee, RefundedAt: d.value("refundTime")}
+	r := books.Refund{No: d.value("refundNo"), Order: d.value("tradeNo"), Operator: operator, AmountFen: fee, RefundedAt: d.value("refundTime"),
+		Reversal: d.value("is_reverse") == "1"}
 	for _, l := range d.rows("refundDetail") {
 		fen, err := books.ParseYuan(l.value("fee"))
 		if err != nil {
@@ -160,8 +161,8 @@ const (
 	outpatients   = "2"
 )
 
-func (h *HIS) transaction(order string) string {
-	if a, ok := h.books.AppointmentOf(order); ok && a.HisNo != "" {
+func (h *HIS) transaction(r books.Row) string {
+	if a, ok := h.books.AppointmentOf(r.Order); r.Registration || ok && a.HisNo != "" {
 		return registrations
 	}
 	return outpatients
@@ -169,7 +170,7 @@ func (h *HIS) transaction(order string) string {
 
 // ledger lists a day by the caller's own times, of one kind unless it is "".
 func (h *HIS) ledger(day, kind string) []books.Row {
-	return kept(h.books.Ledger(day, ""), func(r books.Row) bool { return kind == "" || h.transaction(r.Order) == kind })
+	return kept(h.books.Ledger(books.Asked{Day: day}), func(r books.Row) bool { return kind == "" || h.transaction(r) == kind })
 }
 
 func isDay(s string) bool { return len(s) == len("2006-01-02") && strings.Count(s, "-") == 2 }
@@ -179,16 +180,9 @@ func (h *HIS) ledgerInfo(req *request) answer {
 	if !isDay(day) {
 		return refuse("参数错误: checkDate")
 	}
-	var pays, backs int
-	var paid, back int64
-	for _, r := range h.ledger(day, req.text("transactionType")) {
-		if r.Refund {
-			backs, back = backs+1, back+r.AmountFen
-		} else {
-			pays, paid = pays+1, paid+r.AmountFen
-		}
-	}
-	return told("成功", fields("payCount", strconv.Itoa(pays), "payCash", books.Yuan(paid), "refundCount", strconv.Itoa(backs), "refundCash", books.Yuan(back)))
+	kind := req.text("transactionType")
+	t := books.Total(kept(h.books.LedgerOnce(books.Asked{Day: day}), func(r books.Row) bool { return kind == "" || h.transaction(r) == kind }))
+	return told("成功", fields("payCount", strconv.Itoa(t.Payments), "payCash", books.Yuan(t.PaymentFen), "refundCount", strconv.Itoa(t.Refunds), "refundCash", books.Yuan(t.RefundsFen)))
 }
 
 // ledgerDetail ends hisPayId in another case than it begins, as the hospital's
@@ -207,10 +201,13 @@ func (h *HIS) ledgerDetail(req *request) answer {
 			s, _ := h.books.Settlement(r.Order)
 			paid = s.HisNo
 		}
-		row := fields("transactionType", kind) + "<hisPayId>" + paid + "</HisPayId>" + fields("tradeNo", r.Order)
+		row := fields("transactionType", kind) + "<hisPayId>" + paid + "</HisPayId>" + fields("tradeNo", r.Order, "payType", r.Channel, "cashier_id", r.Operator)
+		if r.Reversal {
+			row += fields("is_reverse", "1")
+		}
 		if r.Refund {
 			return row + fields("refundNo", r.RefundNo, "hisRefundId", r.HisNo, "amount", books.Yuan(r.AmountFen), "channel", "1", "payNo", r.ChannelNo, "payedTime", r.Time)
 		}
-		return row + fields("amount", books.Yuan(r.AmountFen), "channel", "0", "payNo", r.ChannelNo, "payedTime", r.Time)
+		return row + fields("amount", books.Yuan(r.AmountFen), "channel", "0", "payNo", r.ChannelNo, "payedTime", r.Time, "prescriptionNo", strings.Join(r.Bills, ","))
 	}))
 }

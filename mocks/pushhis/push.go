@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ var kinds = []kind{
 	{"reportReady", "reportReady", []string{"reportId", "patientId", "clinicNo", "reportTitle", "reportType", "reportTime"}},
 	{"newBill", "newBill", []string{"prescriptionNo", "clinicNo", "patientId", "feeType", "createTime"}},
 	{"checkAccount", "checkAccount", []string{"checkDate"}},
+	{"ledger", "uploadLedger", []string{"checkDate", "totalCount", "detail"}},
 }
 
 // Sign is the hospital's rule: the fields that are not empty, without realName
@@ -211,8 +213,35 @@ func (p *pushes) filled(k kind, given map[string]string) (map[string]string, err
 		or("createTime", at)
 	case "checkAccount":
 		or("checkDate", now.AddDate(0, 0, -1).Format(time.DateOnly))
+	case "ledger":
+		or("checkDate", now.AddDate(0, 0, -1).Format(time.DateOnly))
+		rows := p.his.ledger(fields["checkDate"], "")
+		or("totalCount", strconv.Itoa(len(rows)))
+		or("detail", dayDocument(rows))
 	}
 	return fields, nil
+}
+
+// dayDocument is a day of the ledger as it is sent: a document that travels as
+// text, so that its signature is over every letter.
+func dayDocument(rows []books.Row) string {
+	var d document
+	d.open("rows")
+	for _, r := range rows {
+		channel, reverse := "0", "0"
+		if r.Refund {
+			channel = "1"
+		}
+		if r.Reversal {
+			reverse = "1"
+		}
+		d.open("row")
+		d.WriteString(fields("channel", channel, "tradeNo", r.Order, "refundNo", r.RefundNo, "hisId", r.HisNo, "payNo", r.ChannelNo, "payType", r.Channel,
+			"cashier_id", r.Operator, "amount", books.Yuan(r.AmountFen), "payedTime", r.Time, "is_reverse", reverse, "prescriptionNo", strings.Join(r.Bills, ",")))
+		d.close("row")
+	}
+	d.close("rows")
+	return d.String()
 }
 
 // hospital is the id that the platform gave.

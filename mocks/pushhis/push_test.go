@@ -135,7 +135,7 @@ func TestEveryKindCanBePushed(t *testing.T) {
 	given := map[string]map[string]string{
 		"refundApply": {"tradeNo": "IH1", "refundAmount": "1.00"}, "refundQuery": {"hisId": "W1"}, "stopClinic": {"scheduleId": session},
 		"dispensed": {"recipeNo": "RX1"}, "reviewed": {"recipeNo": "RX1"}, "reportReady": {"reportId": "LIS0001"},
-		"newBill": {"prescriptionNo": "R1", "clinicNo": "V1", "patientId": "P1"}, "checkAccount": nil,
+		"newBill": {"prescriptionNo": "R1", "clinicNo": "V1", "patientId": "P1"}, "checkAccount": nil, "ledger": {"checkDate": "2026-01-05"},
 	}
 	for _, k := range kinds {
 		if _, err := h.Push(context.Background(), Push{Kind: k.name, Fields: given[k.name]}); err != nil {
@@ -146,7 +146,8 @@ func TestEveryKindCanBePushed(t *testing.T) {
 		t.Error("the hospital goes on with the session")
 	}
 	all := fmt.Sprint(p.bodies)
-	for _, want := range []string{"<clinicDate>2", "<patientId>0000024772</patientId>", "<prescriptionNo>R0", "<checkDate>"} {
+	for _, want := range []string{"<clinicDate>2", "<patientId>0000024772</patientId>", "<prescriptionNo>R0", "<checkDate>", "<totalCount>1</totalCount>",
+		"&lt;tradeNo&gt;IH1&lt;/tradeNo&gt;", "&lt;amount&gt;46.19&lt;/amount&gt;"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("nothing says %s", want)
 		}

@@ -3,6 +3,7 @@ package resthis
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
@@ -33,6 +34,7 @@ type input struct {
 	HisPayNo   string `json:"hisPayNo"`
 	RefundFee  string `json:"refundFee"`
 	RefundTime string `json:"refundTime"`
+	IsReverse  string `json:"isReverse"`
 
 	Date     string      `json:"date"`
 	PageNo   json.Number `json:"pageNo"`
@@ -66,6 +68,7 @@ var codes = map[string]work{
 	"RF003":   {key: byRefund, inquiry: true, act: (*HIS).queryRefund},
 	"BILL001": {key: func(in *input) string { return in.VisitNo }, act: (*HIS).unpaidBills},
 	"LED001":  {key: func(in *input) string { return in.Date }, act: (*HIS).ledger},
+	"LED002":  {key: func(in *input) string { return in.Date }, act: (*HIS).ledgerTotals},
 }
 
 func byRx(in *input) string     { return in.RxNo }
@@ -131,7 +134,7 @@ func (h *HIS) voidPrescription(in *input, kind fault.Kind) (reply, string) {
 	return booked(r, kind, rxSet{RxNo: in.RxNo, HisRxNo: r.HisNo}), effect
 }
 
-var rxStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Voided: "9"}
+var rxStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Dispensed: "3", books.Returned: "4", books.Voided: "9"}
 
 func (h *HIS) queryPrescription(in *input, _ fault.Kind) (reply, string) {
 	if in.RxNo == "" {
@@ -191,7 +194,8 @@ func (h *HIS) refund(in *input, kind fault.Kind) (reply, string) {
 	if err != nil {
 		return wrong("refundFee")
 	}
-	r := h.books.Refund(books.Refund{No: in.RefundNo, Order: in.OrderNo, Operator: in.OperCode, AmountFen: fee, RefundedAt: in.RefundTime}, in.HisPayNo)
+	r := h.books.Refund(books.Refund{No: in.RefundNo, Order: in.OrderNo, Operator: in.OperCode, AmountFen: fee, RefundedAt: in.RefundTime,
+		Reversal: in.IsReverse == "1"}, in.HisPayNo)
 	return booked(r, kind, refundSet{RefundNo: in.RefundNo, HisRefundNo: r.HisNo, RefundFee: books.Yuan(r.AmountFen)}), r.Journal()
 }
 
@@ -243,6 +247,23 @@ type ledgerRow struct {
 	Amount   string `json:"amount"`
 	PayTime  string `json:"payTime"`
 	OperCode string `json:"operCode"`
+	PayWay   string `json:"payWay"`
+	// IsReverse 1 takes a booking back without money.
+	IsReverse string `json:"isReverse"`
+	RxNos     string `json:"rxNos"`
+}
+
+// asked: the ledger of this hospital goes by its own clock.
+func asked(in *input) books.Asked {
+	return books.Asked{Day: in.Date, Operator: in.OperCode, Channel: in.PayWay, Clock: true}
+}
+
+func (h *HIS) ledgerTotals(in *input, _ fault.Kind) (reply, string) {
+	if len(in.Date) != len("2006-01-02") {
+		return wrong("date")
+	}
+	t := h.books.LedgerTotals(asked(in))
+	return done(map[string]any{"payCount": t.Payments, "payFee": books.Yuan(t.PaymentFen), "refundCount": t.Refunds, "refundFee": books.Yuan(t.RefundsFen)}), "asked"
 }
 
 func (h *HIS) ledger(in *input, _ fault.Kind) (reply, string) {
@@ -257,18 +278,21 @@ func (h *HIS) ledger(in *input, _ fault.Kind) (reply, string) {
 	if len(in.Date) != len("2006-01-02") {
 		return wrong("date")
 	}
-	all := h.books.Ledger(in.Date, in.OperCode)
+	all := h.books.Ledger(asked(in))
 	if len(all) == 0 {
 		return done(nil), "asked"
 	}
 	from, to := min((page-1)*size, len(all)), min(page*size, len(all))
 	rows := make([]ledgerRow, 0, to-from)
 	for _, row := range all[from:to] {
-		kind := "1"
+		kind, reverse := "1", "0"
 		if row.Refund {
 			kind = "2"
 		}
-		rows = append(rows, ledgerRow{kind, row.Order, row.RefundNo, row.ChannelNo, row.HisNo, books.Yuan(row.AmountFen), row.Time, row.Operator})
+		if row.Reversal {
+			reverse = "1"
+		}
+		rows = append(rows, ledgerRow{kind, row.Order, row.RefundNo, row.ChannelNo, row.HisNo, books.Yuan(row.AmountFen), row.Time, row.Operator, row.Channel, reverse, strings.Join(row.Bills, ",")})
 	}
 	return done(map[string]any{"total": len(all), "pageNo": strconv.Itoa(page), "rows": rows}), "asked"
 }

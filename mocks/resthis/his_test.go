@@ -144,6 +144,15 @@ func TestAPrescriptionIsSettledAndRefunded(t *testing.T) {
 	want(t, ask(t, h, k, "RF003", `{"refundNo":"IHR1"}`), 1, "refundState", "1")
 	want(t, ask(t, h, k, "PAY001", pay("IH2", "1.00")), 1)
 
+	// The ledger goes by the hospital's clock, whatever time we told.
+	if a := ask(t, h, k, "LED001", `{"date":"2026-01-06","pageNo":"1","pageSize":"9"}`); a.Success != 1 || a.Dateset != nil {
+		t.Errorf("a day on which the hospital booked nothing: %+v", a)
+	}
+	for _, e := range []books.Edit{{Settlement: "IH1", Date: "2026-01-05 14:56:01"}, {Settlement: "IH2", Date: "2026-01-05 14:57:01"}, {Refund: "IHR1", Date: "2026-01-06 09:00:00"}} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
 	page := ask(t, h, k, "LED001", `{"date":"2026-01-05","pageNo":"2","pageSize":1}`)
 	want(t, page, 1, "total", "2")
 	row := page.Dateset["rows"].([]any)[0].(map[string]any)
@@ -251,7 +260,7 @@ func TestTheControlPort(t *testing.T) {
 		{"POST", "/books/edit", `{"settlement":"IH1","remove":true}`, 200, "ok"},
 		{"POST", "/books/edit", `{"settlement":"IH1","remove":true}`, 400, "no settlement IH1"},
 		{"POST", "/books/edit", `{"settlement":"IH2","amount_fen":101}`, 200, "ok"},
-		{"POST", "/books/edit", `{"settlement":"IH2"}`, 400, "either"},
+		{"POST", "/books/edit", `{"settlement":"IH2"}`, 400, "say one of"},
 		{"POST", "/books/edit", `{"add":{"order":"X1","amount_fen":7,"paid_at":"2026-01-05 10:00:00"}}`, 200, "ok"},
 		{"POST", "/faults", `{"fault":"busy","operation":"PAY001","delay":"2s"}`, 200, `"hits":0`},
 		{"POST", "/faults", `[{"fault":"slow","delay":"1ms","times":1},{"fault":"down"}]`, 200, `"fault":"down"`},
@@ -368,5 +377,63 @@ func success(code int) func(*http.Response, []byte, error) bool {
 	return func(w *http.Response, body []byte, err error) bool {
 		var a answered
 		return err == nil && w.StatusCode == 200 && json.Unmarshal(body, &a) == nil && a.Success == code
+	}
+}
+
+func TestTheLedgerSaysWhatARowIs(t *testing.T) {
+	h := start(t, Options{})
+	k := token(t, h)
+	at := "2026-01-05 23:59:58"
+	for _, e := range []books.Edit{
+		{Clock: &at}, {Add: &books.Settlement{Order: "IH1", Channel: "1", ChannelNo: "42", Operator: "net07", Bills: []string{"RX1", "RX2"}, AmountFen: 100}},
+		{Add: &books.Settlement{Order: "IH2", Channel: "2", Operator: "net08", AmountFen: 10}},
+		{Add: &books.Settlement{Order: "G1", Channel: "1", Operator: "net07", Registration: true}},
+		{AddRefund: &books.Refund{Order: "IH1", AmountFen: 30}}, {Settlement: "IH2", Reverse: true},
+	} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := func(body string) string {
+		var out []string
+		list, _ := ask(t, h, k, "LED001", body).Dateset["rows"].([]any)
+		for _, r := range list {
+			row := r.(map[string]any)
+			out = append(out, fmt.Sprintf("%v/%v/%v/%v/%v/%v/%v/%v", row["type"], row["orderNo"], row["refundNo"], row["amount"], row["payWay"], row["operCode"], row["isReverse"], row["rxNos"]))
+		}
+		return strings.Join(out, " ")
+	}
+	const first, second = "1/IH1//1.00/1/net07/0/RX1,RX2", "1/IH2//0.10/2/net08/0/"
+	const free, window, reversal = "1/G1//0.00/1/net07/0/", "2/IH1//0.30/1/net07/0/", "2/IH2//0.10/2/net08/1/"
+	for _, c := range []struct{ body, want string }{
+		{`{"date":"2026-01-05","pageNo":"1","pageSize":"9"}`, strings.Join([]string{first, second, free, window, reversal}, " ")},
+		{`{"date":"2026-01-05","pageNo":"1","pageSize":"9","operCode":"net08"}`, second + " " + reversal},
+		{`{"date":"2026-01-05","pageNo":"1","pageSize":"9","payWay":"1","operCode":"net07"}`, strings.Join([]string{first, free, window}, " ")},
+	} {
+		if got := rows(c.body); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.body, got, c.want)
+		}
+	}
+	want(t, ask(t, h, k, "LED002", `{"date":"2026-01-05"}`), 1, "payCount", "3", "payFee", "1.10", "refundCount", "2", "refundFee", "0.40")
+	want(t, ask(t, h, k, "LED002", `{"date":"2026-01-06"}`), 1, "payCount", "0", "payFee", "0.00")
+	twice := true
+	if err := h.books.Edit(books.Edit{Twice: &twice}); err != nil {
+		t.Fatal(err)
+	}
+	if got := rows(`{"date":"2026-01-05","pageNo":"1","pageSize":"2"}`); got != first+" "+first {
+		t.Errorf("twice: %s", got)
+	}
+	want(t, ask(t, h, k, "LED002", `{"date":"2026-01-05"}`), 1, "payCount", "3")
+}
+
+func TestAPrescriptionIsDispensedInTheHospital(t *testing.T) {
+	h := start(t, Options{})
+	k := token(t, h)
+	ask(t, h, k, "RX001", recipe("RX1", "46.19"))
+	for state, theirs := range map[string]string{books.Dispensed: "3", books.Returned: "4", books.Voided: "9"} {
+		if err := h.books.Edit(books.Edit{Prescription: "RX1", State: state}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, ask(t, h, k, "RX003", `{"rxNo":"RX1"}`), 1, "rxState", theirs)
 	}
 }

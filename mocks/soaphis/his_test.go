@@ -424,3 +424,55 @@ func BenchmarkSavePrescription(b *testing.B) {
 		n++
 	}
 }
+
+func TestTheLedgerSaysWhatARowIs(t *testing.T) {
+	h := start(t, Options{})
+	at := "2026-01-05 23:59:58"
+	for _, e := range []books.Edit{
+		{Add: &books.Settlement{Order: "IH1", Channel: "WECHAT", ChannelNo: "42", Operator: "net07", Bills: []string{"RX1", "RX2"}, AmountFen: 100, PaidAt: at}},
+		{Add: &books.Settlement{Order: "G1", Channel: "WECHAT", Operator: "net07", Registration: true, PaidAt: at}},
+		{AddReversed: &books.Settlement{Order: "IH2", Channel: "ALIPAY", Operator: "net07", AmountFen: 10, PaidAt: at}},
+		{AddRefund: &books.Refund{Order: "IH1", AmountFen: 30, RefundedAt: at}},
+	} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := ask(t, h, "GetLedgerDetail", asking("5401", "BusiDate", "2026-01-05", "UserCode", "net07")).child("Rows").kids
+	if len(rows) != 5 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	want(t, &rows[0], "Type", "1", "PlatformNo", "IH1", "PayModeCode", "WECHAT", "IsReverse", "0", "Recipes", "RX1^RX2", "UserCode", "net07")
+	want(t, &rows[1], "Type", "1", "PlatformNo", "G1", "Amount", "0.00")
+	want(t, &rows[3], "Type", "2", "PlatformNo", "IH2", "RefundNo", "", "IsReverse", "1", "PayModeCode", "ALIPAY")
+	want(t, &rows[4], "Type", "2", "PlatformNo", "IH1", "RefundNo", "", "IsReverse", "0", "OutPayNo", "42", "Amount", "0.30")
+	rows = ask(t, h, "GetLedgerDetail", asking("5401", "BusiDate", "2026-01-05", "PayModeCode", "ALIPAY")).child("Rows").kids
+	if len(rows) != 2 {
+		t.Errorf("%d rows of Alipay", len(rows))
+	}
+	want(t, ask(t, h, "GetLedgerTotal", asking("5402", "BusiDate", "2026-01-05", "UserCode", "net07")), "ResultCode", "0",
+		"PayCount", "3", "PaySum", "1.10", "RefundCount", "2", "RefundSum", "0.40")
+	want(t, ask(t, h, "GetLedgerTotal", asking("5402", "BusiDate", "2026")), "ResultCode", "-1")
+}
+
+func TestAReversalIsMarkedInTheLedger(t *testing.T) {
+	h := start(t, Options{})
+	if err := h.books.Edit(books.Edit{Add: &books.Settlement{Order: "IH1", AmountFen: 100, Operator: "net07"}}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, ask(t, h, "SaveRefund", strings.Replace(refund("IHR1", "IH1", "1.00"), "<RefundNo>", "<IsReverse>1</IsReverse><RefundNo>", 1)), "ResultCode", "0")
+	if b := h.Books(); len(b.Refunds) != 1 || !b.Refunds[0].Reversal {
+		t.Errorf("refunds %+v", b.Refunds)
+	}
+}
+
+func TestAPrescriptionIsDispensedInTheHospital(t *testing.T) {
+	h := start(t, Options{})
+	h.books.Save(books.Prescription{No: "RX1", AmountFen: 100, Lines: []books.Line{{No: 1, AmountFen: 100}}})
+	for state, theirs := range map[string]string{books.Dispensed: "3", books.Returned: "4", books.Voided: "9"} {
+		if err := h.books.Edit(books.Edit{Prescription: "RX1", State: state}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, ask(t, h, "QueryPrescription", asking("5103", "RecipeNo", "RX1")), "RecipeState", theirs)
+	}
+}

@@ -1,6 +1,7 @@
 package soaphis
 
 import (
+	"strconv"
 	"strings"
 
 	"hishub/mocks/books"
@@ -28,6 +29,7 @@ var operations = map[string]operation{
 	"SaveRefund":        {tradeCode: "5301", key: []string{"RefundNo"}, already: "-4", alreadyWords: "退款已存在", act: (*HIS).saveRefund},
 	"QueryRefund":       {tradeCode: "5302", key: []string{"RefundNo"}, inquiry: true, act: (*HIS).queryRefund},
 	"GetLedgerDetail":   {tradeCode: "5401", key: []string{"BusiDate"}, act: (*HIS).ledgerDetail},
+	"GetLedgerTotal":    {tradeCode: "5402", key: []string{"BusiDate"}, act: (*HIS).ledgerTotal},
 }
 
 // answer of an operation: code, words, and what follows them.
@@ -145,7 +147,7 @@ func (h *HIS) voidPrescription(req *request) answer {
 	return a
 }
 
-var recipeStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Voided: "9"}
+var recipeStates = map[string]string{books.Saved: "1", books.Settled: "2", books.Dispensed: "3", books.Returned: "4", books.Voided: "9"}
 
 func (h *HIS) queryPrescription(req *request) answer {
 	p, ok := h.books.Prescription(req.text("RecipeNo"))
@@ -194,7 +196,7 @@ func (h *HIS) saveRefund(req *request) answer {
 	}
 	r := h.books.Refund(books.Refund{
 		No: d.value("RefundNo"), Order: d.value("PlatformNo"), Operator: d.value("UserCode"),
-		AmountFen: sum, RefundedAt: d.value("RefundTime"),
+		AmountFen: sum, RefundedAt: d.value("RefundTime"), Reversal: d.value("IsReverse") == "1",
 	}, d.value("InvoiceNo"))
 	return booked(r, "退款成功", "-4", "退款已存在", "RefundInvoiceNo", "RefundSum")
 }
@@ -207,25 +209,45 @@ func (h *HIS) queryRefund(req *request) answer {
 	return told("0", "查询成功", fields("RefundState", "1", "RefundInvoiceNo", r.HisNo, "RefundSum", books.Yuan(r.AmountFen)))
 }
 
-func (h *HIS) ledgerDetail(req *request) answer {
+// asked is what a question about the ledger is about, false without a day.
+func asked(req *request) (books.Asked, bool) {
 	day := req.text("BusiDate")
-	if len(day) != len("2006-01-02") || strings.Count(day, "-") != 2 {
+	return books.Asked{Day: day, Operator: req.text("UserCode"), Channel: req.text("PayModeCode")}, len(day) == len("2006-01-02") && strings.Count(day, "-") == 2
+}
+
+func (h *HIS) ledgerTotal(req *request) answer {
+	q, ok := asked(req)
+	if !ok {
 		return refuse("字段错误: BusiDate")
 	}
-	rows := h.books.Ledger(day, req.text("UserCode"))
+	t := h.books.LedgerTotals(q)
+	return told("0", "查询成功", fields("PayCount", strconv.Itoa(t.Payments), "PaySum", books.Yuan(t.PaymentFen),
+		"RefundCount", strconv.Itoa(t.Refunds), "RefundSum", books.Yuan(t.RefundsFen)))
+}
+
+func (h *HIS) ledgerDetail(req *request) answer {
+	q, ok := asked(req)
+	if !ok {
+		return refuse("字段错误: BusiDate")
+	}
+	rows := h.books.Ledger(q)
 	if len(rows) == 0 {
 		return noData()
 	}
 	var d document
 	d.open("Rows")
 	for _, row := range rows {
-		kind := "1"
+		kind, reverse := "1", "0"
 		if row.Refund {
 			kind = "2"
 		}
+		if row.Reversal {
+			reverse = "1"
+		}
 		d.open("Row")
 		d.WriteString(fields("Type", kind, "PlatformNo", row.Order, "RefundNo", row.RefundNo, "OutPayNo", row.ChannelNo,
-			"InvoiceNo", row.HisNo, "Amount", books.Yuan(row.AmountFen), "Time", row.Time, "UserCode", row.Operator))
+			"InvoiceNo", row.HisNo, "Amount", books.Yuan(row.AmountFen), "Time", row.Time, "UserCode", row.Operator,
+			"PayModeCode", row.Channel, "IsReverse", reverse, "Recipes", strings.Join(row.Bills, "^")))
 		d.close("Row")
 	}
 	d.close("Rows")
