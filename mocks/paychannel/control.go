@@ -20,6 +20,7 @@ import (
 //	POST /refunds/settle   {"channel","number","state","at"}: what becomes of a refund later
 //	POST /clock            {"now": "2026-01-05T10:00:00+08:00"}: the books' clock goes on from there
 //	GET  /keys             Keys, for a folder
+//	GET  /keys/alipay      AlipayKeys, for a folder
 //	GET, POST, DELETE /faults
 func (s *Server) openControl() error {
 	listener, err := net.Listen("tcp", s.options.Control)
@@ -30,6 +31,7 @@ func (s *Server) openControl() error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /books", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.books.Export(), nil) })
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.Keys(), nil) })
+	mux.HandleFunc("GET /keys/alipay", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.AlipayKeys(), nil) })
 	mux.HandleFunc("POST /payments", func(w http.ResponseWriter, r *http.Request) {
 		addAll(w, r, s.books.Pay)
 	})

@@ -20,6 +20,7 @@ const (
 	BillDoubledRows   fault.Kind = "bill_doubled_rows"
 	BillDroppedRow    fault.Kind = "bill_dropped_row" // the first row is not there, nor in the sums
 	BillLostRow       fault.Kind = "bill_lost_row"    // the first row is not there, the sums still have it
+	BillExpired       fault.Kind = "bill_expired"     // Alipay: the address is no longer good when it is used
 	RefundProcessing  fault.Kind = "refund_processing"
 	RefundRefused     fault.Kind = "refund_refused" // the merchant's account has not enough money
 	RefundClosed      fault.Kind = "refund_closed"  // accepted, then given up
@@ -27,7 +28,7 @@ const (
 
 // OwnKinds are all of them.
 var OwnKinds = []fault.Kind{BillLate, BillNone, BillTruncated, BillWrongChecksum, BillWithoutSum, BillMixedColumns,
-	BillExtraColumn, BillOldForm, BillDoubledRows, BillDroppedRow, BillLostRow, RefundProcessing, RefundRefused, RefundClosed}
+	BillExtraColumn, BillOldForm, BillDoubledRows, BillDroppedRow, BillLostRow, BillExpired, RefundProcessing, RefundRefused, RefundClosed}
 
 func isOwn(kind fault.Kind) bool { return slices.Contains(OwnKinds, kind) }
 

@@ -27,6 +27,10 @@ type Options struct {
 	Rate int64
 	// Keys of WeChat's dialect; what is missing is generated.
 	Keys Keys
+	// Alipay are the keys of Alipay's dialect; what is missing is generated.
+	Alipay AlipayKeys
+	// AlipayAddress is how long an address of Alipay's bill is good; 30 seconds.
+	AlipayAddress time.Duration
 }
 
 // Server is the running channel.
@@ -34,6 +38,7 @@ type Server struct {
 	options Options
 	books   *Books
 	keys    *wechatKeys
+	alipay  *alipayDesk
 	script  *fault.Script // of connections and answers, as the fake hospitals play it
 	own     *fault.Script // of bills and refunds
 	door    *fault.Door
@@ -55,8 +60,13 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("paychannel: keys: %w", err)
 	}
+	alipay, err := options.Alipay.filled()
+	if err != nil {
+		return nil, fmt.Errorf("paychannel: alipay's keys: %w", err)
+	}
+	alipay.life = cmp.Or(options.AlipayAddress, 30*time.Second)
 	return &Server{
-		options: options, keys: keys, books: NewBooks(options.Rate),
+		options: options, keys: keys, alipay: alipay, books: NewBooks(options.Rate),
 		script: fault.NewScript(options.Seed, fault.HTTPKinds),
 		own:    fault.NewScript(options.Seed, OwnKinds),
 	}, nil
@@ -82,6 +92,7 @@ func Start(_ context.Context, options Options) (*Server, error) {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	s.serveWeChat(mux)
+	s.serveAlipay(mux)
 	return mux
 }
 
