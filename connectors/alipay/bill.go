@@ -82,8 +82,8 @@ func (c *Connector) address(ctx context.Context, date time.Time) (string, error)
 			return "", core.ErrBillNotReady
 		}
 		return "", core.ErrNoBill
-	case unsure(answer.Error), strings.HasSuffix(sub, "unknow_error"), strings.HasSuffix(sub, "unknow-error"):
-		return "", &core.Fault{Class: core.Unavailable, Op: "alipay " + billQuery, Err: fmt.Errorf("alipay cannot say now: %s %s", plain(string(answer.Code)), plain(answer.SubCode))}
+	case unsure(answer.Error):
+		return "", core.ErrBillNotReady // UNKNOW_ERROR: "try again later"
 	case c.now().Before(date.AddDate(0, 0, 1)):
 		return "", core.ErrBillNotReady // a day that is not over is a wrong argument to Alipay
 	}

@@ -77,6 +77,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.ready = readClock(s, "ready", 10*time.Hour)
 	c.maxBill = s.Size("max_bill", 1<<30)
 	options := wire.ReadOptions(s, spec.Files)
+	options.ReadProxy(s)
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
@@ -223,5 +224,6 @@ func plain(code string) string {
 // unsure reports whether Alipay itself does not know what became of a request.
 func unsure(e sdk.Error) bool {
 	sub := strings.ToLower(e.SubCode)
-	return e.Code == "20000" || strings.HasSuffix(sub, "system_error") || strings.HasPrefix(sub, "isp.unknow") || strings.HasPrefix(sub, "aop.")
+	return e.Code == "20000" || strings.HasSuffix(sub, "system_error") || strings.HasPrefix(sub, "aop.") ||
+		strings.HasSuffix(sub, "unknow_error") || strings.HasSuffix(sub, "unknow-error") // their spelling
 }
