@@ -2,9 +2,17 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
+	"strings"
+	"time"
 
 	"hishub/core"
+	"hishub/core/delivery"
 )
 
 // Platform makes records that the platform lacks. It is nil where the platform
@@ -27,17 +35,468 @@ type Repairs struct {
 	Log      *slog.Logger
 }
 
+// policy is who approves what no person needs to see.
+const policy = "policy"
+
+// Automatic reports whether a finding's proposed repair may be carried out
+// without a person: only where no money can be wrong, which is a prescription or
+// order that was taken back here and is to be taken back there.
+func Automatic(f Finding) bool {
+	return (f.Type == EntryPrescription || f.Type == EntryOrder) &&
+		f.Class == StateDiffers && f.Proposed() == Resend && f.Amount == 0 &&
+		len(f.Ours) > 0 && f.Ours[0].Message != 0
+}
+
 // Approve is a person's yes to a repair; when that is enough it is carried out
 // at once. Errors: ErrSecondPerson, ErrNotOpen, core.Problems when the repair
 // lacks something.
 func (r *Repairs) Approve(ctx context.Context, repair int64, who, note string) (Repair, error) {
-	panic("not built yet")
+	c, err := r.caseOf(ctx, repair)
+	if err != nil {
+		return Repair{}, err
+	}
+	place, err := r.Place(ctx, c.Hospital)
+	if err != nil {
+		return Repair{}, err
+	}
+	approved, err := r.Store.Approve(ctx, repair, who, note, place.FourEyesFrom)
+	if err != nil || approved.State != RepairApproved {
+		return approved, err
+	}
+	carried, err := r.carryOut(ctx, approved)
+	if err != nil && carried.ID == 0 {
+		return approved, err
+	}
+	return carried, err
+}
+
+// caseOf finds the case whose repair it is. A repair that is open belongs to a live case.
+func (r *Repairs) caseOf(ctx context.Context, repair int64) (Case, error) {
+	q := CaseQuery{Live: true, Limit: 200}
+	for {
+		cases, err := r.Store.Cases(ctx, q)
+		if err != nil {
+			return Case{}, err
+		}
+		for _, c := range cases {
+			if c.Repair != nil && c.Repair.ID == repair {
+				return c, nil
+			}
+			if q.Before == 0 || c.ID < q.Before {
+				q.Before = c.ID
+			}
+		}
+		if len(cases) < q.Limit {
+			return Case{}, ErrNotOpen
+		}
+	}
 }
 
 // Sweep carries out what was approved and is not carried out yet, and follows
 // what is on its way.
 func (r *Repairs) Sweep(ctx context.Context, hospital string) error {
-	panic("not built yet")
+	errs := []error{r.approveByPolicy(ctx, hospital)}
+	waiting, err := r.Store.ToCarryOut(ctx, hospital)
+	errs = append(errs, err)
+	for _, one := range waiting {
+		if _, err := r.carryOut(ctx, one); err != nil {
+			if !final(err) {
+				errs = append(errs, fmt.Errorf("repair %d: %w", one.ID, err))
+			} else if r.Log != nil {
+				r.Log.Warn("repair failed", "hospital", hospital, "repair", one.ID, "action", one.Action, "error", err)
+			}
+		}
+	}
+	return errors.Join(append(errs, r.Store.Follow(ctx, hospital))...)
 }
 
-var _ = core.Fen(0)
+// final: the store has made the repair a failed one.
+func final(err error) bool {
+	var problems core.Problems
+	var conflict *core.Conflict
+	return errors.As(err, &problems) || errors.As(err, &conflict) || errors.Is(err, core.ErrCannot)
+}
+
+func (r *Repairs) approveByPolicy(ctx context.Context, hospital string) error {
+	q := CaseQuery{Hospitals: []string{hospital}, State: CaseOpen, Class: StateDiffers, Limit: 200}
+	for {
+		cases, err := r.Store.Cases(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, c := range cases {
+			if q.Before == 0 || c.ID < q.Before {
+				q.Before = c.ID
+			}
+			one := c.Repair
+			if one == nil || one.State != RepairProposed || one.ProposedBy != policy || one.Action != Resend || !Automatic(c.Finding) {
+				continue
+			}
+			// No money, no second person.
+			if _, err := r.Store.Approve(ctx, one.ID, policy, "no money can be wrong", math.MaxInt64); err != nil && !errors.Is(err, ErrNotOpen) {
+				return fmt.Errorf("approve repair %d by policy: %w", one.ID, err)
+			}
+		}
+		if len(cases) < q.Limit {
+			return nil
+		}
+	}
+}
+
+// carryOut does it once: what it enqueues has the case's own numbers and times
+// of the approval, so that a repetition is the same message.
+func (r *Repairs) carryOut(ctx context.Context, one Repair) (Repair, error) {
+	return r.Store.CarryOut(ctx, one.ID, func(ctx context.Context, c Case, one Repair, do Carrier) (int64, error) {
+		a := act{Repairs: r, c: c, f: &c.Finding, r: one, do: do}
+		switch one.Action {
+		case Resend:
+			return a.resend(ctx)
+		case Reverse:
+			return a.reverse(ctx)
+		case PayBack:
+			return a.payBack(ctx)
+		case Record:
+			return a.record(ctx)
+		case WriteOff:
+			return 0, nil
+		}
+		return 0, lacks("action", "not one that can be carried out")
+	})
+}
+
+// act is one repair that is being carried out.
+type act struct {
+	*Repairs
+	c  Case
+	f  *Finding
+	r  Repair
+	do Carrier
+}
+
+func lacks(field, what string) error { return core.Problems{{Field: field, What: what}} }
+
+// number is one that belongs to the case and never changes.
+func (a *act) number(prefix string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", a.c.Hospital, a.c.ID))
+	return prefix + hex.EncodeToString(sum[:10])
+}
+
+// at is when the repair was approved: a repetition tells the same time.
+func (a *act) at() time.Time {
+	if a.r.ApprovedAt.IsZero() {
+		return a.r.ProposedAt
+	}
+	return a.r.ApprovedAt
+}
+
+// reason for the channel and the HIS, in bounds of both.
+func (a *act) reason() string { return fmt.Sprintf("reconciliation case %d of %s", a.c.ID, a.c.Day) }
+
+func (a *act) enqueue(ctx context.Context, kind core.Kind, b core.Body) (int64, error) {
+	accepted, err := a.do.Enqueue(ctx, a.c.Hospital, core.Message{Kind: kind, Body: b})
+	return accepted.ID, err
+}
+
+// resend tells the HIS again.
+func (a *act) resend(ctx context.Context) (int64, error) {
+	if len(a.f.Ours) == 0 || a.f.Ours[0].Message == 0 {
+		return 0, lacks("action", "we never told the HIS of it, so that there is nothing to tell again; record it, or pay it back")
+	}
+	return a.do.Resend(ctx, a.f.Ours[0].Message, a.r.ApprovedBy, a.r.Note)
+}
+
+// reverse takes a booking of the HIS back of which no money moved.
+func (a *act) reverse(ctx context.Context) (int64, error) {
+	booked, err := a.booked()
+	if err != nil {
+		return 0, err
+	}
+	who, err := a.whose(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if who.patientNo == "" {
+		return 0, lacks("patient_no", "missing: we know nothing of whose booking it is; propose the repair again with it")
+	}
+	return a.enqueue(ctx, core.RefundCreate, &core.Refund{
+		RefundNo: a.number("RV"), OrderID: or(booked.Number, a.f.Number),
+		VisitNo: who.visitNo, PatientNo: who.patientNo, HisNo: booked.HisNo,
+		Amount: booked.Amount, Paid: booked.Amount,
+		Channel: or(booked.Channel, "cash"), ChannelNo: or(booked.ChannelNo, "-"), ChannelRefundNo: "-",
+		Reason: a.reason(), RefundedAt: a.at(), Reversal: true,
+	})
+}
+
+// booked is the HIS's booking that is to be taken back.
+func (a *act) booked() (Entry, error) {
+	ours, his := a.f.Ours, a.f.HIS
+	if a.f.Type != core.EntryPayment {
+		return Entry{}, lacks("action", "only the booking of a payment can be reversed")
+	}
+	if a.f.Class == Repeated {
+		if len(his) < 2 {
+			return Entry{}, lacks("action", "the HIS has it once only: there is nothing of it to reverse")
+		}
+		last := his[len(his)-1]
+		if last.HisNo == "" || last.HisNo == his[0].HisNo {
+			return Entry{}, lacks("action", "the HIS gave one booking more than once: its number is the same, so that there is nothing to reverse")
+		}
+		return last, nil
+	}
+	switch {
+	case len(his) > 0:
+		e := his[0]
+		if len(ours) > 0 {
+			e.Number = or(ours[0].Number, e.Number)
+			e.Channel, e.ChannelNo = or(e.Channel, ours[0].Channel), or(e.ChannelNo, ours[0].ChannelNo)
+		}
+		return e, nil
+	// A night by totals names no row of the HIS; what we delivered is there.
+	case len(ours) > 0 && ours[0].Told == told:
+		return ours[0], nil
+	}
+	return Entry{}, lacks("action", "the HIS has no booking of it that could be reversed; write it off")
+}
+
+// patient is whose money it is.
+type patient struct{ visitNo, patientNo string }
+
+// whose says whose entry it is: by the repair's own words, else by the message
+// that told of it.
+func (a *act) whose(ctx context.Context) (patient, error) {
+	p := patient{a.r.Params.VisitNo, a.r.Params.PatientNo}
+	b, err := a.body(ctx)
+	if err != nil {
+		return p, err
+	}
+	switch b := b.(type) {
+	case *core.Payment:
+		p.visitNo, p.patientNo = or(p.visitNo, b.VisitNo), or(p.patientNo, b.PatientNo)
+	case *core.Refund:
+		p.visitNo, p.patientNo = or(p.visitNo, b.VisitNo), or(p.patientNo, b.PatientNo)
+	case *core.AppointmentPayment:
+		p.patientNo = or(p.patientNo, b.PatientNo)
+	case *core.AppointmentCancelling:
+		p.patientNo = or(p.patientNo, b.PatientNo)
+	}
+	return p, nil
+}
+
+// body of the message that told of our entry; nil when there is none.
+func (a *act) body(ctx context.Context) (core.Body, error) {
+	if len(a.f.Ours) == 0 || a.f.Ours[0].Message == 0 {
+		return nil, nil
+	}
+	return a.do.Body(ctx, a.f.Ours[0].Message)
+}
+
+// payBack has the channel pay money back.
+func (a *act) payBack(ctx context.Context) (int64, error) {
+	switch {
+	case a.f.Type == core.EntryPayment:
+		return a.payBackPayment(ctx)
+	case a.f.Type != core.EntryRefund:
+		return 0, lacks("action", "it is no money that could be paid back")
+	case len(a.f.Ours) > 0:
+		return a.payBackOurs(ctx)
+	case len(a.f.Channel) > 0:
+		return 0, lacks("action", "the channel has paid it back already; record it")
+	}
+	return a.payBackWindow(ctx)
+}
+
+// payBackPayment gives a patient back what the channel took.
+func (a *act) payBackPayment(ctx context.Context) (int64, error) {
+	var paid []Entry
+	for _, e := range a.f.Channel {
+		// The payment that counts stays where it is.
+		if e.Type == core.EntryPayment && e.State != core.EntryFailed && (a.f.Of == "" || e.Number != a.f.Of || len(a.f.Channel) == 1) {
+			paid = append(paid, e)
+		}
+	}
+	switch {
+	case len(paid) == 0:
+		return 0, lacks("action", "the channel has no money of it that could go back")
+	case len(paid) > 1:
+		return 0, lacks("action", fmt.Sprintf("the channel has %d payments of it: pay back at the channel which of them are too many, and record the refunds", len(paid)))
+	}
+	e := paid[0]
+	if e.ChannelNo == "" {
+		return 0, lacks("channel_no", "the channel's bill has no number of the payment; pay it back at the channel and record the refund")
+	}
+	order := or(e.Number, a.f.Number)
+	if len(a.f.Ours) == 0 {
+		_, err := a.enqueue(ctx, core.RecordMoney, &core.LedgerRecord{
+			Type: core.EntryPayment, Number: order, Amount: e.Amount, Channel: e.Channel, ChannelNo: e.ChannelNo,
+			At: e.At, Reason: a.reason() + ": paid back",
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return a.enqueue(ctx, core.PayBack, &core.ChannelRefund{
+		RefundNo: a.number("PB"), OrderID: order, Amount: e.Amount, Paid: e.Amount,
+		Channel: e.Channel, ChannelNo: e.ChannelNo, Reason: a.reason(), AskedAt: a.at(),
+	})
+}
+
+// payBackOurs has the channel do the refund that we believe in and it does not have.
+func (a *act) payBackOurs(ctx context.Context) (int64, error) {
+	ours := a.f.Ours[0]
+	body, err := a.body(ctx)
+	if err != nil {
+		return 0, err
+	}
+	refund := &core.ChannelRefund{
+		RefundNo: ours.Number, OrderID: or(ours.OrderID, a.r.Params.OrderID), Amount: ours.Amount,
+		Channel: ours.Channel, Reason: a.reason(), AskedAt: a.at(),
+	}
+	switch b := body.(type) {
+	case *core.ChannelRefund:
+		// The channel was asked and forgot: the same question again.
+		return a.do.Resend(ctx, ours.Message, a.r.ApprovedBy, a.r.Note)
+	case *core.Refund:
+		refund.OrderID, refund.Paid, refund.Channel, refund.ChannelNo = b.OrderID, b.Paid, b.Channel, b.ChannelNo
+	}
+	if refund.Paid == 0 || refund.ChannelNo == "" || refund.ChannelNo == "-" {
+		if err := a.ofPayment(ctx, refund, ours.At); err != nil {
+			return 0, err
+		}
+	}
+	return a.enqueue(ctx, core.PayBack, refund)
+}
+
+// payBackWindow gives out what a cashier of the HIS promised.
+func (a *act) payBackWindow(ctx context.Context) (int64, error) {
+	if len(a.f.HIS) == 0 {
+		return 0, lacks("action", "nobody has a refund of it")
+	}
+	if a.Platform != nil {
+		message, done, err := a.Platform.PayBack(ctx, a.c.Hospital, *a.f, a.r.Params)
+		if err != nil || done {
+			return message, err
+		}
+	}
+	his := a.f.HIS[0]
+	refund := &core.ChannelRefund{
+		RefundNo: a.number("PB"), OrderID: or(a.r.Params.OrderID, his.OrderID), Amount: his.Amount,
+		Channel: his.Channel, Reason: a.reason(), AskedAt: a.at(),
+	}
+	if his.Number != "" && his.Number != refund.OrderID {
+		refund.RefundNo = his.Number // so that both books have one number
+	}
+	if err := a.ofPayment(ctx, refund, his.At); err != nil {
+		return 0, err
+	}
+	return a.enqueue(ctx, core.PayBack, refund)
+}
+
+// paymentAge is how old a payment may be that goes back: channels keep bills for
+// three months.
+const paymentAge = 92
+
+// ofPayment adds to a refund what our ledger has of its payment.
+func (a *act) ofPayment(ctx context.Context, refund *core.ChannelRefund, at time.Time) error {
+	if refund.OrderID == "" {
+		return lacks("order_id", "missing: of which payment does the money go back? propose the repair again with it")
+	}
+	if at.IsZero() {
+		at = a.at()
+	}
+	// Backwards day by day: most money goes back within days.
+	for to := at.AddDate(0, 0, 1); at.Sub(to) < paymentAge*24*time.Hour; to = to.AddDate(0, 0, -1) {
+		for e, err := range a.Store.Ours(ctx, a.c.Hospital, to.AddDate(0, 0, -1), to) {
+			switch {
+			case err != nil:
+				return fmt.Errorf("look for the payment: %w", err)
+			case e.Type != core.EntryPayment || e.Number != refund.OrderID:
+				continue
+			case e.NoChannel || e.ChannelNo == "":
+				return lacks("order_id", "no money moved for that payment, so that none can go back")
+			case e.Amount < refund.Amount:
+				return lacks("amount", fmt.Sprintf("%d fen are to go back of a payment of %d fen", refund.Amount, e.Amount))
+			}
+			refund.Paid, refund.Channel, refund.ChannelNo = e.Amount, e.Channel, e.ChannelNo
+			return nil
+		}
+	}
+	return lacks("order_id", fmt.Sprintf("our ledger has no payment of that number in the %d days before the refund", paymentAge))
+}
+
+// record makes the record that we lack.
+func (a *act) record(ctx context.Context) (int64, error) {
+	if len(a.f.Ours) > 0 {
+		return 0, lacks("action", "we have a record of it already")
+	}
+	if len(a.f.Channel) == 0 {
+		return 0, lacks("action", "the channel has no money of it; what only the HIS has is reversed, or paid back")
+	}
+	e := a.f.Channel[0]
+	if e.Type == core.EntryRefund {
+		order := or(a.r.Params.OrderID, e.OrderID)
+		if order == "" {
+			return 0, lacks("order_id", "missing: of which payment did the money go back? propose the repair again with it")
+		}
+		return a.enqueue(ctx, core.RecordMoney, a.ledgerRecord(e, order))
+	}
+	if a.Platform != nil {
+		message, done, err := a.Platform.Record(ctx, a.c.Hospital, e, a.r.Params)
+		if err != nil || done {
+			return message, err
+		}
+	}
+	if len(a.f.HIS) > 0 {
+		// The HIS has it: only our own books lack it.
+		return a.enqueue(ctx, core.RecordMoney, a.ledgerRecord(e, ""))
+	}
+	return a.settle(ctx, e)
+}
+
+func (a *act) ledgerRecord(e Entry, order string) *core.LedgerRecord {
+	return &core.LedgerRecord{
+		Type: e.Type, Number: or(e.Number, a.f.Number), OrderID: order, Amount: e.Amount,
+		Channel: e.Channel, ChannelNo: or(e.ChannelNo, "-"), At: e.At, Reason: a.reason() + ": recorded from the channel's bill",
+	}
+}
+
+// settle tells the HIS of a payment that only the channel knows.
+func (a *act) settle(ctx context.Context, e Entry) (int64, error) {
+	p := a.r.Params
+	bill := or(p.Bill, e.Bill)
+	var missing core.Problems
+	for _, field := range []struct{ name, value string }{{"visit_no", p.VisitNo}, {"patient_no", p.PatientNo}, {"bill", bill}} {
+		if field.value == "" {
+			missing = append(missing, core.Problem{Field: field.name, What: "missing: what was paid is not known here; propose the repair again with it, or pay it back"})
+		}
+	}
+	if len(missing) > 0 {
+		return 0, missing
+	}
+	return a.enqueue(ctx, core.PaymentSettle, &core.Payment{
+		OrderID: or(e.Number, a.f.Number), VisitNo: p.VisitNo, PatientNo: p.PatientNo, Bills: bills(bill),
+		Amount: e.Amount, Channel: e.Channel, ChannelNo: e.ChannelNo, PaidAt: e.At,
+	})
+}
+
+// bills are the numbers in a text that joins them by commas.
+func bills(text string) (all []string) {
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// or is the first that says something.
+func or[T ~string](values ...T) T {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// refused: the HIS said no for good, or somebody stopped telling it.
+func refused(e Entry) bool { return e.Told == delivery.Cancelled }

@@ -1,0 +1,603 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"hishub/core"
+	"hishub/core/delivery"
+)
+
+// memory is a Store as store.go's comments say, for tests.
+type memory struct {
+	now func() time.Time
+
+	mu         sync.Mutex
+	statements []Statement
+	entries    map[int64][]Entry
+	ours       map[string][]Entry
+	records    map[string][]Prescribed
+	nights     []*memoryNight
+	cases      []*Case
+	trails     map[int64][]Trail
+	repairs    []*Repair
+	settled    []Settlement
+
+	// acting stands for the lock on a case and its repair.
+	acting   sync.Mutex
+	messages []memoryMessage
+	// crash, if set, ends the transaction of a repair before it is committed.
+	crash func(Repair) error
+}
+
+type memoryNight struct {
+	Night
+	until    time.Time
+	findings []Finding
+}
+
+type memoryMessage struct {
+	ID       int64
+	Hospital string
+	core.Message
+	State delivery.State
+	// Again counts how often it was told to go out again.
+	Again int
+}
+
+var _ Store = (*memory)(nil)
+
+var errNoSuch = errors.New("no such thing")
+
+func newMemory() *memory {
+	return &memory{now: time.Now, entries: map[int64][]Entry{}, ours: map[string][]Entry{}, records: map[string][]Prescribed{}, trails: map[int64][]Trail{}}
+}
+
+func (m *memory) SaveStatement(_ context.Context, s Statement, entries Stream) (Statement, error) {
+	var es []Entry
+	var lines []string
+	for e, err := range entries {
+		if err != nil {
+			return Statement{}, fmt.Errorf("keep the books: %w", err)
+		}
+		es = append(es, e)
+		e.Row = 0
+		line, err := json.Marshal(e)
+		if err != nil {
+			return Statement{}, err
+		}
+		lines = append(lines, string(line))
+		s.Entries++
+		s.Fee += e.Fee
+		if e.Type == core.EntryRefund {
+			s.Amount -= e.Amount
+		} else {
+			s.Amount += e.Amount
+		}
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256(fmt.Append(nil, lines))
+	s.Digest = hex.EncodeToString(sum[:])
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, newest := range m.newest(s.Hospital, s.Day) {
+		if newest.Party == s.Party && newest.Source == s.Source && newest.Digest == s.Digest {
+			return newest, nil
+		}
+	}
+	s.ID = int64(len(m.statements) + 1)
+	m.statements = append(m.statements, s)
+	m.entries[s.ID] = es
+	return s, nil
+}
+
+func (m *memory) newest(hospital, day string) []Statement {
+	found := map[[2]string]Statement{}
+	for _, s := range m.statements {
+		if s.Hospital == hospital && s.Day == day {
+			found[[2]string{string(s.Party), s.Source}] = s
+		}
+	}
+	var all []Statement
+	for _, s := range found {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b Statement) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (m *memory) Statements(_ context.Context, hospital, day string) ([]Statement, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.newest(hospital, day), nil
+}
+
+func (m *memory) StatementEntries(_ context.Context, statements ...int64) Stream {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var es []Entry
+	for _, id := range statements {
+		es = append(es, m.entries[id]...)
+	}
+	return streamOf(es)
+}
+
+func (m *memory) Ours(_ context.Context, hospital string, from, to time.Time) Stream {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var es []Entry
+	for _, e := range m.ours[hospital] {
+		if !e.At.Before(from) && e.At.Before(to) {
+			es = append(es, e)
+		}
+	}
+	return streamOf(es)
+}
+
+func (m *memory) Records(_ context.Context, hospital string, from, to time.Time) ([]Prescribed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Prescribed
+	for _, p := range m.records[hospital] {
+		if !p.At.Before(from) && p.At.Before(to) {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) BeginNight(_ context.Context, hospital, day, who string, lease time.Duration) (Night, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	run := 1
+	for _, n := range m.nights {
+		if n.Hospital != hospital || n.Day != day {
+			continue
+		}
+		run++
+		if n.State != NightRunning {
+			continue
+		}
+		if n.until.After(m.now()) {
+			return Night{}, ErrNightRunning
+		}
+		n.State, n.Problem, n.findings = NightFailed, "its process ended", nil
+	}
+	n := Night{ID: int64(len(m.nights) + 1), Hospital: hospital, Day: day, Run: run, State: NightRunning, Started: m.now(), Who: who}
+	m.nights = append(m.nights, &memoryNight{Night: n, until: m.now().Add(lease)})
+	return n, nil
+}
+
+func (m *memory) running(id int64) (*memoryNight, error) {
+	n := m.nights[id-1]
+	if n.State != NightRunning || !n.until.After(m.now()) {
+		return nil, errors.New("the run is not yours any more")
+	}
+	return n, nil
+}
+
+func (m *memory) Progress(_ context.Context, night int64, stage string, done int64, lease time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.running(night)
+	if err != nil {
+		return err
+	}
+	n.Stage, n.Done, n.until = stage, done, m.now().Add(lease)
+	return nil
+}
+
+func (m *memory) Found(_ context.Context, night int64, findings []Finding) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.running(night)
+	if err == nil {
+		n.findings = append(n.findings, findings...)
+	}
+	return err
+}
+
+func (m *memory) EndNight(_ context.Context, n Night) (Night, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept, err := m.running(n.ID)
+	if err != nil {
+		return n, err
+	}
+	if n.Closed {
+		n.Closed = n.State == NightDone && !slices.ContainsFunc(m.nights, func(o *memoryNight) bool {
+			return o.Hospital == n.Hospital && o.Day == n.Day && o.Closed
+		})
+	}
+	kept.Night = n
+	if n.State != NightDone {
+		return n, nil
+	}
+	type key struct {
+		t      core.EntryType
+		number string
+	}
+	found := map[key]bool{}
+	for _, f := range kept.findings {
+		if f.Class.Difference() {
+			found[key{f.Type, f.Number}] = true
+			m.open(n, f)
+		}
+	}
+	for _, c := range m.cases {
+		if c.Hospital == n.Hospital && c.Day == n.Day && live(c) && !found[key{c.Type, c.Number}] {
+			c.State, c.EndedAt = CaseResolved, m.now()
+			m.note(c.ID, "night", "resolved", "")
+		}
+	}
+	return n, nil
+}
+
+func live(c *Case) bool { return c.State == CaseOpen || c.State == CaseRepairing }
+
+// open makes a case of a difference, or adds it to the one of its number. What
+// was written off as it is stays so.
+func (m *memory) open(n Night, f Finding) {
+	var c *Case
+	for _, o := range m.cases {
+		if o.Hospital != n.Hospital || o.Type != f.Type || o.Number != f.Number {
+			continue
+		}
+		if o.State == CaseWrittenOff && o.Class == f.Class && o.Amount == f.Amount {
+			return
+		}
+		if live(o) {
+			c = o
+		}
+	}
+	verb := "found"
+	if c == nil {
+		verb = "opened"
+		c = &Case{ID: int64(len(m.cases) + 1), Hospital: n.Hospital, Day: n.Day, Type: f.Type, Number: f.Number,
+			State: CaseOpen, Owner: string(f.Class.Meaning().Owner), OpenedAt: m.now()}
+		m.cases = append(m.cases, c)
+	}
+	c.Class, c.Amount, c.Night, c.Finding = f.Class, f.Amount, n.ID, f
+	m.note(c.ID, "night", verb, string(f.Class))
+	if action := f.Proposed(); action != "" && (c.Repair == nil || !pending(c.Repair)) {
+		m.propose(c, action, Params{}, policy, f.Cause)
+	}
+}
+
+func pending(r *Repair) bool {
+	return r.State == RepairProposed || r.State == RepairApproved || r.State == RepairSent
+}
+
+func (m *memory) propose(c *Case, action Action, p Params, who, note string) *Repair {
+	r := &Repair{ID: int64(len(m.repairs) + 1), Case: c.ID, Action: action, Params: p, Note: note, Amount: c.Amount,
+		State: RepairProposed, ProposedBy: who, ProposedAt: m.now()}
+	m.repairs = append(m.repairs, r)
+	c.Repair = r
+	m.note(c.ID, who, "proposed", string(action))
+	return r
+}
+
+func (m *memory) note(id int64, who, verb, note string) {
+	m.trails[id] = append(m.trails[id], Trail{m.now(), who, verb, note})
+}
+
+func (m *memory) Nights(_ context.Context, hospital, day string, limit int) ([]Night, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Night
+	for _, n := range slices.Backward(m.nights) {
+		if (hospital == "" || n.Hospital == hospital) && (day == "" || n.Day == day) && len(all) < limit {
+			all = append(all, n.Night)
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) Findings(_ context.Context, night int64) ([]Finding, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fs := slices.Clone(m.nights[night-1].findings)
+	slices.SortStableFunc(fs, func(a, b Finding) int {
+		return cmp.Compare(slices.Index(Classes, a.Class), slices.Index(Classes, b.Class))
+	})
+	return fs, nil
+}
+
+func (m *memory) Days(_ context.Context, hospital, from, to string) (closed, unsettled []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	open, held := map[string]bool{}, map[string]bool{}
+	for _, n := range m.nights {
+		if n.Hospital != hospital || n.Day < from || n.Day > to || n.State != NightDone {
+			continue
+		}
+		if n.Closed {
+			closed = append(closed, n.Day)
+		}
+		held[n.Day] = n.Counts[InTransit]+n.Counts[RefundInTransit]+n.Counts[CrossDay] > 0
+	}
+	for _, c := range m.cases {
+		if c.Hospital == hospital && c.Day >= from && c.Day <= to && live(c) {
+			open[c.Day] = true
+		}
+	}
+	for day, is := range held {
+		if is {
+			open[day] = true
+		}
+	}
+	for day := range open {
+		unsettled = append(unsettled, day)
+	}
+	slices.Sort(closed)
+	slices.Sort(unsettled)
+	return closed, unsettled, nil
+}
+
+func (m *memory) Cases(_ context.Context, q CaseQuery) ([]Case, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Case
+	for _, c := range slices.Backward(m.cases) {
+		switch {
+		case q.Hospitals != nil && !slices.Contains(q.Hospitals, c.Hospital):
+		case q.State != "" && q.State != c.State:
+		case q.Class != "" && q.Class != c.Class:
+		case q.Day != "" && q.Day != c.Day:
+		case q.Number != "" && q.Number != c.Number:
+		case q.Live && !live(c):
+		case q.Before != 0 && c.ID >= q.Before:
+		case q.Limit != 0 && len(all) == q.Limit:
+		default:
+			all = append(all, m.copied(c))
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) copied(c *Case) Case {
+	out := *c
+	if c.Repair != nil {
+		r := *c.Repair
+		out.Repair = &r
+	}
+	return out
+}
+
+func (m *memory) Case(_ context.Context, id int64) (Case, []Trail, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if id < 1 || int(id) > len(m.cases) {
+		return Case{}, nil, errNoSuch
+	}
+	return m.copied(m.cases[id-1]), slices.Clone(m.trails[id]), nil
+}
+
+func (m *memory) Note(_ context.Context, id int64, who, note string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note(id, who, "noted", note)
+	return nil
+}
+
+func (m *memory) Assign(_ context.Context, id int64, who, owner string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cases[id-1].Owner = owner
+	m.note(id, who, "assigned", owner)
+	return nil
+}
+
+func (m *memory) Propose(_ context.Context, id int64, action Action, p Params, who, note string) (Repair, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.cases[id-1]
+	if r := c.Repair; !live(c) || r != nil && pending(r) && (r.State != RepairProposed || r.ProposedBy != policy) {
+		return Repair{}, ErrNotOpen
+	}
+	if c.Repair != nil && c.Repair.State == RepairProposed {
+		c.Repair.State = RepairRejected
+	}
+	return *m.propose(c, action, p, who, note), nil
+}
+
+func (m *memory) Approve(_ context.Context, repair int64, who, note string, fourEyesFrom core.Fen) (Repair, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.repairs[repair-1]
+	if r.State != RepairProposed {
+		return *r, ErrNotOpen
+	}
+	first := r.ApprovedBy
+	if first == "" && r.ProposedBy != policy {
+		first = r.ProposedBy
+	}
+	if r.Amount >= fourEyesFrom {
+		if first == who {
+			return *r, ErrSecondPerson
+		}
+		if first == "" {
+			r.ApprovedBy = who
+			m.note(r.Case, who, "approved", note)
+			return *r, nil
+		}
+		r.SecondBy = who
+	}
+	r.State, r.ApprovedAt, r.ApprovedBy = RepairApproved, m.now(), cmp.Or(r.ApprovedBy, who)
+	m.cases[r.Case-1].State = CaseRepairing
+	m.note(r.Case, who, "approved", note)
+	return *r, nil
+}
+
+func (m *memory) Reject(_ context.Context, repair int64, who, note string) (Repair, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.repairs[repair-1]
+	if r.State != RepairProposed {
+		return *r, ErrNotOpen
+	}
+	r.State = RepairRejected
+	m.note(r.Case, who, "rejected", note)
+	return *r, nil
+}
+
+func (m *memory) ToCarryOut(_ context.Context, hospital string) ([]Repair, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Repair
+	for _, r := range m.repairs {
+		if r.State == RepairApproved && m.cases[r.Case-1].Hospital == hospital {
+			all = append(all, *r)
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) CarryOut(ctx context.Context, repair int64, f func(context.Context, Case, Repair, Carrier) (int64, error)) (Repair, error) {
+	m.acting.Lock()
+	defer m.acting.Unlock()
+	m.mu.Lock()
+	r := m.repairs[repair-1]
+	c := m.copied(m.cases[r.Case-1])
+	one := *r
+	m.mu.Unlock()
+	if one.State != RepairApproved {
+		return one, ErrNotOpen
+	}
+	tx := &memoryCarrier{m: m, messages: slices.Clone(m.messages)}
+	message, err := f(ctx, c, one, tx)
+	if err == nil && m.crash != nil {
+		if err := m.crash(one); err != nil {
+			return Repair{}, err // rolled back
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err != nil && final(err):
+		r.State, r.Problem = RepairFailed, err.Error()
+		m.cases[r.Case-1].State = CaseOpen
+		m.note(r.Case, "hub", "failed", err.Error())
+		return *r, err
+	case err != nil:
+		return Repair{}, err
+	case message != 0:
+		r.State, r.Message = RepairSent, message
+	default:
+		r.State = RepairDone
+		if r.Action == WriteOff {
+			m.cases[r.Case-1].State = CaseWrittenOff
+		}
+	}
+	m.messages = tx.messages
+	m.note(r.Case, "hub", "executed", "")
+	return *r, nil
+}
+
+func (m *memory) Follow(_ context.Context, hospital string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.repairs {
+		if r.State != RepairSent || m.cases[r.Case-1].Hospital != hospital {
+			continue
+		}
+		switch m.messages[r.Message-1].State {
+		case delivery.Delivered:
+			r.State = RepairDone
+		case delivery.Cancelled:
+			r.State = RepairFailed
+			m.cases[r.Case-1].State = CaseOpen
+		}
+	}
+	return nil
+}
+
+func (m *memory) SaveSettlement(_ context.Context, s Settlement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = append(slices.DeleteFunc(m.settled, func(o Settlement) bool {
+		return o.Hospital == s.Hospital && o.Channel == s.Channel && o.Day == s.Day && o.Reference == s.Reference
+	}), s)
+	return nil
+}
+
+func (m *memory) Settlements(_ context.Context, hospital, from, to string) ([]Settlement, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Settlement
+	for _, s := range m.settled {
+		if s.Hospital == hospital && s.Day >= from && s.Day <= to {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) Refunds(ctx context.Context, hospital string, from, to time.Time) ([]RefundLine, error) {
+	var all []RefundLine
+	for e := range m.Ours(ctx, hospital, from, to) {
+		if e.Type == core.EntryRefund {
+			all = append(all, RefundLine{Number: e.Number, OrderID: e.OrderID, Channel: e.Channel, ChannelNo: e.ChannelNo, Amount: e.Amount, AskedAt: e.At, State: core.EntryProcessing})
+		}
+	}
+	return all, nil
+}
+
+// told is a message that was accepted before the test began.
+func (m *memory) message(hospital string, kind core.Kind, b core.Body, state delivery.State) int64 {
+	m.messages = append(m.messages, memoryMessage{ID: int64(len(m.messages) + 1), Hospital: hospital, Message: core.Message{Kind: kind, Body: b}, State: state})
+	return int64(len(m.messages))
+}
+
+// memoryCarrier is a transaction: its messages count when it is committed.
+type memoryCarrier struct {
+	m        *memory
+	messages []memoryMessage
+}
+
+func (c *memoryCarrier) Enqueue(_ context.Context, hospital string, m core.Message) (core.Accepted, error) {
+	if err := m.Body.Validate(); err != nil {
+		return core.Accepted{}, err
+	}
+	for _, o := range c.messages {
+		if o.Hospital != hospital || o.Kind != m.Kind || o.Key() != m.Key() {
+			continue
+		}
+		a, err1 := json.Marshal(o.Body)
+		b, err2 := json.Marshal(m.Body)
+		if err := errors.Join(err1, err2); err != nil {
+			return core.Accepted{}, err
+		}
+		if string(a) != string(b) {
+			return core.Accepted{}, &core.Conflict{ID: o.ID, Fields: []string{"something"}}
+		}
+		return core.Accepted{ID: o.ID, Duplicate: true}, nil
+	}
+	id := int64(len(c.messages) + 1)
+	c.messages = append(c.messages, memoryMessage{ID: id, Hospital: hospital, Message: m, State: delivery.Queued})
+	return core.Accepted{ID: id}, nil
+}
+
+func (c *memoryCarrier) Resend(_ context.Context, message int64, _, _ string) (int64, error) {
+	if message < 1 || int(message) > len(c.messages) {
+		return 0, errNoSuch
+	}
+	c.messages[message-1].Again++
+	c.messages[message-1].State = delivery.Queued
+	return message, nil
+}
+
+func (c *memoryCarrier) Body(_ context.Context, message int64) (core.Body, error) {
+	if message < 1 || int(message) > len(c.messages) {
+		return nil, errNoSuch
+	}
+	return c.messages[message-1].Body, nil
+}

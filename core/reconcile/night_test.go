@@ -1,0 +1,590 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hishub/core"
+	"hishub/core/delivery"
+)
+
+var shanghai = time.FixedZone("UTC+8", 8*60*60)
+
+// beishan is one hospital with its ledger, its HIS, its channel and a clock.
+type beishan struct {
+	*testing.T
+	store  *memory
+	runner *Runner
+	place  Place
+	clock  time.Time
+	wechat *bills_
+	his    *fakeHIS
+}
+
+const theHospital = "beishan"
+
+func newBeishan(t *testing.T, clock string) *beishan {
+	h := &beishan{T: t, store: newMemory(), clock: at(clock),
+		wechat: &bills_{lines: map[string][]core.BillEntry{}, err: map[string]error{}},
+		his:    &fakeHIS{answers: map[core.Kind]func(core.Body) (any, error){}}}
+	now := func() time.Time { return h.clock }
+	h.store.now = now
+	rules := core.DefaultNight()
+	rules.States = false
+	h.place = Place{Zone: shanghai, NightRules: rules, Bills: map[core.Channel]core.Biller{"wechat": h.wechat},
+		Can: func(k core.Kind) bool { _, ok := h.his.answers[k]; return ok }}
+	h.runner = &Runner{Store: h.store, Asker: h.his, Now: now,
+		Place: func(context.Context, string) (Place, error) { return h.place, nil }}
+	return h
+}
+
+// at reads a time of the hospital, "01-05 09:30:00" of 2026.
+func at(text string) time.Time {
+	t, err := time.ParseInLocation("2006-01-02 15:04:05", "2026-"+text, shanghai)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// pay makes a payment of ours that the HIS was told of.
+func (h *beishan) pay(number, when string, amount core.Fen) Entry {
+	e := Entry{Told: delivery.Delivered, Business: Outpatient, LedgerEntry: core.LedgerEntry{
+		Type: core.EntryPayment, Number: number, ChannelNo: "W" + number, Channel: "wechat", Amount: amount, At: at(when)}}
+	e.Message = h.store.message(theHospital, core.PaymentSettle, &core.Payment{OrderID: number, VisitNo: "V1", PatientNo: "P1",
+		Bills: []string{"B" + number}, Amount: amount, Channel: "wechat", ChannelNo: e.ChannelNo, PaidAt: e.At}, delivery.Delivered)
+	h.store.ours[theHospital] = append(h.store.ours[theHospital], e)
+	return e
+}
+
+// billed puts a payment into the channel's bill of a day, booked into the HIS's ledger.
+func (h *beishan) billed(day string, e Entry) {
+	h.wechat.lines[day] = append(h.wechat.lines[day], core.BillEntry{LedgerEntry: e.LedgerEntry, Fee: 10, Line: len(h.wechat.lines[day]) + 1})
+}
+
+func (h *beishan) booked(e Entry) {
+	b := e.LedgerEntry
+	b.HisNo, b.Operator = "H"+b.Number, "OP1"
+	h.his.ledger = append(h.his.ledger, b)
+}
+
+// all puts it into everybody's books.
+func (h *beishan) all(day string, e Entry) { h.billed(day, e); h.booked(e) }
+
+func (h *beishan) run(day string) Night {
+	h.Helper()
+	n, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: day, Who: "test"})
+	if err != nil && n.ID == 0 {
+		h.Fatalf("run %s: %v", day, err)
+	}
+	return n
+}
+
+func (h *beishan) done(day string) Night {
+	h.Helper()
+	n := h.run(day)
+	if n.State != NightDone {
+		h.Fatalf("the night of %s is %s: %s", day, n.State, n.Problem)
+	}
+	return n
+}
+
+func (h *beishan) findings(n Night) []string {
+	h.Helper()
+	fs, err := h.store.Findings(context.Background(), n.ID)
+	if err != nil {
+		h.Fatal(err)
+	}
+	all := []string{}
+	for _, f := range fs {
+		all = append(all, string(f.Class)+" "+f.Number)
+	}
+	return all
+}
+
+// asksDetail and asksTotals give the HIS these questions.
+func (h *beishan) asksDetail() { h.his.answers[core.LedgerDetail] = h.his.detail }
+func (h *beishan) asksTotals() { h.his.answers[core.LedgerTotal] = h.his.total }
+
+// bills_ is a payment channel's account.
+type bills_ struct {
+	lines map[string][]core.BillEntry
+	err   map[string]error
+	// wrong makes the bill say that there is one payment more.
+	wrong bool
+}
+
+func (b *bills_) Bill(_ context.Context, day string, emit func(core.BillEntry) error) (core.BillTotals, error) {
+	if err := b.err[day]; err != nil {
+		return core.BillTotals{}, err
+	}
+	var t core.BillTotals
+	for _, l := range b.lines[day] {
+		if l.Type == core.EntryRefund {
+			t.Refunds++
+			t.RefundAmount += l.Amount
+		} else {
+			t.Payments++
+			t.PaymentAmount += l.Amount
+		}
+		t.Fee += l.Fee
+		if err := emit(l); err != nil {
+			return t, err
+		}
+	}
+	if b.wrong {
+		t.Payments++
+	}
+	if len(b.lines[day]) == 0 {
+		return t, core.ErrNoBill
+	}
+	t.Digest = "00"
+	return t, nil
+}
+
+// fakeHIS answers from its ledger, by our payment time.
+type fakeHIS struct {
+	mu      sync.Mutex
+	ledger  []core.LedgerEntry
+	answers map[core.Kind]func(core.Body) (any, error)
+	asked   []core.Kind
+}
+
+func (f *fakeHIS) Question(_ context.Context, _ string, kind core.Kind, q core.Body) (any, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, kind)
+	answer := f.answers[kind]
+	f.mu.Unlock()
+	if answer == nil {
+		return nil, core.ErrCannot
+	}
+	return answer(q)
+}
+
+func (f *fakeHIS) detail(b core.Body) (any, error) {
+	q := b.(*core.LedgerQuery)
+	out := &core.Ledger{}
+	for _, e := range f.ledger {
+		if !e.At.Before(q.From) && e.At.Before(q.To) && (q.Operator == "" || q.Operator == e.Operator) && (q.Channel == "" || q.Channel == e.Channel) {
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	return out, nil
+}
+
+func (f *fakeHIS) total(b core.Body) (any, error) {
+	l, err := f.detail(b)
+	if err != nil {
+		return nil, err
+	}
+	payments, out := 0, &core.LedgerTotals{Refunds: "0"}
+	for _, e := range l.(*core.Ledger).Entries {
+		payments++
+		out.PaymentAmount += e.Amount
+	}
+	out.Payments = fmt.Sprint(payments)
+	return out, nil
+}
+
+func (f *fakeHIS) took() (all []core.Kind) {
+	all, f.asked = f.asked, nil
+	return all
+}
+
+func same[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		t.Errorf("%s: got %s, want %s", what, g, w)
+	}
+}
+
+func TestANightWithEverybodysBooksClosesItsDay(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	h.all("2026-01-05", h.pay("IH1", "01-05 09:00:00", 2150))
+	h.billed("2026-01-05", h.pay("IH2", "01-05 12:00:00", 500))
+
+	n := h.done("2026-01-05")
+	same(t, "closed", n.Closed, true)
+	same(t, "detail", n.Detail, Full)
+	same(t, "findings", h.findings(n), []string{"missing_at_his IH2"})
+	same(t, "counts", n.Counts, map[Class]int{Matched: 1, MissingAtHIS: 1})
+	same(t, "amounts", n.Amounts, map[Class]core.Fen{Matched: 2150, MissingAtHIS: 500})
+	same(t, "statements", len(n.Statements), 2)
+	same(t, "lines", n.Lines, []Line{
+		{Party: Channel, Channel: "wechat", Business: Outpatient, Type: core.EntryPayment, Count: 2, Amount: 2650, Fee: 20},
+		{Party: Ours, Channel: "wechat", Business: Outpatient, Type: core.EntryPayment, Count: 2, Amount: 2650},
+		{Party: HIS, Channel: "wechat", Business: Outpatient, Type: core.EntryPayment, Operator: "OP1", Count: 1, Amount: 2150},
+	})
+	cases, _ := h.store.Cases(context.Background(), CaseQuery{Live: true})
+	same(t, "cases", len(cases), 1)
+}
+
+func TestANightWaitsForTheBillThatIsNotReady(t *testing.T) {
+	h := newBeishan(t, "01-06 08:00:00")
+	h.asksDetail()
+	e := h.pay("IH1", "01-05 09:00:00", 2150)
+	h.booked(e)
+	h.wechat.err["2026-01-05"] = fmt.Errorf("download: %w", core.ErrBillNotReady)
+
+	n := h.run("2026-01-05")
+	same(t, "state", n.State, NightWaiting)
+	if !strings.Contains(n.Problem, "the bill of wechat for 2026-01-05") {
+		t.Errorf("the problem does not say what it waits for: %s", n.Problem)
+	}
+	h.clock = at("01-06 10:30:00")
+	h.wechat.err = nil
+	h.billed("2026-01-05", e)
+	n = h.done("2026-01-05")
+	same(t, "run", n.Run, 2)
+	same(t, "closed", n.Closed, true)
+}
+
+func TestNoBillIsZeroOnlyWhereWeHaveNothing(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.done("2026-01-05")
+
+	// A second before midnight the channel may date it on the next day: that proves nothing.
+	h.pay("IH0", "01-05 23:59:58", 100)
+	h.done("2026-01-05")
+
+	h.pay("IH1", "01-05 09:00:00", 2150)
+	n := h.run("2026-01-05")
+	same(t, "state", n.State, NightFailed)
+	if !strings.Contains(n.Problem, "we hold 1 payments of 21.50 yuan") {
+		t.Errorf("the problem does not say what we hold: %s", n.Problem)
+	}
+	kept, _ := h.store.Statements(context.Background(), theHospital, "2026-01-05")
+	same(t, "statements", len(kept), 1) // of the runs before
+}
+
+func TestABillThatIsNotWhatItSaysFailsTheNight(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.billed("2026-01-05", h.pay("IH1", "01-05 09:00:00", 2150))
+	h.wechat.wrong = true
+	n := h.run("2026-01-05")
+	same(t, "state", n.State, NightFailed)
+	if !strings.Contains(n.Problem, "wechat bill of 2026-01-05: its lines come to 1 payments of 21.50 yuan") {
+		t.Error(n.Problem)
+	}
+
+	h.wechat.err["2026-01-05"] = &core.BillFault{File: "wechat.csv", Line: 17, What: "has no amount"}
+	n, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "2026-01-05", Who: "test"})
+	var fault *core.BillFault
+	if !errors.As(err, &fault) || n.State != NightFailed || !strings.Contains(n.Problem, "wechat.csv:17: has no amount") {
+		t.Errorf("%v; %s: %s", err, n.State, n.Problem)
+	}
+}
+
+func TestWhatTheHISAnswersDecidesWhetherANightWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		err     error
+		state   NightState
+		problem string
+	}{
+		"unavailable": {&core.Fault{Class: core.Unavailable, Op: "soap Ledger", Err: errors.New("refused")}, NightWaiting, "waits for the HIS's answer to ledger.detail"},
+		"in doubt":    {&core.Fault{Class: core.InDoubt, Op: "soap Ledger", Err: errors.New("cut")}, NightWaiting, "waits for the HIS's answer"},
+		"invalid":     {&core.Fault{Class: core.Invalid, Op: "encode", Err: errors.New("no such name")}, NightFailed, "no such name"},
+		"refused":     {&delivery.Refusal{}, NightFailed, "the HIS refused to answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newBeishan(t, "01-06 10:30:00")
+			h.his.answers[core.LedgerDetail] = func(core.Body) (any, error) { return nil, c.err }
+			n := h.run("2026-01-05")
+			if n.State != c.state || !strings.Contains(n.Problem, c.problem) {
+				t.Errorf("%s: %s", n.State, n.Problem)
+			}
+		})
+	}
+}
+
+func TestTheHISIsLeftAloneInItsMaintenance(t *testing.T) {
+	h := newBeishan(t, "01-06 00:10:00")
+	h.asksDetail()
+	h.place.Maintenance = []core.Window{{Start: 23*60 + 30, End: 30}}
+	n := h.run("2026-01-05")
+	same(t, "state", n.State, NightWaiting)
+	same(t, "asked", len(h.his.took()), 0)
+	h.clock = at("01-06 00:31:00")
+	h.done("2026-01-05")
+}
+
+func TestALedgerThatTheHISSentIsUsed(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	e := h.pay("IH1", "01-05 09:00:00", 2150)
+	h.billed("2026-01-05", e)
+	_, err := h.store.SaveStatement(context.Background(), Statement{Hospital: theHospital, Day: "2026-01-05", Party: HIS, Source: "ledger.push"}, streamOf([]Entry{e}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := h.done("2026-01-05")
+	same(t, "asked", len(h.his.took()), 0)
+	same(t, "counts", n.Counts, map[Class]int{Matched: 1})
+
+	// One that is to come is waited for.
+	h.his.answers = map[core.Kind]func(core.Body) (any, error){core.LedgerPushed: nil}
+	h.clock = at("01-07 10:30:00")
+	same(t, "state", h.run("2026-01-06").State, NightWaiting)
+}
+
+func TestTotalsFirst(t *testing.T) {
+	totals, detail := []core.Kind{core.LedgerTotal}, []core.Kind{core.LedgerDetail}
+	for name, c := range map[string]struct {
+		arrange func(h *beishan)
+		detail  Detail
+		why     string
+		asked   []core.Kind
+	}{
+		"equal":          {func(*beishan) {}, Totals, "agree", totals},
+		"the HIS lacks":  {func(h *beishan) { h.his.ledger = nil }, Full, "the totals differ: the HIS has 0 payments", slices.Concat(totals, detail)},
+		"a lie in sums":  {func(h *beishan) { h.his.ledger[0].Amount++ }, Full, "21.51 yuan", slices.Concat(totals, detail)},
+		"untold":         {func(h *beishan) { h.pay("IH2", "01-05 10:00:00", 1); h.store.ours[theHospital][1].Told = delivery.Parked }, Full, "1 of ours are not told", slices.Concat(totals, detail)},
+		"not for HIS":    {func(h *beishan) { h.pay("IH2", "01-05 10:00:00", 1); h.store.ours[theHospital][1].NoHIS = true }, Totals, "agree", totals},
+		"its own clock":  {func(h *beishan) { h.place.HISClock = true }, Full, "own clock", detail},
+		"always in full": {func(h *beishan) { h.place.FullEvery = 1 }, Full, "every night", detail},
+		"no totals":      {func(h *beishan) { delete(h.his.answers, core.LedgerTotal) }, Full, "gives no totals", detail},
+		"only totals":    {func(h *beishan) { delete(h.his.answers, core.LedgerDetail) }, Totals, "agree", totals},
+		"by account": {func(h *beishan) { h.place.Operators, h.place.Channels = []string{"OP1", "OP2"}, []core.Channel{"wechat"} },
+			Totals, "agree", slices.Concat(totals, totals)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newBeishan(t, "01-06 10:30:00")
+			h.asksDetail()
+			h.asksTotals()
+			h.all("2026-01-05", h.pay("IH1", "01-05 09:00:00", 2150))
+			c.arrange(h)
+			n := h.done("2026-01-05")
+			same(t, "detail", n.Detail, c.detail)
+			same(t, "asked", h.his.took(), c.asked)
+			if !strings.Contains(n.Why, c.why) {
+				t.Errorf("why: %s", n.Why)
+			}
+			hisLines := slices.DeleteFunc(slices.Clone(n.Lines), func(l Line) bool { return l.Party != HIS })
+			if n.Detail == Totals && (len(hisLines) == 0 || hisLines[0].Amount != 2150) {
+				t.Errorf("the HIS's totals are not among the lines: %v", n.Lines)
+			}
+		})
+	}
+}
+
+func TestEverySoManyNightsInFull(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	h.asksTotals()
+	h.place.FullEvery = 3
+	var got []Detail
+	for d := range 7 {
+		h.clock = at("01-06 10:30:00").AddDate(0, 0, d)
+		got = append(got, h.done(h.clock.AddDate(0, 0, -1).Format(time.DateOnly)).Detail)
+	}
+	same(t, "nights", got, []Detail{Totals, Totals, Full, Totals, Totals, Full, Totals})
+
+	// What a person asks for in full is, and counts.
+	h.clock = h.clock.AddDate(0, 0, 1)
+	n, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "2026-01-12", Who: "test", Full: true})
+	if err != nil || n.Detail != Full {
+		t.Errorf("asked for in full: %s, %v", n.Detail, err)
+	}
+}
+
+func TestAnUnsettledDayIsRunInFull(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	h.asksTotals()
+	e := h.pay("IH1", "01-05 09:00:00", 2150)
+	h.billed("2026-01-05", e)
+	n := h.done("2026-01-05")
+	same(t, "findings", h.findings(n), []string{"missing_at_his IH1"})
+
+	h.booked(e) // repaired: the totals agree, and yet it is looked at
+	n = h.done("2026-01-05")
+	same(t, "detail", n.Detail, Full)
+	same(t, "findings", h.findings(n), []string{})
+	cases, _ := h.store.Cases(context.Background(), CaseQuery{})
+	same(t, "case", cases[0].State, CaseResolved)
+}
+
+func TestTheDayEndsAtTheCashiersClose(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	h.place.Cut = 17 * 60
+	h.all("2026-01-04", h.pay("IH1", "01-04 16:30:00", 1)) // of the 4th
+	h.all("2026-01-04", h.pay("IH2", "01-04 17:30:00", 2)) // of the 5th
+	h.all("2026-01-05", h.pay("IH3", "01-05 16:30:00", 4)) // of the 5th
+	h.all("2026-01-05", h.pay("IH4", "01-05 17:30:00", 8)) // of the 6th
+
+	n := h.done("2026-01-05")
+	same(t, "closed", n.Closed, true)
+	same(t, "findings", h.findings(n), []string{})
+	same(t, "counts", n.Counts, map[Class]int{Matched: 2})
+	for _, l := range n.Lines {
+		same(t, string(l.Party), l.Amount, 6)
+	}
+	// At half past five the business day of the 6th has begun, and the 5th has ended.
+	same(t, "last day", h.place.LastDay(at("01-05 17:30:00")), "2026-01-05")
+	same(t, "last day", h.place.LastDay(at("01-05 16:30:00")), "2026-01-04")
+}
+
+func TestAPaymentAtMidnightIsHeldAndThenFoundInTheNextBill(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	e := h.pay("IH1", "01-05 23:59:58", 2150)
+	h.billed("2026-01-05", h.pay("IH0", "01-05 09:00:00", 1))
+	n := h.done("2026-01-05")
+	same(t, "findings", h.findings(n), []string{"cross_day IH1"})
+
+	h.clock = at("01-07 10:30:00")
+	e.At = at("01-06 00:00:01")
+	h.billed("2026-01-06", e)
+	n = h.done("2026-01-06")
+	same(t, "missing here", n.Counts[MissingHere], 0)
+	n = h.done("2026-01-05")
+	same(t, "without money", n.Counts[WithoutMoney], 0)
+	same(t, "closed", n.Closed, false)
+}
+
+func TestADayThatGoesOnIsComparedAndNotClosed(t *testing.T) {
+	h := newBeishan(t, "01-05 12:00:00")
+	h.place.Bills = nil
+	h.asksDetail()
+	h.pay("IH1", "01-05 09:00:00", 2150)
+	n := h.done("2026-01-05")
+	same(t, "closed", n.Closed, false)
+	same(t, "differences", n.Differences(), 1)
+
+	h.clock = at("01-06 10:30:00")
+	same(t, "closed", h.done("2026-01-05").Closed, true)
+
+	_, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "2026-01-07"})
+	var ps core.Problems
+	if !errors.As(err, &ps) || ps[0].Field != "day" {
+		t.Errorf("a day that has not begun: %v", err)
+	}
+	_, err = h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "5.1.2026"})
+	if !errors.As(err, &ps) {
+		t.Errorf("no day at all: %v", err)
+	}
+}
+
+func TestAClosedDayNeverChangesAndTheRestIsAdjustments(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.asksDetail()
+	e := h.pay("IH1", "01-05 09:00:00", 2150)
+	h.all("2026-01-05", h.pay("IH2", "01-05 10:00:00", 100))
+	h.billed("2026-01-05", e)
+	closing := h.done("2026-01-05")
+	closed, _ := h.store.Findings(context.Background(), closing.ID)
+
+	h.clock = at("01-07 10:30:00")
+	h.booked(e)
+	h.billed("2026-01-06", h.pay("IH3", "01-06 09:00:00", 7))
+	later := h.done("2026-01-05")
+	same(t, "closed again", later.Closed, false)
+	found, _ := h.store.Findings(context.Background(), later.ID)
+
+	a := Adjustments(closing, closed, later, found, "2026-01-06")
+	same(t, "day", []string{a.Day, a.BookedOn}, []string{"2026-01-05", "2026-01-06"})
+	if len(a.Changes) != 1 || !a.Changes[0].Gone || a.Changes[0].Number != "IH1" {
+		t.Errorf("changes: %+v", a.Changes)
+	}
+	same(t, "lines", a.Lines, []Line{{Party: HIS, Channel: "wechat", Business: Outpatient, Type: core.EntryPayment, Operator: "OP1", Count: 1, Amount: 2150}})
+
+	nights, _ := h.store.Nights(context.Background(), theHospital, "2026-01-05", 9)
+	same(t, "the closed night", fmt.Sprint(nights[1]), fmt.Sprint(closing))
+	if again := Adjustments(closing, closed, closing, closed, "2026-01-06"); !again.Empty() {
+		t.Errorf("a run against itself: %+v", again)
+	}
+}
+
+func TestOneNightIsRunByOneOnly(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	asked, answer := make(chan struct{}), make(chan struct{})
+	h.his.answers[core.LedgerDetail] = func(core.Body) (any, error) {
+		close(asked)
+		<-answer
+		return &core.Ledger{}, nil
+	}
+	first := make(chan Night)
+	go func() { first <- h.run("2026-01-05") }()
+	<-asked
+	if _, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "2026-01-05"}); !errors.Is(err, ErrNightRunning) {
+		t.Errorf("the second: %v", err)
+	}
+	close(answer)
+	same(t, "the first", (<-first).State, NightDone)
+}
+
+func TestARunThatLostItsLeaseEndsNothing(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	h.wechat.lines["2026-01-05"] = nil
+	stalled := true
+	h.his.answers[core.LedgerDetail] = func(core.Body) (any, error) {
+		if !stalled {
+			return &core.Ledger{}, nil
+		}
+		stalled = false
+		h.clock = h.clock.Add(time.Hour) // its process stood still
+		same(t, "the other", h.run("2026-01-05").State, NightDone)
+		return &core.Ledger{}, nil
+	}
+	n, err := h.runner.Run(context.Background(), Ask{Hospital: theHospital, Day: "2026-01-05", Who: "slow"})
+	if err == nil || !strings.Contains(err.Error(), "the run was lost") {
+		t.Errorf("the slow one: %v", err)
+	}
+	nights, _ := h.store.Nights(context.Background(), theHospital, "2026-01-05", 9)
+	same(t, "states", []NightState{nights[0].State, nights[1].State}, []NightState{NightDone, NightFailed})
+	same(t, "the slow one", nights[1].ID, n.ID)
+}
+
+func TestARunWhoseCallerHasGoneIsEndedAndTriedAgain(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	ctx, cancel := context.WithCancel(context.Background())
+	h.his.answers[core.LedgerDetail] = func(core.Body) (any, error) { cancel(); return nil, ctx.Err() }
+	n, err := h.runner.Run(ctx, Ask{Hospital: theHospital, Day: "2026-01-05"})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	nights, _ := h.store.Nights(context.Background(), theHospital, "2026-01-05", 9)
+	same(t, "state", nights[0].State, NightWaiting)
+	same(t, "id", nights[0].ID, n.ID)
+}
+
+func TestInsuranceIsAskedOfTheHISWhereItGivesNoBill(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	e := h.pay("IH1", "01-05 09:00:00", 2150)
+	h.store.ours[theHospital][0].Channel = "insurance"
+	e.Channel = ""
+	h.his.answers[core.InsuranceLedger] = func(core.Body) (any, error) {
+		return &core.Ledger{Entries: []core.LedgerEntry{e.LedgerEntry}}, nil
+	}
+	n := h.done("2026-01-05")
+	same(t, "counts", n.Counts, map[Class]int{Matched: 1})
+	sources := map[string]bool{}
+	for _, s := range n.Statements {
+		sources[s.Source] = true
+	}
+	same(t, "sources", slices.Sorted(maps.Keys(sources)), []string{"insurance.ledger", "wechat"})
+}
+
+// A day that was run late finds the HIS's entries of the next day, which needed none of its own.
+func TestANightTakesTheNextDaysEntriesWhenThatWasByTotals(t *testing.T) {
+	h := newBeishan(t, "01-07 10:30:00")
+	h.asksDetail()
+	h.asksTotals()
+	same(t, "next", h.done("2026-01-06").Detail, Totals)
+	h.his.took()
+	h.billed("2026-01-05", h.pay("IH1", "01-05 23:59:58", 2150))
+	h.done("2026-01-05")
+	same(t, "asked", h.his.took(), []core.Kind{core.LedgerTotal, core.LedgerDetail, core.LedgerDetail})
+	kept, _ := h.store.Statements(context.Background(), theHospital, "2026-01-06")
+	if !slices.ContainsFunc(kept, func(s Statement) bool { return s.Party == HIS }) {
+		t.Error("the HIS's books of the next day are not there")
+	}
+}
