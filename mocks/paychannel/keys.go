@@ -3,6 +3,8 @@ package paychannel
 import (
 	"cmp"
 	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -32,6 +34,8 @@ type Keys struct {
 	PublicKey           string `json:"public_key"`
 	PublicKeyID         string `json:"public_key_id"`
 	PlatformCertificate string `json:"platform_certificate"`
+	// APIV3Key, 32 characters, is what the platform encrypts its certificates with.
+	APIV3Key string `json:"api_v3_key"`
 }
 
 // wechatKeys are Keys ready for use.
@@ -56,6 +60,7 @@ func (k Keys) filled(merchant string) (*wechatKeys, error) {
 	k.Merchant = cmp.Or(k.Merchant, merchant)
 	k.Serial = cmp.Or(k.Serial, "5157F09EFDC096DE15EBE81A47057A7200000001")
 	k.PublicKeyID = cmp.Or(k.PublicKeyID, "PUB_KEY_ID_0"+k.Merchant+"2026010500000000")
+	k.APIV3Key = cmp.Or(k.APIV3Key, newToken())
 	f := &wechatKeys{}
 	var err error
 	if k.MerchantKey == "" && k.MerchantPublicKey == "" {
@@ -166,6 +171,22 @@ func (k *wechatKeys) sign(text string) (string, error) {
 	signature, err := rsa.SignPKCS1v15(rand.Reader, k.platform, crypto.SHA256, sum[:])
 	return base64.StdEncoding.EncodeToString(signature), err
 }
+
+// seal encrypts a text for the merchant, as the platform does with its certificates.
+func (k *wechatKeys) seal(text string) (nonce, sealed string, err error) {
+	block, err := aes.NewCipher([]byte(k.APIV3Key))
+	if err != nil {
+		return "", "", err
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return "", "", err
+	}
+	nonce = newToken()[:gcm.NonceSize()]
+	return nonce, base64.StdEncoding.EncodeToString(gcm.Seal(nil, []byte(nonce), []byte(text), []byte(sealedAs))), nil
+}
+
+const sealedAs = "certificate"
 
 // authorized checks the header Authorization of a merchant's request.
 func (k *wechatKeys) authorized(header, method, uri string, body []byte) error {

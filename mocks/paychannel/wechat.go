@@ -26,6 +26,7 @@ func (s *Server) serveWeChat(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v3/refund/domestic/refunds/{number}", s.wechat("refund.query", s.wechatRefundQuery))
 	mux.HandleFunc("GET /v3/pay/transactions/out-trade-no/{number}", s.wechat("payment.query", s.wechatPaymentQuery))
 	mux.HandleFunc("GET /v3/bill/tradebill", s.wechat("bill", s.wechatBill))
+	mux.HandleFunc("GET /v3/certificates", s.wechat("certificates", s.wechatCertificates))
 	mux.HandleFunc("GET /v3/billdownload/file", s.wechat("bill.download", s.wechatDownload))
 }
 
@@ -233,6 +234,21 @@ func (s *Server) wechatPaymentQuery(r *http.Request, _ []byte) (string, func() w
 			"success_time": p.PaidAt.Format(time.RFC3339),
 			"amount":       map[string]any{"total": p.AmountFen, "payer_total": p.AmountFen - p.CouponFen, "currency": "CNY"},
 		}}
+	}
+}
+
+func (s *Server) wechatCertificates(*http.Request, []byte) (string, func() wechatAnswer) {
+	return "", func() wechatAnswer {
+		nonce, sealed, err := s.keys.seal(s.keys.PlatformCertificate)
+		if err != nil {
+			return wechatRefuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统异常")
+		}
+		return wechatAnswer{effect: "asked", body: map[string]any{"data": []any{map[string]any{
+			"serial_no": s.keys.certificateSerial,
+			"encrypt_certificate": map[string]string{
+				"algorithm": "AEAD_AES_256_GCM", "nonce": nonce, "associated_data": sealedAs, "ciphertext": sealed,
+			},
+		}}}}
 	}
 }
 
