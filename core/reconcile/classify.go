@@ -129,7 +129,7 @@ func (s *side) settle(p Party) {
 	var processing []placed
 	for _, e := range s.all {
 		switch {
-		case takesBack(p, &e.Entry):
+		case e.back:
 			switch {
 			case p != Ours || e.Told == delivery.Delivered || e.Told == "":
 				s.backs = append(s.backs, e)
@@ -184,11 +184,11 @@ func (g *group) paidAgain(list []placed) []placed {
 		return list
 	}
 	payment := func(e placed) bool {
-		return e.party() == Channel && !e.Reversal && e.State != core.EntryFailed
+		return e.party() == Channel && !e.back && e.State != core.EntryFailed
 	}
 	keep, ours := -1, ""
 	for _, e := range list {
-		if e.party() == Ours && !takesBack(Ours, &e.Entry) && ours == "" {
+		if e.party() == Ours && !e.back && ours == "" {
 			ours = e.ChannelNo
 		}
 	}
@@ -582,8 +582,8 @@ func (g *group) put(list []placed, v verdict) {
 // one back, or failed, says it only if there is nothing else.
 func settled(list []placed) (at *Entry, ofDay bool) {
 	for _, level := range []func(placed) bool{
-		func(e placed) bool { return !takesBack(e.party(), &e.Entry) && e.State != core.EntryFailed },
-		func(e placed) bool { return !takesBack(e.party(), &e.Entry) },
+		func(e placed) bool { return !e.back && e.State != core.EntryFailed },
+		func(e placed) bool { return !e.back },
 		func(placed) bool { return true },
 	} {
 		for _, p := range []Party{Ours, Channel, HIS} {

@@ -400,6 +400,8 @@ type placed struct {
 	mark
 	Entry
 	record string
+	// back: it takes the payment of its group back, and no money moved.
+	back bool
 	// of is the key of the payment for which this one was paid again, "" if for none.
 	of string
 }
@@ -420,7 +422,8 @@ func (c *comparison) merge() error {
 	add := func(record []byte, of string) {
 		s := string(record)
 		m, e := readEntry(s, c.rules.From.Location())
-		g.all = append(g.all, placed{m, e, s, of})
+		back := e.Reversal || g.key[0] == keyPayment && e.Type == core.EntryRefund
+		g.all = append(g.all, placed{m, e, s, back, of})
 	}
 	for {
 		key := least(at[:6]...)
