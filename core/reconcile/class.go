@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"hishub/core"
+	"hishub/core/delivery"
 )
 
 // Class is what an entry, or a group of them, comes to.
@@ -122,6 +123,8 @@ func (f *Finding) Proposed() Action {
 		return PayBack
 	case f.Class == MissingHere && f.Type == core.EntryRefund && len(f.HIS) > 0 && len(f.Channel) == 0:
 		return PayBack // the window gave it back, the patient has not got it
+	case f.Class == MissingAtHIS && f.Type == core.EntryPayment && len(f.Ours) > 0 && f.Ours[0].Told == delivery.Cancelled:
+		return PayBack // the HIS refused it for good, or somebody gave up telling it: there is nothing to tell again
 	case f.Class == AmountDiffers || f.Class == Ambiguous || f.Class == Repeated:
 		return ""
 	case f.Class.Difference() && len(f.Class.Meaning().Repairs) > 0:

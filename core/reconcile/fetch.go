@@ -44,6 +44,8 @@ type book struct {
 // books are those that a run compares.
 type books struct {
 	channel, his []book
+	// before: the HIS's books of the day before are there, or were as ours.
+	before bool
 	// billed are the channels with bills, sources where they come from.
 	billed  map[core.Channel]bool
 	sources map[string]bool
@@ -62,7 +64,10 @@ func (r *run) take(ctx context.Context) error {
 	if err := r.takeHIS(ctx); err != nil {
 		return err
 	}
-	return r.findNeighbours(ctx)
+	if err := r.findNeighbours(ctx); err != nil {
+		return err
+	}
+	return r.lookBefore(ctx)
 }
 
 // takeBills takes the bill of each channel. A channel's day ends at midnight:
@@ -493,6 +498,22 @@ func (r *run) findNeighbours(ctx context.Context) error {
 	return nil
 }
 
+// lookBefore finds out whether the HIS's books of the day before are known: they
+// are there, or their totals were ours, so that it has nothing else of that day.
+func (r *run) lookBefore(ctx context.Context) error {
+	before := r.day(-1)
+	r.books.before = slices.ContainsFunc(r.books.his, func(b book) bool { return b.Day == before })
+	if r.books.before || len(r.books.his) == 0 {
+		return nil
+	}
+	nights, err := r.Store.Nights(ctx, r.night.Hospital, before, 1)
+	if err != nil {
+		return fmt.Errorf("look for the night before: %w", err)
+	}
+	r.books.before = len(nights) > 0 && nights[0].State == NightDone && nights[0].Detail == Totals
+	return nil
+}
+
 // reach is how many days around are looked at: near for every entry, wide for
 // money going back. What is told late to a HIS that dates by its own clock is
 // days off, and so is a refund that a channel takes up late.
@@ -507,22 +528,35 @@ func (r *run) reach() (near, wide int) {
 
 // nextKnown tells whose books of the day after are there.
 func (r *run) nextKnown() map[Party]bool {
-	next := r.day(1)
-	known := map[Party]bool{Ours: true}
-	bills := map[string]bool{}
+	day := 24*time.Hour - time.Duration(r.place.Cut)*time.Minute
+	return map[Party]bool{
+		Ours:    true,
+		Channel: r.billsKnown(r.day(1), r.place.Cut > 0 && r.place.Margin <= day),
+		HIS:     slices.ContainsFunc(r.books.his, func(b book) bool { return b.Day == r.day(1) }),
+	}
+}
+
+// beforeUnknown tells whose books of the day before are not there.
+func (r *run) beforeUnknown() map[Party]bool {
+	return map[Party]bool{
+		Channel: !r.billsKnown(r.day(-1), r.place.Cut > 0 && r.place.Margin <= time.Duration(r.place.Cut)*time.Minute),
+		HIS:     !r.books.before,
+	}
+}
+
+// billsKnown reports whether all channels' books of a day are there. covered:
+// bills that end at midnight show what lies around an earlier cut.
+func (r *run) billsKnown(day string, covered bool) bool {
+	there := map[string]bool{}
 	for _, b := range r.books.channel {
-		bills[b.Source] = bills[b.Source] || b.Day == next
+		there[b.Source] = there[b.Source] || b.Day == day || covered && b.Source != sourceInsurance
 	}
-	known[Channel] = len(bills) > 0
-	for source, there := range bills {
-		// A bill that ends at midnight shows what comes after an earlier cut.
-		covers := r.place.Cut > 0 && source != sourceInsurance && r.place.Margin <= 24*time.Hour-time.Duration(r.place.Cut)*time.Minute
-		known[Channel] = known[Channel] && (there || covers)
+	for _, known := range there {
+		if !known {
+			return false
+		}
 	}
-	for _, b := range r.books.his {
-		known[HIS] = known[HIS] || b.Day == next
-	}
-	return known
+	return len(there) > 0
 }
 
 // read streams books, saying of each entry whether it is of the night's day; no

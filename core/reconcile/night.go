@@ -159,6 +159,9 @@ func (r *run) parts(ctx context.Context) error {
 	if err := r.compare(ctx); err != nil {
 		return err
 	}
+	if err := r.states(ctx); err != nil {
+		return err
+	}
 	// The last check of the lease: what follows makes cases.
 	return r.step(ctx, "the end")
 }
@@ -219,7 +222,7 @@ func (r *run) compare(ctx context.Context) error {
 	lines := lines{}
 	f := finder{run: r}
 	books := Books{Channel: r.read(ctx, r.books.channel), Ours: r.readOurs(ctx), HIS: r.read(ctx, r.books.his)}
-	rules := Rules{From: r.from, To: r.to, Now: r.now, Billed: r.books.billed, NextKnown: r.nextKnown(), NightRules: r.place.NightRules}
+	rules := Rules{From: r.from, To: r.to, Now: r.now, Billed: r.books.billed, NextKnown: r.nextKnown(), BeforeUnknown: r.beforeUnknown(), NightRules: r.place.NightRules}
 	err := Compare(ctx, books, rules, func(found Finding) error {
 		lines.add(found)
 		return f.found(ctx, found)

@@ -24,7 +24,7 @@ type beishan struct {
 	runner *Runner
 	place  Place
 	clock  time.Time
-	wechat *bills_
+	wechat *account
 	his    *fakeHIS
 }
 
@@ -32,7 +32,7 @@ const theHospital = "beishan"
 
 func newBeishan(t *testing.T, clock string) *beishan {
 	h := &beishan{T: t, store: newMemory(), clock: at(clock),
-		wechat: &bills_{lines: map[string][]core.BillEntry{}, err: map[string]error{}},
+		wechat: &account{lines: map[string][]core.BillEntry{}, err: map[string]error{}},
 		his:    &fakeHIS{answers: map[core.Kind]func(core.Body) (any, error){}}}
 	now := func() time.Time { return h.clock }
 	h.store.now = now
@@ -113,15 +113,15 @@ func (h *beishan) findings(n Night) []string {
 func (h *beishan) asksDetail() { h.his.answers[core.LedgerDetail] = h.his.detail }
 func (h *beishan) asksTotals() { h.his.answers[core.LedgerTotal] = h.his.total }
 
-// bills_ is a payment channel's account.
-type bills_ struct {
+// account is a payment channel's account.
+type account struct {
 	lines map[string][]core.BillEntry
 	err   map[string]error
 	// wrong makes the bill say that there is one payment more.
 	wrong bool
 }
 
-func (b *bills_) Bill(_ context.Context, day string, emit func(core.BillEntry) error) (core.BillTotals, error) {
+func (b *account) Bill(_ context.Context, day string, emit func(core.BillEntry) error) (core.BillTotals, error) {
 	if err := b.err[day]; err != nil {
 		return core.BillTotals{}, err
 	}
@@ -343,16 +343,21 @@ func TestTotalsFirst(t *testing.T) {
 		why     string
 		asked   []core.Kind
 	}{
-		"equal":          {func(*beishan) {}, Totals, "agree", totals},
-		"the HIS lacks":  {func(h *beishan) { h.his.ledger = nil }, Full, "the totals differ: the HIS has 0 payments", slices.Concat(totals, detail)},
-		"a lie in sums":  {func(h *beishan) { h.his.ledger[0].Amount++ }, Full, "21.51 yuan", slices.Concat(totals, detail)},
-		"untold":         {func(h *beishan) { h.pay("IH2", "01-05 10:00:00", 1); h.store.ours[theHospital][1].Told = delivery.Parked }, Full, "1 of ours are not told", slices.Concat(totals, detail)},
+		"equal":         {func(*beishan) {}, Totals, "agree", totals},
+		"the HIS lacks": {func(h *beishan) { h.his.ledger = nil }, Full, "the totals differ: the HIS has 0 payments", slices.Concat(totals, detail)},
+		"a lie in sums": {func(h *beishan) { h.his.ledger[0].Amount++ }, Full, "21.51 yuan", slices.Concat(totals, detail)},
+		"untold": {func(h *beishan) {
+			h.pay("IH2", "01-05 10:00:00", 1)
+			h.store.ours[theHospital][1].Told = delivery.Parked
+		}, Full, "1 of ours are not told", slices.Concat(totals, detail)},
 		"not for HIS":    {func(h *beishan) { h.pay("IH2", "01-05 10:00:00", 1); h.store.ours[theHospital][1].NoHIS = true }, Totals, "agree", totals},
 		"its own clock":  {func(h *beishan) { h.place.HISClock = true }, Full, "own clock", detail},
 		"always in full": {func(h *beishan) { h.place.FullEvery = 1 }, Full, "every night", detail},
 		"no totals":      {func(h *beishan) { delete(h.his.answers, core.LedgerTotal) }, Full, "gives no totals", detail},
 		"only totals":    {func(h *beishan) { delete(h.his.answers, core.LedgerDetail) }, Totals, "agree", totals},
-		"by account": {func(h *beishan) { h.place.Operators, h.place.Channels = []string{"OP1", "OP2"}, []core.Channel{"wechat"} },
+		"by account": {func(h *beishan) {
+			h.place.Operators, h.place.Channels = []string{"OP1", "OP2"}, []core.Channel{"wechat"}
+		},
 			Totals, "agree", slices.Concat(totals, totals)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"hishub/core"
-	"hishub/core/delivery"
 )
 
 // Platform makes records that the platform lacks. It is nil where the platform
@@ -40,11 +39,12 @@ const policy = "policy"
 
 // Automatic reports whether a finding's proposed repair may be carried out
 // without a person: only where no money can be wrong, which is a prescription or
-// order that was taken back here and is to be taken back there.
+// order that was taken back here, is untouched there, and is to be taken back
+// there too. (Reversal marks that its message is the one that takes it back.)
 func Automatic(f Finding) bool {
 	return (f.Type == EntryPrescription || f.Type == EntryOrder) &&
-		f.Class == StateDiffers && f.Proposed() == Resend && f.Amount == 0 &&
-		len(f.Ours) > 0 && f.Ours[0].Message != 0
+		f.Class == StateDiffers && f.Proposed() == Resend &&
+		len(f.Ours) > 0 && f.Ours[0].Reversal && f.Ours[0].Message != 0
 }
 
 // Approve is a person's yes to a repair; when that is enough it is carried out
@@ -175,9 +175,10 @@ type act struct {
 
 func lacks(field, what string) error { return core.Problems{{Field: field, What: what}} }
 
-// number is one that belongs to the case and never changes.
-func (a *act) number(prefix string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", a.c.Hospital, a.c.ID))
+// number is one that belongs to the case, and to which of its bookings it is
+// about, and never changes.
+func (a *act) number(prefix, booking string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", a.c.Hospital, a.c.ID, booking))
 	return prefix + hex.EncodeToString(sum[:10])
 }
 
@@ -211,15 +212,12 @@ func (a *act) reverse(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	who, err := a.whose(ctx)
-	if err != nil {
-		return 0, err
-	}
+	who := a.whose(ctx)
 	if who.patientNo == "" {
 		return 0, lacks("patient_no", "missing: we know nothing of whose booking it is; propose the repair again with it")
 	}
 	return a.enqueue(ctx, core.RefundCreate, &core.Refund{
-		RefundNo: a.number("RV"), OrderID: or(booked.Number, a.f.Number),
+		RefundNo: a.number("RV", booked.HisNo), OrderID: or(booked.Number, a.f.Number),
 		VisitNo: who.visitNo, PatientNo: who.patientNo, HisNo: booked.HisNo,
 		Amount: booked.Amount, Paid: booked.Amount,
 		Channel: or(booked.Channel, "cash"), ChannelNo: or(booked.ChannelNo, "-"), ChannelRefundNo: "-",
@@ -263,13 +261,9 @@ type patient struct{ visitNo, patientNo string }
 
 // whose says whose entry it is: by the repair's own words, else by the message
 // that told of it.
-func (a *act) whose(ctx context.Context) (patient, error) {
+func (a *act) whose(ctx context.Context) patient {
 	p := patient{a.r.Params.VisitNo, a.r.Params.PatientNo}
-	b, err := a.body(ctx)
-	if err != nil {
-		return p, err
-	}
-	switch b := b.(type) {
+	switch b := a.body(ctx).(type) {
 	case *core.Payment:
 		p.visitNo, p.patientNo = or(p.visitNo, b.VisitNo), or(p.patientNo, b.PatientNo)
 	case *core.Refund:
@@ -279,15 +273,21 @@ func (a *act) whose(ctx context.Context) (patient, error) {
 	case *core.AppointmentCancelling:
 		p.patientNo = or(p.patientNo, b.PatientNo)
 	}
-	return p, nil
+	return p
 }
 
-// body of the message that told of our entry; nil when there is none.
-func (a *act) body(ctx context.Context) (core.Body, error) {
+// body of the message that told of our entry. Nil when there is none to be read:
+// the HIS told us of it, or its body is past its retention; then what is needed
+// must come from elsewhere.
+func (a *act) body(ctx context.Context) core.Body {
 	if len(a.f.Ours) == 0 || a.f.Ours[0].Message == 0 {
-		return nil, nil
+		return nil
 	}
-	return a.do.Body(ctx, a.f.Ours[0].Message)
+	b, err := a.do.Body(ctx, a.f.Ours[0].Message)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // payBack has the channel pay money back.
@@ -314,6 +314,9 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 			paid = append(paid, e)
 		}
 	}
+	if len(a.f.Channel) == 0 && a.f.Class == MissingAtHIS {
+		paid = a.f.Ours // no bill speaks of that way of paying, and nobody doubts the money
+	}
 	switch {
 	case len(paid) == 0:
 		return 0, lacks("action", "the channel has no money of it that could go back")
@@ -335,7 +338,7 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 		}
 	}
 	return a.enqueue(ctx, core.PayBack, &core.ChannelRefund{
-		RefundNo: a.number("PB"), OrderID: order, Amount: e.Amount, Paid: e.Amount,
+		RefundNo: a.number("PB", e.ChannelNo), OrderID: order, Amount: e.Amount, Paid: e.Amount,
 		Channel: e.Channel, ChannelNo: e.ChannelNo, Reason: a.reason(), AskedAt: a.at(),
 	})
 }
@@ -343,15 +346,11 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 // payBackOurs has the channel do the refund that we believe in and it does not have.
 func (a *act) payBackOurs(ctx context.Context) (int64, error) {
 	ours := a.f.Ours[0]
-	body, err := a.body(ctx)
-	if err != nil {
-		return 0, err
-	}
 	refund := &core.ChannelRefund{
 		RefundNo: ours.Number, OrderID: or(ours.OrderID, a.r.Params.OrderID), Amount: ours.Amount,
 		Channel: ours.Channel, Reason: a.reason(), AskedAt: a.at(),
 	}
-	switch b := body.(type) {
+	switch b := a.body(ctx).(type) {
 	case *core.ChannelRefund:
 		// The channel was asked and forgot: the same question again.
 		return a.do.Resend(ctx, ours.Message, a.r.ApprovedBy, a.r.Note)
@@ -379,7 +378,7 @@ func (a *act) payBackWindow(ctx context.Context) (int64, error) {
 	}
 	his := a.f.HIS[0]
 	refund := &core.ChannelRefund{
-		RefundNo: a.number("PB"), OrderID: or(a.r.Params.OrderID, his.OrderID), Amount: his.Amount,
+		RefundNo: a.number("PB", his.HisNo), OrderID: or(a.r.Params.OrderID, his.OrderID), Amount: his.Amount,
 		Channel: his.Channel, Reason: a.reason(), AskedAt: a.at(),
 	}
 	if his.Number != "" && his.Number != refund.OrderID {
@@ -497,6 +496,3 @@ func or[T ~string](values ...T) T {
 	}
 	return ""
 }
-
-// refused: the HIS said no for good, or somebody stopped telling it.
-func refused(e Entry) bool { return e.Told == delivery.Cancelled }
