@@ -49,7 +49,7 @@ func (m Message) LaneOrDefault() string {
 // Validate returns all Problems of the message at once, or nil.
 func (m Message) Validate() error {
 	t, ok := Lookup(m.Kind)
-	if !ok || t.Mode != Write {
+	if !ok || t.Mode != Write && t.Mode != Record && t.Mode != ToChannel {
 		return Problems{{Field: "kind", What: "not a kind of message; see the catalogue"}}
 	}
 	var ps Problems

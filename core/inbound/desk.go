@@ -38,7 +38,9 @@ type Stored struct {
 // Store keeps facts, each once.
 type Store interface {
 	// Arrive keeps a fact with its event in one transaction, decided as r unless r
-	// is nil, or finds it. content is what makes it the same.
+	// is nil, or finds it. content is what makes it the same. A ledger that was
+	// pushed is kept as a statement too, and the same day again with other content
+	// takes its place.
 	Arrive(ctx context.Context, f Fact, content []byte, r *core.Resolution) (Stored, error)
 	// Decide settles an open fact with its event in one transaction, and money with
 	// its ledger entry; what was decided before stays, and is returned.

@@ -52,7 +52,7 @@ type subject struct {
 // may be nil.
 func (s *Store) act(ctx context.Context, id int64, who, verb, note string, data any, f func(context.Context, *subject) error) error {
 	if who == "" {
-		return errors.New("an act needs a person")
+		return errNobody
 	}
 	var hospital, lane, key string
 	var kind core.Kind
@@ -161,6 +161,12 @@ func (m *subject) end(ctx context.Context, state delivery.State, event core.Even
 	if hisNo != "" {
 		if _, err := m.tx.Exec(ctx, `insert into hub.his_no (his_no, hospital, message) values ($1, $2, $3) on conflict do nothing`, hisNo, m.hospital, m.id); err != nil {
 			return err
+		}
+		if m.kind == core.PayBack {
+			_, err := m.tx.Exec(ctx, `update hub.ledger_entry set channel_no = $3 where type = 'refund' and number = $1 and hospital = $2 and channel_no = ''`, m.key, m.hospital, hisNo)
+			if err != nil {
+				return err
+			}
 		}
 	}
 	_, err = m.tx.Exec(ctx, `

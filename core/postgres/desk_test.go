@@ -7,12 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
-	"hishub/core/delivery"
-	"hishub/core/reconcile"
 )
 
 func TestRevisions(t *testing.T) {

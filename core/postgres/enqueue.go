@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
+	"hishub/core/reconcile"
 )
 
 // EnqueueOptions say more about an acceptance.
@@ -29,11 +30,19 @@ type EnqueueOptions struct {
 // Enqueue accepts a message in a transaction of its own, together with whoever
 // else enqueues at this moment. It returns when that is durable.
 func (s *Store) Enqueue(ctx context.Context, hospital string, m core.Message) (core.Accepted, error) {
-	return s.EnqueueAs(ctx, hospital, m, EnqueueOptions{})
+	return s.enqueue(ctx, hospital, m, EnqueueOptions{})
 }
 
-// EnqueueAs is Enqueue with more said about where the message comes from.
+// EnqueueAs is Enqueue with more said about where the message comes from. What
+// comes from elsewhere never moves money: it refuses what goes to a payment channel.
 func (s *Store) EnqueueAs(ctx context.Context, hospital string, m core.Message, c EnqueueOptions) (core.Accepted, error) {
+	if t, _ := core.Lookup(m.Kind); t.Mode == core.ToChannel {
+		return core.Accepted{}, core.Problems{{Field: "kind", What: "only the hub itself tells a payment channel to pay back"}}
+	}
+	return s.enqueue(ctx, hospital, m, c)
+}
+
+func (s *Store) enqueue(ctx context.Context, hospital string, m core.Message, c EnqueueOptions) (core.Accepted, error) {
 	e, err := s.enqueueing(hospital, m, c)
 	if err != nil {
 		return core.Accepted{}, err
@@ -45,7 +54,7 @@ func (s *Store) EnqueueAs(ctx context.Context, hospital string, m core.Message, 
 	if err != nil {
 		return core.Accepted{}, fmt.Errorf("enqueue %s: %w", m.Kind, err)
 	}
-	if r.id != 0 {
+	if r.id != 0 && !e.done {
 		s.Woken(hospital)
 	}
 	return s.accepted(ctx, s.calm, e, r)
@@ -84,6 +93,7 @@ type enqueueing struct {
 	laneLock, keyLock         int64
 	digest, sealed            []byte
 	test                      bool
+	done                      bool // nobody is told
 	EnqueueOptions
 	entry *ledgerEntry
 	body  core.Body
@@ -101,17 +111,36 @@ type enqueued struct {
 
 // ledgerEntry is the money that a message tells of.
 type ledgerEntry struct {
-	kind, channel, channelNo string
-	amount                   core.Fen
-	at                       time.Time
+	core.LedgerEntry
+	business reconcile.Business
+	untold   bool
 }
 
+// entryOf is nil for a message of no money.
 func entryOf(b core.Body) *ledgerEntry {
 	switch b := b.(type) {
 	case *core.Payment:
-		return &ledgerEntry{string(core.EntryPayment), string(b.Channel), b.ChannelNo, b.Amount, b.PaidAt}
+		return &ledgerEntry{core.LedgerEntry{Type: core.EntryPayment, Number: b.OrderID, Channel: b.Channel, ChannelNo: b.ChannelNo,
+			Amount: b.Amount, At: b.PaidAt, Bill: strings.Join(b.Bills, ",")}, reconcile.Outpatient, false}
 	case *core.Refund:
-		return &ledgerEntry{string(core.EntryRefund), string(b.Channel), b.ChannelRefundNo, b.Amount, b.RefundedAt}
+		return &ledgerEntry{core.LedgerEntry{Type: core.EntryRefund, Number: b.RefundNo, OrderID: b.OrderID, Channel: b.Channel, ChannelNo: b.ChannelRefundNo,
+			Amount: b.Amount, At: b.RefundedAt, Reversal: b.Reversal}, reconcile.Outpatient, false}
+	case *core.AppointmentPayment:
+		return &ledgerEntry{core.LedgerEntry{Type: core.EntryPayment, Number: b.OrderID, Channel: b.Channel, ChannelNo: b.ChannelNo,
+			Amount: b.Amount, At: b.PaidAt}, reconcile.Registration, false}
+	case *core.AppointmentCancelling:
+		if b.Amount == 0 {
+			return nil
+		}
+		return &ledgerEntry{core.LedgerEntry{Type: core.EntryRefund, Number: b.RefundNo, OrderID: b.OrderID, Channel: b.Channel, ChannelNo: b.ChannelRefundNo,
+			Amount: b.Amount, At: b.CancelledAt}, reconcile.Registration, false}
+	case *core.LedgerRecord:
+		return &ledgerEntry{core.LedgerEntry{Type: b.Type, Number: b.Number, OrderID: b.OrderID, Channel: b.Channel, ChannelNo: b.ChannelNo,
+			Amount: b.Amount, At: b.At}, reconcile.Outpatient, true}
+	case *core.ChannelRefund:
+		// The channel's number of the refund is known once it is delivered.
+		return &ledgerEntry{core.LedgerEntry{Type: core.EntryRefund, Number: b.RefundNo, OrderID: b.OrderID, Channel: b.Channel,
+			Amount: b.Amount, At: b.AskedAt}, reconcile.Outpatient, true}
 	}
 	return nil
 }
@@ -123,7 +152,9 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 	if !printable(m.Lane) {
 		return enqueueing{}, core.Problems{{Field: "lane", What: "holds characters that cannot be printed"}}
 	}
-	if !s.Can(hospital, m.Kind) {
+	t, _ := core.Lookup(m.Kind)
+	done := t.Mode == core.Record
+	if !done && !s.Can(hospital, m.Kind) {
 		return enqueueing{}, core.ErrCannot
 	}
 	c.Submission, c.Trace = clean(c.Submission), clean(c.Trace)
@@ -134,7 +165,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 	e := enqueueing{
 		hospital: hospital, kind: string(m.Kind), key: m.Key(), lane: m.LaneOrDefault(),
 		digest: s.keys.Digest(content), sealed: s.sealBody(hospital, m.Kind, m.Key(), content),
-		test: m.Test, EnqueueOptions: c, entry: entryOf(m.Body), body: m.Body,
+		test: m.Test, done: done, EnqueueOptions: c, entry: entryOf(m.Body), body: m.Body,
 	}
 	e.laneLock, e.keyLock = laneLock(hospital, e.lane), keyLock(hospital, m.Kind, e.key)
 	return e, nil
@@ -168,6 +199,11 @@ func (s *Store) accepted(ctx context.Context, q querier, e enqueueing, r enqueue
 	return core.Accepted{ID: r.old, Duplicate: true}, nil
 }
 
+// refundKnown: the ledger has the refund of row f, by what did not give way to
+// another message since.
+const refundKnown = `exists (select from hub.ledger_entry l left join hub.message o on o.id = l.message
+		where l.type = 'refund' and l.number = f.number and l.hospital = f.hospital and o.superseded_by is null)`
+
 // accept writes messages. It is one statement, whose snapshot is taken after
 // the locks of the statement before it were obtained: it sees all that those
 // who held them before have committed.
@@ -175,9 +211,10 @@ const accept = `
 	with input as materialized (
 		select i.*, h.id is not null as known, substr(current_setting('hub.held'), i.n::integer, 1) = '1' as held, old.id as old, old.digest as old_digest
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::boolean[], $8::text[], $9::text[], $10::boolean[],
-			$11::text[], $12::text[], $13::text[], $14::bigint[], $15::timestamptz[])
+			$11::text[], $12::text[], $13::text[], $14::bigint[], $15::timestamptz[], $16::boolean[], $17::text[], $18::text[], $19::text[], $20::text[],
+			$21::boolean[], $22::boolean[])
 			with ordinality as i(hospital, kind, key, lane, digest, sealed, test, submission, trace, announce,
-				entry, channel, channel_no, amount, entry_at, n)
+				entry, channel, channel_no, amount, entry_at, done, number, order_id, business, bill, reversal, told, n)
 		left join hub.hospital h on h.id = i.hospital
 		-- The limit and the || leave no way but to look each key up in its index. A
 		-- plan that was made while there were few messages would else read all of
@@ -188,12 +225,13 @@ const accept = `
 	), fresh as materialized (
 		-- Ids in the order in which they came, so that a lane keeps it.
 		select nextval('hub.message_id') as id, clock_timestamp() as at,
-			row_number() over (partition by o.hospital, o.lane order by o.n) = 1 as first, o.*
+			row_number() over (partition by o.hospital, o.lane, o.done order by o.n) = 1 as first, o.*
 		from (select * from input where held and known and old is null order by n) o
 		order by o.n
 	), message as (
-		insert into hub.message (id, hospital, kind, key, lane, place, digest, test, submission, trace, accepted_at)
-		select id, hospital, kind, key, lane, id, digest, test, nullif(submission, ''), nullif(trace, ''), at from fresh
+		insert into hub.message (id, hospital, kind, key, lane, place, state, digest, test, submission, trace, accepted_at, decided_at)
+		select id, hospital, kind, key, lane, id, case when done then 'delivered' else 'queued' end, digest, test, nullif(submission, ''), nullif(trace, ''),
+			at, case when done then at end from fresh
 	), body as (
 		insert into hub.body (message, accepted_at, sealed) select id, at, sealed from fresh
 	), queue as (
@@ -201,10 +239,17 @@ const accept = `
 		select id, hospital, kind, key, lane, id,
 			first and not exists (select from hub.queue h where h.hospital = f.hospital and h.lane = f.lane and h.head),
 			at, at
-		from fresh f
+		from fresh f where not done
+	), replaced as (
+		-- The refund that a channel was told to pay was put down for want of the one
+		-- that tells of it, which is this.
+		delete from hub.ledger_entry l using fresh f
+		where f.entry = 'refund' and f.kind <> 'channel.refund' and l.type = 'refund' and l.number = f.number and l.hospital = f.hospital
+			and not l.told and exists (select from hub.message c where c.id = l.message and c.kind = 'channel.refund')
 	), entry as (
-		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount)
-		select id, hospital, entry_at, entry, key, channel, channel_no, amount from fresh where entry is not null
+		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount, order_id, business, bill, reversal, told)
+		select id, hospital, entry_at, entry, number, channel, channel_no, amount, order_id, business, bill, reversal, told from fresh f
+		where entry is not null and (kind <> 'channel.refund' or not ` + refundKnown + `)
 	), event as (
 		insert into hub.event (hospital, message, kind, key, type, data)
 		select hospital, id, kind, key, 'message.accepted', jsonb_strip_nulls(jsonb_build_object('submission', nullif(submission, ''))) from fresh where announce
@@ -279,18 +324,22 @@ func acceptArgs(es []enqueueing) []any {
 	submission, trace := make([]string, n), make([]string, n)
 	entry, channel, channelNo := make([]*string, n), make([]*string, n), make([]*string, n)
 	amount, at := make([]*int64, n), make([]*time.Time, n)
+	number, orderID, business, bill := make([]*string, n), make([]*string, n), make([]*string, n), make([]*string, n)
+	done, reversal, told := make([]bool, n), make([]bool, n), make([]bool, n)
 	for i := range es {
 		e := &es[i]
 		hospital[i], kind[i], key[i], lane[i] = e.hospital, e.kind, e.key, e.lane
 		digest[i], sealed[i] = e.digest, e.sealed
 		test[i], announce[i] = e.test, e.Announce
-		submission[i], trace[i] = e.Submission, e.Trace
+		submission[i], trace[i], done[i] = e.Submission, e.Trace, e.done
 		if l := e.entry; l != nil {
-			fen := int64(l.amount)
-			entry[i], channel[i], channelNo[i], amount[i], at[i] = &l.kind, &l.channel, &l.channelNo, &fen, &l.at
+			kind, by, of, fen := string(l.Type), string(l.Channel), string(l.business), int64(l.Amount)
+			entry[i], channel[i], channelNo[i], amount[i], at[i] = &kind, &by, &l.ChannelNo, &fen, &l.At
+			number[i], orderID[i], business[i], bill[i], reversal[i], told[i] = &l.Number, &l.OrderID, &of, &l.Bill, l.Reversal, !l.untold
 		}
 	}
-	return []any{hospital, kind, key, lane, digest, sealed, test, submission, trace, announce, entry, channel, channelNo, amount, at}
+	return []any{hospital, kind, key, lane, digest, sealed, test, submission, trace, announce, entry, channel, channelNo, amount, at,
+		done, number, orderID, business, bill, reversal, told}
 }
 
 func readAccepted(br pgx.BatchResults, n int) ([]enqueued, error) {

@@ -14,6 +14,7 @@ import (
 	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/inbound"
+	"hishub/core/reconcile"
 )
 
 var _ inbound.Store = (*Store)(nil)
@@ -22,9 +23,17 @@ var _ inbound.Store = (*Store)(nil)
 // index: the second waits for the first and finds it.
 func (s *Store) Arrive(ctx context.Context, f inbound.Fact, content []byte, r *core.Resolution) (out inbound.Stored, err error) {
 	body, err := json.Marshal(f.Body)
+	var books *pushed
+	if push, ok := f.Body.(*core.LedgerPush); ok && err == nil {
+		books, err = s.pushed(ctx, f.Hospital, push)
+		defer books.close()
+	}
 	if err == nil {
 		err = s.inTransaction(ctx, func(tx pgx.Tx) error {
 			out, err = s.arrive(ctx, tx, f, body, s.keys.Digest(content), r)
+			if err == nil && books != nil {
+				err = books.keep(ctx, tx)
+			}
 			return err
 		})
 	}
@@ -47,7 +56,12 @@ func (s *Store) arrive(ctx context.Context, tx pgx.Tx, f inbound.Fact, body, dig
 		on conflict (hospital, kind, key) do nothing returning id, arrived_at`,
 		f.Hospital, f.Kind, key, state, message, digest).Scan(&id, &arrived)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return s.again(ctx, tx, f, digest)
+		out, err := s.again(ctx, tx, f, digest)
+		if err == nil && out.Other && f.Kind == core.LedgerPushed {
+			out.Other = false
+			err = s.replaceArrived(ctx, tx, out.ID, f, body, digest)
+		}
+		return out, err
 	}
 	if err != nil {
 		return inbound.Stored{}, err
@@ -63,6 +77,53 @@ func (s *Store) arrive(ctx context.Context, tx pgx.Tx, f inbound.Fact, body, dig
 		return out, nil // a question is nobody's news
 	}
 	return out, announce(ctx, tx, id, f, core.EventArrived(f.Kind), nil)
+}
+
+// replaceArrived: the HIS sends its books of a day again, with other content,
+// which takes the place of what it sent before.
+func (s *Store) replaceArrived(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact, body, digest []byte) error {
+	_, err := tx.Exec(ctx, `update hub.inbound set digest = $2, conflicts = conflicts - 1, decided_at = clock_timestamp() where id = $1`, id, digest)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update hub.body b set sealed = $2 from hub.inbound i where i.id = $1 and b.message = i.id and b.accepted_at = i.arrived_at`,
+		id, s.sealBody(f.Hospital, f.Kind, f.Body.Key(), body))
+	if err != nil {
+		return err
+	}
+	return announce(ctx, tx, id, f, core.EventArrived(f.Kind), nil)
+}
+
+// pushed are books that a HIS sent by itself, ready to be kept.
+type pushed struct {
+	reconcile.Statement
+	*spool
+}
+
+func (s *Store) pushed(ctx context.Context, hospital string, push *core.LedgerPush) (*pushed, error) {
+	sp, err := spoolOf(push.Day, func(yield func(reconcile.Entry, error) bool) {
+		for _, e := range push.Entries {
+			if !yield(reconcile.Entry{LedgerEntry: e}, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &pushed{reconcile.Statement{Hospital: hospital, Day: push.Day, Party: reconcile.HIS, Source: string(core.LedgerPushed)}, sp}
+	return p, s.partitionOf(ctx, push.Day)
+}
+
+func (p *pushed) keep(ctx context.Context, tx pgx.Tx) error {
+	_, err := saveStatement(ctx, tx, p.Statement, p.spool)
+	return err
+}
+
+func (p *pushed) close() {
+	if p != nil {
+		p.spool.close()
+	}
 }
 
 // answersOnly: of a question neither event nor answer is kept, only that and how
@@ -164,23 +225,60 @@ func (s *Store) decide(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact,
 
 // bookWindowRefund makes a refund that the window started one of ours, so that a
 // night does not find it at the HIS only. One that the app had started is in the
-// ledger by its own message; a reversal is left out of nights.
+// ledger by its own message; one that only a channel was told of becomes this one,
+// as the HIS has it too. A reversal is left out of nights.
 func bookWindowRefund(ctx context.Context, tx pgx.Tx, id int64, f inbound.Fact, r core.Resolution) error {
 	refund, ok := f.Body.(*core.WindowRefund)
 	receipt, _ := r.Answer.(*core.Receipt)
 	if !ok || r.State != core.ResultDone || refund.Reversal || receipt == nil || receipt.Number == "" {
 		return nil
 	}
+	number := clean(receipt.Number)
+	// The channel may be told of it at this moment.
+	if err := lock(ctx, tx, keyLock(f.Hospital, core.PayBack, number)); err != nil {
+		return err
+	}
+	order, channel, business, err := paymentOf(ctx, tx, f.Hospital, refund)
+	if err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `
+		update hub.ledger_entry l set message = $1, told = true, business = $4 where l.type = 'refund' and l.number = $3 and l.hospital = $2 and not l.told
+			and exists (select from hub.message c where c.id = l.message and c.kind = 'channel.refund' and c.superseded_by is null)`, id, f.Hospital, number, business)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
 	at := &refund.At
 	if refund.At.IsZero() {
 		at = nil
 	}
-	_, err := tx.Exec(ctx, `
-		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount)
-		select $1, $2, coalesce($3, clock_timestamp()), 'refund', $4, '', '', $5
+	_, err = tx.Exec(ctx, `
+		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount, order_id, business)
+		select $1, $2, coalesce($3, clock_timestamp()), 'refund', $4, $6, '', $5, $7, $8
 		where not exists (select from hub.ledger_entry where hospital = $2 and type = 'refund' and number = $4)`,
-		id, f.Hospital, at, clean(receipt.Number), int64(refund.Amount))
+		id, f.Hospital, at, number, int64(refund.Amount), channel, order, business)
 	return err
+}
+
+// paymentOf finds the payment that a window gave back, by whichever number of it
+// the HIS keeps; empty when it is none of ours. Business is outpatient then.
+func paymentOf(ctx context.Context, tx pgx.Tx, hospital string, r *core.WindowRefund) (order, channel, business string, err error) {
+	for _, way := range []struct{ number, find string }{
+		{r.OrderID, `hub.message m join hub.ledger_entry l on l.message = m.id and l.type = 'payment'
+			where m.key = any(array[$2, 'payment ' || $2]) and m.hospital = $1 and m.kind in ('payment.settle', 'appointment.pay', 'ledger.record') and m.superseded_by is null`},
+		{r.HisNo, `hub.his_no h join hub.ledger_entry l on l.message = h.message and l.type = 'payment' where h.his_no = $2 and h.hospital = $1`},
+		// Rare, and read along the days: an index would cost each payment something.
+		{r.ChannelNo, `hub.ledger_entry l where l.hospital = $1 and l.type = 'payment' and l.channel_no = $2 and l.at > clock_timestamp() - interval '400 days'`},
+	} {
+		if way.number == "" {
+			continue
+		}
+		err = tx.QueryRow(ctx, `select l.number, l.channel, l.business from `+way.find+` order by l.at desc limit 1`, hospital, clean(way.number)).Scan(&order, &channel, &business)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return order, channel, business, err
+		}
+	}
+	return clean(r.OrderID), "", string(reconcile.Outpatient), nil
 }
 
 // Look implements inbound.Store.
@@ -209,14 +307,14 @@ func (s *Store) Said(ctx context.Context, id int64, number int, request, answer 
 }
 
 // Booked implements inbound.Store: what a night calls ours, without what was
-// cancelled before it took effect.
+// cancelled before it took effect and what the HIS need not have.
 func (s *Store) Booked(ctx context.Context, hospital string, from, to time.Time) ([]core.LedgerEntry, error) {
 	all := []core.LedgerEntry{}
 	for e, err := range s.Ours(ctx, hospital, from, to) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Told != delivery.Cancelled {
+		if e.Told != delivery.Cancelled && !e.NoHIS {
 			all = append(all, e.LedgerEntry)
 		}
 	}

@@ -26,7 +26,7 @@ func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs
 				count(*) filter (where state = 'parked') as parked, count(*) filter (where state = 'parked' and class = 'in_doubt') as in_doubt
 			from hub.queue where hospital = any($1) group by hospital) w on w.hospital = h.id
 		left join lateral (select to_char(day, 'YYYY-MM-DD') as day, state, problem, counts from hub.night
-			where hospital = h.id and state <> 'running' order by night.day desc, run desc limit 1) n on true
+			where hospital = h.id and state in ('done', 'failed') order by night.day desc, run desc limit 1) n on true
 		where h.id = any($1) order by h.id`, hospitals)
 	var all []incident.Signs
 	if err == nil {

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
 )
 
 // partitioned tables, one partition a month (UTC).
-var partitioned = []string{"body", "attempt", "exchange", "event"}
+var partitioned = []string{"body", "attempt", "exchange", "event", "statement_entry"}
 
 // monthsAhead is how far partitions are made in advance: without one nothing can
 // be accepted, so each start and each Maintain sees to it.
@@ -61,6 +63,9 @@ type Retention struct {
 	Exchanges, Attempts time.Duration
 	// Events of the feed. A reader that is further behind misses the rest.
 	Events time.Duration
+	// Statements of channels and HIS's, from the end of the month of their day. Nights
+	// and what they found stay for ever.
+	Statements time.Duration
 }
 
 // Maintain makes the partitions of the coming months, drops those past their
@@ -70,7 +75,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropp
 	if err := s.partitionsAhead(ctx, now); err != nil {
 		return nil, fmt.Errorf("maintain the ledger: %w", err)
 	}
-	for table, keep := range map[string]time.Duration{"body": r.Bodies, "exchange": r.Exchanges, "attempt": r.Attempts, "event": r.Events} {
+	for table, keep := range map[string]time.Duration{"body": r.Bodies, "exchange": r.Exchanges, "attempt": r.Attempts, "event": r.Events, "statement_entry": r.Statements} {
 		if keep <= 0 {
 			continue
 		}
@@ -108,6 +113,12 @@ func (s *Store) dropOld(ctx context.Context, table string, before time.Time) (dr
 				continue
 			}
 		}
+		if table == "statement_entry" {
+			// First: books without their entries must not be taken for empty ones.
+			if _, err := s.calm.Exec(ctx, `delete from hub.statement where day >= $1 and day < $2`, p.month, p.month.AddDate(0, 1, 0)); err != nil {
+				return dropped, err
+			}
+		}
 		name := partitionName(table, p.month)
 		if p.attached {
 			// Concurrently: readers and writers of the other months go on.
@@ -125,6 +136,34 @@ func (s *Store) dropOld(ctx context.Context, table string, before time.Time) (dr
 		dropped = append(dropped, name)
 	}
 	return dropped, nil
+}
+
+// partitionOf makes the month of a day of statements, which may be long past.
+func (s *Store) partitionOf(ctx context.Context, day string) error {
+	d, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return core.Problems{{Field: "day", What: "not a date like 2026-01-05"}}
+	}
+	if now := time.Now(); d.After(now.AddDate(0, 1, 0)) || d.Before(now.AddDate(-10, 0, 0)) {
+		return core.Problems{{Field: "day", What: "more than ten years back or a month ahead"}}
+	}
+	have := func(q querier) (yes bool, err error) {
+		err = q.QueryRow(ctx, `select exists(select from pg_inherits where inhparent = 'hub.statement_entry'::regclass and inhrelid = to_regclass($1))`,
+			"hub."+partitionName("statement_entry", d)).Scan(&yes)
+		return yes, err
+	}
+	if yes, err := have(s.calm); err != nil || yes {
+		return err
+	}
+	return s.inTransaction(ctx, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, lockOf("hub partitions")); err != nil {
+			return err
+		}
+		if yes, err := have(tx); err != nil || yes {
+			return err
+		}
+		return addPartition(ctx, tx, "statement_entry", month(d))
+	})
 }
 
 // addPartition makes the table first and attaches it then, which, unlike CREATE

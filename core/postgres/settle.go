@@ -198,6 +198,11 @@ const settle = `
 	), his_no as (
 		insert into hub.his_no (his_no, hospital, message)
 		select his_no, hospital, message from mine where state = 'delivered' and his_no <> '' on conflict do nothing
+	), paid_back as (
+		-- The number that the channel gave to the refund.
+		update hub.ledger_entry l set channel_no = m.his_no from mine m
+		where m.kind = 'channel.refund' and m.state = 'delivered' and m.his_no <> ''
+			and l.type = 'refund' and l.number = m.key and l.hospital = m.hospital and l.channel_no = ''
 	), attempt as (
 		insert into hub.attempt (message, number, fence, at, late, phase, step, connector, operation, outcome, rule, class, because, words, duration_us)
 		select message, number, fence, now, false, phase, step, connector, operation, outcome, rule, class, because, said, duration from mine where attempted

@@ -52,7 +52,7 @@ func (s *Store) supersede(ctx context.Context, id int64, correction core.Body, w
 		case !errors.Is(err, ErrNotFound):
 			return err
 		}
-		a.ID, err = m.replace(ctx, correction)
+		a.ID, err = m.replace(ctx, correction, delivery.Cancelled, nil)
 		data["by"] = a.ID
 		return err
 	})
@@ -84,8 +84,9 @@ func (m *subject) correctable(correction core.Body) error {
 	return nil
 }
 
-// replace writes the new message in the old one's place.
-func (m *subject) replace(ctx context.Context, correction core.Body) (id int64, err error) {
+// replace writes the new message in the old one's place, which it leaves in this
+// state. The new one begins with this progress; nil is nothing done.
+func (m *subject) replace(ctx context.Context, correction core.Body, left delivery.State, begun *delivery.Progress) (id int64, err error) {
 	content, err := json.Marshal(correction)
 	if err != nil {
 		return 0, err
@@ -95,17 +96,25 @@ func (m *subject) replace(ctx context.Context, correction core.Body) (id int64, 
 	}
 	b := &pgx.Batch{}
 	b.Queue(`delete from hub.queue where message = $1`, m.id)
-	b.Queue(`update hub.message set superseded_by = $2, state = 'cancelled', decided_at = coalesce(decided_at, clock_timestamp()) where id = $1`, m.id, id)
+	b.Queue(`update hub.message set superseded_by = $2, state = $3, decided_at = coalesce(decided_at, clock_timestamp()) where id = $1`, m.id, id, string(left))
 	b.Queue(`insert into hub.message (id, hospital, kind, key, lane, place, digest, test, submission, trace, accepted_at, supersedes)
 		select $2, hospital, kind, key, lane, place, $3, test, submission, trace, clock_timestamp(), id from hub.message where id = $1`, m.id, id, m.s.keys.Digest(content))
 	b.Queue(`insert into hub.body (message, accepted_at, sealed) select id, accepted_at, $2 from hub.message where id = $1`,
 		id, m.s.sealBody(m.hospital, m.kind, m.key, content))
 	// Not the head yet: the promotion that follows every act sees to that.
-	b.Queue(`insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at)
-		select id, hospital, kind, key, lane, place, false, accepted_at, accepted_at from hub.message where id = $1`, id)
+	var plain *string
+	var secret []byte
+	if begun != nil {
+		plain, secret = m.s.sealProgress(id, *begun)
+	}
+	b.Queue(`insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at, progress, secret)
+		select id, hospital, kind, key, lane, place, false, accepted_at, accepted_at, $2, $3 from hub.message where id = $1`, id, plain, secret)
 	if e := entryOf(correction); e != nil {
-		b.Queue(`insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			id, m.hospital, e.at, e.kind, m.key, e.channel, e.channelNo, int64(e.amount))
+		b.Queue(`insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount, order_id, business, bill, reversal, told)
+			select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+			from (select $2::text as hospital, $5::text as number) f where $14 <> 'channel.refund' or not `+refundKnown,
+			id, m.hospital, e.At, string(e.Type), e.Number, string(e.Channel), e.ChannelNo, int64(e.Amount), e.OrderID, string(e.business), e.Bill, e.Reversal, !e.untold,
+			string(m.kind))
 	}
 	b.Queue(`insert into hub.event (hospital, message, kind, key, type, data)
 		select hospital, id, kind, key, $2, jsonb_strip_nulls(jsonb_build_object('submission', submission)) from hub.message where id = $1`, m.id, string(core.EventSuperseded))
