@@ -135,7 +135,10 @@ func (c *Connector) unpack(packed io.Reader, name, day, want string, emit func(c
 	}
 	// The rest of a bill that is wrong is read, too: the checksum tells whether it was
 	// damaged on its way, or made wrong.
-	if _, rest := io.Copy(io.Discard, content); rest != nil && err == nil {
+	if _, rest := io.Copy(io.Discard, content); rest != nil {
+		if fault != nil {
+			return totals, fault
+		}
 		return totals, damaged(name, rest)
 	}
 	whole := hex.EncodeToString(h.short.Sum(nil)) == want

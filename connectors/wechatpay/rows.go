@@ -103,7 +103,7 @@ func (b *reading) read() error {
 	if err != nil {
 		return err
 	}
-	if b.table, err = bill.NewTable(b.file, header, bill.On(','), columns); err != nil {
+	if b.table, err = bill.NewTable(b.file, header, bill.Ticked, columns); err != nil {
 		return err
 	}
 	for {
@@ -251,7 +251,7 @@ func (b *reading) summary(head []byte) error {
 		total.Needed = b.table.Has(s.column)
 		wanted = append(wanted, total)
 	}
-	table, err := bill.NewTable(b.file, head, bill.On(','), wanted)
+	table, err := bill.NewTable(b.file, head, bill.Ticked, wanted)
 	if err != nil {
 		return err
 	}

@@ -217,7 +217,7 @@ func (s *Server) writeWeChatBill(day string, lines []Line) []byte {
 	}
 	if s.strikes(BillTruncated, day) {
 		whole := bytes.TrimRight(b.Bytes(), "\r\n")
-		return slices.Clone(whole[:len(whole)-40])
+		return slices.Clone(whole[:len(whole)-12])
 	}
 	if !s.strikes(BillWithoutSum, day) {
 		writeSummary(&b, summed, lines)
@@ -225,13 +225,15 @@ func (s *Server) writeWeChatBill(day string, lines []Line) []byte {
 	return b.Bytes()
 }
 
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
 func writeRow(b *bytes.Buffer, columns []wechatColumn, cell func(wechatColumn) string, mark string) {
 	for i, c := range columns {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString(mark)
-		b.WriteString(strings.NewReplacer("\r", " ", "\n", " ").Replace(cell(c)))
+		b.WriteString(oneLine.Replace(cell(c)))
 	}
 	b.WriteString("\r\n")
 }
