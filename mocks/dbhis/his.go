@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -79,6 +80,7 @@ type HIS struct {
 	control *control.Port
 	stop    context.CancelFunc
 	polling sync.WaitGroup
+	clock   atomic.Value // string: where the clock stands, "" when it goes
 }
 
 // Start makes the tables that are missing, then the procedure and the views, and
@@ -99,7 +101,7 @@ func Start(ctx context.Context, options Options) (*HIS, error) {
 	}
 	h.proxy, err = dbproxy.Open(dbproxy.Options{
 		Listen: options.Listen, Network: network, Target: address, MySQL: options.Driver == "mysql",
-		Names:  []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "v_zjk_jf", "v_zjk_ledger", "zjk_bill"},
+		Names:  []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "v_zjk_jf", "v_zjk_ledger", "v_zjk_ledger_hz", "zjk_bill"},
 		Script: h.script, Note: h.note,
 	})
 	if err != nil {
@@ -260,13 +262,18 @@ func (h *HIS) bind(query string) string {
 	return out.String()
 }
 
-// now is the hospital's clock as its tables keep it.
-func now() string { return time.Now().In(books.Zone).Format("2006-01-02 15:04:05.000") }
+// now is the hospital's clock as its tables keep it; control can stop it.
+func (h *HIS) now() string {
+	if stands, _ := h.clock.Load().(string); stands != "" {
+		return stands
+	}
+	return time.Now().In(books.Zone).Format("2006-01-02 15:04:05.000")
+}
 
 // note writes the journal.
 func (h *HIS) note(operation, key, effect, kind string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_, _ = h.db.ExecContext(ctx, h.bind("insert into his_journal (at, operation, biz_key, effect, fault) values (?, ?, ?, ?, ?)"),
-		now(), operation, key, effect, kind)
+		h.now(), operation, key, effect, kind)
 }

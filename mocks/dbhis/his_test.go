@@ -43,7 +43,7 @@ func TestAPrescriptionIsSettledAndRefunded(t *testing.T) {
 		c.wantVerdict("zjk_tf", "IHR3", "9", "未找到收费记录")
 
 		c.wantTexts("select rq, lx, ddh, tfdh, jylsh, sjh, je, sj, czy from v_zjk_ledger order by lx",
-			"2026-01-05|1|IH1||42IH1|"+s.receipt+"|46.19|2026-01-05 23:59:58|net07",
+			"2026-01-05|1|||42IH1|"+s.receipt+"|46.19|2026-01-05 23:59:58|net07",
 			"2026-01-06|2|IH1|IHR1|42IH1|"+back+"|40.00|2026-01-06 00:00:01|net07")
 		b := c.books()
 		if len(b.Prescriptions) != 1 || b.Prescriptions[0].PatientName != "䶮测试" || b.Prescriptions[0].State != books.Settled ||
@@ -187,6 +187,82 @@ func TestEditsAndRestart(t *testing.T) {
 		}
 		again := start(t, o) // on the same tables
 		again.wantTexts("select ddh, je from v_zjk_jf order by ddh", "IH2|1.01", "X1|0.07")
-		again.wantTexts("select ddh, je from v_zjk_ledger where rq = '2026-01-05' order by ddh", "IH2|1.01", "X1|0.07")
+		again.wantTexts("select sjh, je from v_zjk_ledger where rq = '2026-01-05' and sjh like 'S-%' order by sjh", "S-X1|0.07")
+	})
+}
+
+func TestTheLedgerSaysWhatARowIs(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		c := start(t, o)
+		at, stands, twice, amount := "2026-01-05 23:59:58", "2026-01-06 00:00:07", true, int64(31)
+		edit := func(edits ...books.Edit) {
+			t.Helper()
+			for _, e := range edits {
+				if err := c.his.Edit(t.Context(), e); err != nil {
+					t.Fatalf("%+v: %v", e, err)
+				}
+			}
+		}
+		edit(
+			books.Edit{Add: &books.Settlement{Order: "IH1", HisNo: "S1", Channel: "WX", ChannelNo: "42", Operator: "net07", Bills: []string{"RX1", "RX2"}, AmountFen: 100, PaidAt: at}},
+			books.Edit{Add: &books.Settlement{Order: "G1", HisNo: "S2", Channel: "WX", Operator: "net07", Registration: true, PaidAt: at}},
+			books.Edit{AddReversed: &books.Settlement{Order: "IH2", HisNo: "S3", Channel: "ZFB", Operator: "net08", AmountFen: 10, PaidAt: at}},
+			books.Edit{AddRefund: &books.Refund{Order: "IH1", HisNo: "W1", AmountFen: 30, RefundedAt: at}},
+			books.Edit{AddRefund: &books.Refund{Order: "IH1", HisNo: "W2", AmountFen: 20, RefundedAt: at}},
+		)
+		const rows = "select lx, tfdh, jylsh, je, czy, zfqd, cz, cfhs from v_zjk_ledger where rq = '2026-01-05' order by lx, sjh"
+		c.wantTexts(rows, "1||42|1.00|net07|WX|0|RX1,RX2", "1|||0.00|net07|WX|0|", "1|||0.10|net08|ZFB|0|",
+			"2|||0.10|net08|ZFB|1|", "2||42|0.30|net07|WX|0|", "2||42|0.20|net07|WX|0|")
+		const totals = "select czy, sum(jfbs), sum(jfje), sum(tfbs), sum(tfje) from v_zjk_ledger_hz where rq = '2026-01-05' group by czy order by czy"
+		c.wantTexts(totals, "net07|2|1.00|2|0.50", "net08|1|0.10|1|0.10")
+		edit(books.Edit{Twice: &twice})
+		c.wantTexts("select count(*) from v_zjk_ledger", "12")
+		c.wantTexts(totals, "net07|2|1.00|2|0.50", "net08|1|0.10|1|0.10")
+		twice = false
+		edit(books.Edit{Twice: &twice}, books.Edit{Refund: "W1", AmountFen: &amount}, books.Edit{Refund: "W2", Remove: true}, books.Edit{Refund: "W1", Duplicate: true},
+			books.Edit{Settlement: "IH1", Duplicate: true}, books.Edit{Settlement: "IH2", Operator: "net07"}, books.Edit{Settlement: "G1", Date: "2026-01-06 08:00:00"})
+		c.wantTexts(totals, "net07|3|2.10|2|0.62", "net08|0|0.00|1|0.10")
+		b := c.books()
+		if len(b.Settlements) != 4 || !b.Settlements[1].Registration || len(b.Refunds) != 3 || !b.Refunds[0].Reversal {
+			t.Errorf("books %+v %+v", b.Settlements, b.Refunds)
+		}
+		// The clock stands for the procedure and for the poller.
+		edit(books.Edit{Clock: &stands}, books.Edit{Settlement: "IH1", Reverse: true})
+		c.wantSettled("IH9", "", "1.00", 0, "结算成功")
+		if s := c.books().Settlements; s[len(s)-1].At.Format("2006-01-02 15:04:05") != stands {
+			t.Errorf("booked at %s", s[len(s)-1].At)
+		}
+		goes := ""
+		edit(books.Edit{Clock: &goes})
+		if err := c.his.Edit(t.Context(), books.Edit{Order: "AP1", State: books.Performed}); err == nil {
+			t.Error("an order came to be in a hospital that takes none")
+		}
+	})
+}
+
+func TestWhatBecomesOfAPrescriptionInTheHospital(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		c := start(t, o)
+		if err := c.save(t.Context(), "RX1", "46.19"); err != nil {
+			t.Fatal(err)
+		}
+		c.wantVerdict("zjk_cf_main", "RX1", "2", "")
+		for _, state := range []struct{ ours, theirs string }{{books.Dispensed, "1"}, {books.Returned, "9"}, {books.Saved, "0"}, {books.Dispensed, "1"}} {
+			if err := c.his.Edit(t.Context(), books.Edit{Prescription: "RX1", State: state.ours}); err != nil {
+				t.Fatal(err)
+			}
+			c.wantTexts("select fyzt from zjk_cf_main where cfh = 'RX1'", state.theirs)
+			if got := c.books().Prescriptions[0].State; got != state.ours {
+				t.Errorf("the books say %s", got)
+			}
+		}
+		_ = c.void("RX1")
+		c.wantVerdict("zjk_cf_zf", "RX1", "9", "处方已收费，不能作废")
+		if err := c.his.Edit(t.Context(), books.Edit{Prescription: "RX1", State: books.Voided}); err != nil {
+			t.Fatal(err)
+		}
+		if b := c.books(); b.Prescriptions[0].State != books.Voided || len(b.Voids) != 1 {
+			t.Errorf("books %+v %+v", b.Prescriptions, b.Voids)
+		}
 	})
 }

@@ -74,6 +74,7 @@ func (h *HIS) prescriptions(ctx context.Context, b *books.Export) error {
 	place := map[int64]int{}
 	err := h.each(ctx, `select m.id, m.cfh, m.his_no, `+h.text("m.jzh")+`, m.patid, m.xm, `+h.text("m.zje")+`, `+h.moment("m.clsj")+`,
 		case when exists (select 1 from zjk_cf_zf z where z.yljgdm = m.yljgdm and z.cfh = m.cfh and z.yx = 1) then 'voided'
+		     when m.fyzt = '1' then 'dispensed' when m.fyzt = '9' then 'returned'
 		     when exists (select 1 from zjk_bill l where l.cfh = m.cfh and l.zfbz = '1') then 'settled' else 'saved' end
 		from zjk_cf_main m where m.yx = 1 order by m.id`, func(rows *sql.Rows) error {
 		var id int64
@@ -105,27 +106,31 @@ func (h *HIS) prescriptions(ctx context.Context, b *books.Export) error {
 func (h *HIS) settlements(ctx context.Context, b *books.Export) error {
 	return h.each(ctx, `select j.ddh, j.sjh, j.cfhs, `+h.text("j.je")+`, `+h.text("j.zfqd")+`, `+h.text("j.jylsh")+`, `+h.text("j.czy")+`, `+
 		h.moment("j.zfsj")+`, `+h.moment("j.jzsj")+`, case when j.cs = 1 then `+
-		h.text("(select sum(t.je) from zjk_tf t where t.ddh = j.ddh and t.yx = 1)")+` else '' end
+		h.text("(select sum(t.je) from zjk_tf t where t.ddh = j.ddh and t.yx = 1)")+` else '' end, j.gh
 		from zjk_jf j order by j.id`, func(rows *sql.Rows) error {
 		var s books.Settlement
 		var bills, amount, refunded, paid, booked string
-		err := rows.Scan(&s.Order, &s.HisNo, &bills, &amount, &s.Channel, &s.ChannelNo, &s.Operator, &paid, &booked, &refunded)
+		var registration int
+		err := rows.Scan(&s.Order, &s.HisNo, &bills, &amount, &s.Channel, &s.ChannelNo, &s.Operator, &paid, &booked, &refunded, &registration)
 		s.Bills = []string{}
 		if bills != "" {
 			s.Bills = strings.Split(bills, ",")
 		}
 		s.AmountFen, s.RefundedFen, s.PaidAt, s.At = fen(amount), fen(refunded), second(paid), at(booked)
+		s.Registration = registration == 1
 		b.Settlements = append(b.Settlements, s)
 		return err
 	})
 }
 
 func (h *HIS) refunds(ctx context.Context, b *books.Export) error {
-	return h.each(ctx, `select t.tfdh, t.ddh, t.his_no, `+h.text("j.jylsh")+`, `+h.text("t.czy")+`, `+h.text("t.je")+`, `+h.moment("t.tfsj")+`, `+h.moment("t.clsj")+`
+	return h.each(ctx, `select t.tfdh, t.ddh, t.his_no, `+h.text("j.jylsh")+`, `+h.text("t.czy")+`, `+h.text("t.je")+`, `+h.moment("t.tfsj")+`, `+h.moment("t.clsj")+`, t.cz
 		from zjk_tf t left join zjk_jf j on j.ddh = t.ddh and j.cs = 1 where t.yx = 1 order by t.id`, func(rows *sql.Rows) error {
 		var r books.Refund
 		var amount, given, booked string
-		err := rows.Scan(&r.No, &r.Order, &r.HisNo, &r.ChannelNo, &r.Operator, &amount, &given, &booked)
+		var reversal int
+		err := rows.Scan(&r.No, &r.Order, &r.HisNo, &r.ChannelNo, &r.Operator, &amount, &given, &booked, &reversal)
+		r.Reversal = reversal == 1
 		r.AmountFen, r.RefundedAt, r.At = fen(amount), second(given), at(booked)
 		b.Refunds = append(b.Refunds, r)
 		return err
@@ -152,45 +157,4 @@ func (h *HIS) journal(ctx context.Context, b *books.Export) error {
 		b.Journal = append(b.Journal, e)
 		return err
 	})
-}
-
-// Edit changes the tables behind everybody's back. See control.Hospital.
-func (h *HIS) Edit(ctx context.Context, e books.Edit) error {
-	if err := e.Check(); err != nil {
-		return err
-	}
-	table, column, key := "zjk_jf", "ddh", e.Settlement
-	switch {
-	case e.Add != nil:
-		return h.add(ctx, *e.Add)
-	case e.Refund != "":
-		table, column, key = "zjk_tf", "tfdh", e.Refund
-	}
-	query, args := "delete from "+table+" where "+column+" = ?", []any{key}
-	if !e.Remove {
-		query, args = "update "+table+" set je = ? where "+column+" = ?", []any{books.Yuan(*e.AmountFen), key}
-	}
-	done, err := h.db.ExecContext(ctx, h.bind(query), args...)
-	if err != nil {
-		return fmt.Errorf("edit: %w", err)
-	}
-	if n, err := done.RowsAffected(); err == nil && n == 0 {
-		return fmt.Errorf("edit: no row with %s %s", column, key)
-	}
-	return nil
-}
-
-func (h *HIS) add(ctx context.Context, s books.Settlement) error {
-	if s.PaidAt == "" {
-		s.PaidAt = now()
-	}
-	if s.HisNo == "" {
-		s.HisNo = "S-" + s.Order
-	}
-	_, err := h.db.ExecContext(ctx, h.bind("insert into zjk_jf (ddh, sjh, cfhs, je, zfqd, jylsh, zfsj, czy, jzsj) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-		s.Order, s.HisNo, strings.Join(s.Bills, ","), books.Yuan(s.AmountFen), s.Channel, s.ChannelNo, s.PaidAt, s.Operator, now())
-	if err != nil {
-		return fmt.Errorf("edit: add: %w", err)
-	}
-	return nil
 }

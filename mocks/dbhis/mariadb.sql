@@ -115,6 +115,11 @@ create table if not exists zjk_jf (
 ) default charset=utf8mb4 collate=utf8mb4_bin;
 create index if not exists ix_zjk_jf_zfsj on zjk_jf (zfsj);
 
+-- What the window and the pharmacy did: gh 1 a registration, cz 1 a reversal, fyzt 1 dispensed, 9 returned.
+alter table zjk_jf add column if not exists gh int not null default 0;
+alter table zjk_tf add column if not exists cz int not null default 0;
+alter table zjk_cf_main add column if not exists fyzt char(1) not null default '0';
+
 create table if not exists his_option (
   name    varchar(32) primary key,
   value   varchar(32) not null
@@ -148,14 +153,26 @@ select j.ddh, j.sjh, '1' as zt, j.je, j.jylsh, date_format(j.zfsj, '%Y-%m-%d %H:
        coalesce((select sum(t.je) from zjk_tf t where t.ddh = j.ddh and t.yx = 1), 0) as tfje
   from zjk_jf j;
 
--- Ledger by the caller's own times.
-create or replace view v_zjk_ledger as
-select date_format(j.zfsj, '%Y-%m-%d') as rq, '1' as lx, j.ddh, '' as tfdh, j.jylsh, j.sjh, j.je, date_format(j.zfsj, '%Y-%m-%d %H:%i:%s') as sj, j.czy
+-- Ledger by the caller's own times. Of a payment it has no number but the channel's (jylsh) and the receipt's;
+-- cz 1 takes a payment back without money, what the window gave back has no tfdh.
+drop view if exists v_zjk_ledger_hz;
+drop view if exists v_zjk_ledger;
+create or replace view his_ledger as
+select date_format(j.zfsj, '%Y-%m-%d') as rq, '1' as lx, '' as ddh, '' as tfdh, j.jylsh, j.sjh, j.je, date_format(j.zfsj, '%Y-%m-%d %H:%i:%s') as sj, j.czy, j.zfqd, 0 as cz, j.cfhs
   from zjk_jf j
 union all
-select date_format(t.tfsj, '%Y-%m-%d'), '2', t.ddh, t.tfdh, j.jylsh, t.his_no, t.je, date_format(t.tfsj, '%Y-%m-%d %H:%i:%s'), t.czy
+select date_format(t.tfsj, '%Y-%m-%d'), '2', t.ddh, t.tfdh, j.jylsh, t.his_no, t.je, date_format(t.tfsj, '%Y-%m-%d %H:%i:%s'), t.czy, j.zfqd, t.cz, ''
   from zjk_tf t left join zjk_jf j on j.ddh = t.ddh and j.cs = 1
  where t.yx = 1;
+
+-- A HIS that lists every row twice: control's twice.
+create or replace view v_zjk_ledger as
+select l.* from his_ledger l cross join (select 1 as n union all select 2 from his_option where name = 'twice') copies;
+
+create or replace view v_zjk_ledger_hz as
+select rq, czy, zfqd, sum(case lx when '1' then 1 else 0 end) as jfbs, sum(case lx when '1' then je else 0.00 end) as jfje,
+       sum(case lx when '2' then 1 else 0 end) as tfbs, sum(case lx when '2' then je else 0.00 end) as tfje
+  from his_ledger group by rq, czy, zfqd;
 
 -- Bills, one row per line: zfbz 0 unpaid, 1 paid, 9 void.
 create or replace view zjk_bill as
@@ -210,7 +227,7 @@ begin
           declare continue handler for 1062 set v_taken = 1; -- somebody else was faster
           insert into zjk_jf (ddh, cs, sjh, cfhs, je, zfqd, jylsh, zfsj, czy, jzsj)
           values (p_ddh, v_cs, concat('S', lpad(nextval(his_no_seq), 7, '0')), coalesce(p_cfhs, ''), p_je, p_zfqd, p_jylsh,
-                  coalesce(p_zfsj, utc_timestamp(3) + interval 8 hour), p_czy, utc_timestamp(3) + interval 8 hour);
+                  coalesce(p_zfsj, utc_timestamp(3) + interval 8 hour), p_czy, coalesce((select value from his_option where name = 'clock'), utc_timestamp(3) + interval 8 hour));
         end;
         -- A locking read sees what others have committed, whatever the caller's snapshot.
         select sjh, je into p_sjh, p_yje from zjk_jf where ddh = p_ddh and cs = v_cs lock in share mode;

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -102,7 +101,7 @@ func (p *poller) take(ctx context.Context, table, key string) error {
 		}
 		delete(p.busy, r)
 		p.read[r] = reading{due: due, kind: rule.Fault}
-		if err := p.together(ctx, []step{{"update " + table + " set czbz = '1', dqsj = ? where id = ? and czbz = '0'", []any{now(), n.id}}}); err != nil {
+		if err := p.together(ctx, []step{{"update " + table + " set czbz = '1', dqsj = ? where id = ? and czbz = '0'", []any{p.his.now(), n.id}}}); err != nil {
 			return err
 		}
 	}
@@ -211,7 +210,7 @@ func (p *poller) objectPrescription(ctx context.Context, id int64) (string, erro
 func (p *poller) objectVoid(ctx context.Context, id int64) (string, error) {
 	var czbz string
 	var settled bool
-	err := p.his.db.QueryRowContext(ctx, p.his.bind(`select m.czbz, exists (select 1 from zjk_bill b where b.cfh = m.cfh and b.zfbz = '1')
+	err := p.his.db.QueryRowContext(ctx, p.his.bind(`select m.czbz, m.fyzt <> '0' or exists (select 1 from zjk_bill b where b.cfh = m.cfh and b.zfbz = '1')
 		from zjk_cf_zf z join zjk_cf_main m on m.yljgdm = z.yljgdm and m.cfh = z.cfh and m.bb = 0
 		where z.id = ? order by m.id limit 1`), id).Scan(&czbz, &settled)
 	switch {
@@ -256,7 +255,7 @@ func (p *poller) refuse(ctx context.Context, table string, n numbered, words str
 		}
 		steps = mark("bb", n.id, lines)
 	}
-	steps = append(steps, step{"update " + table + " set czbz = '9', cwxx = ?, bb = id, clsj = ? where id = ?", []any{words, now(), n.id}})
+	steps = append(steps, step{"update " + table + " set czbz = '9', cwxx = ?, bb = id, clsj = ? where id = ?", []any{words, p.his.now(), n.id}})
 	if err := p.together(ctx, steps); err != nil {
 		return err
 	}
@@ -267,12 +266,9 @@ func (p *poller) refuse(ctx context.Context, table string, n numbered, words str
 // accept writes czbz 2 and the number under which the hospital has it. Under
 // DuplicateAnswer it says 9 although the row is in the books.
 func (p *poller) accept(ctx context.Context, table string, n numbered, kind fault.Kind) error {
-	next := "select nextval('his_no_seq')"
-	if p.his.options.Driver == "mysql" {
-		next = "select nextval(his_no_seq)"
-	}
-	var serial int64
-	if err := p.his.db.QueryRowContext(ctx, next).Scan(&serial); err != nil {
+	letter := map[string]string{"zjk_cf_main": "R", "zjk_cf_zf": "V", "zjk_tf": "T"}[table]
+	number, err := p.his.number(ctx, letter)
+	if err != nil {
 		return err
 	}
 	effect := books.Done
@@ -299,9 +295,8 @@ func (p *poller) accept(ctx context.Context, table string, n numbered, kind faul
 		}
 		steps = mark("tid", n.id, lines)
 	}
-	letter := map[string]string{"zjk_cf_main": "R", "zjk_cf_zf": "V", "zjk_tf": "T"}[table]
 	steps = append(steps, step{"update " + table + " set czbz = ?, cwxx = ?, his_no = ?, yx = 1, clsj = ? where id = ?",
-		[]any{czbz, words, fmt.Sprintf("%s%07d", letter, serial), now(), n.id}})
+		[]any{czbz, words, number, p.his.now(), n.id}})
 	if err := p.together(ctx, steps); err != nil {
 		return err
 	}

@@ -11,7 +11,8 @@ select yzid, json_agg(json_build_object('no', xh, 'code', xmid, 'name', xmmc, 's
 
 create or replace view his_advices as
 select a.id, a.zllb, json_build_object('no', a.wbdh, 'his_no', a.no, 'visit_no', coalesce(a.ghdh, ''), 'patient_id', a.brid, 'patient_no', a.brid, 'patient_name', a.xm,
-         'category', a.zllb, 'amount_fen', his_fen(a.je), 'lines', l.lines, 'state', case a.zt when '2' then 'settled' when '9' then 'voided' else 'saved' end, 'at', his_at(a.sj)) as entry
+         'category', a.zllb, 'amount_fen', his_fen(a.je), 'lines', l.lines, 'state', case a.zt when '2' then 'settled' when '9' then 'voided' when '5' then 'returned'
+         when '4' then case when a.zllb in ('C', 'D') then 'performed' else 'dispensed' end else 'saved' end, 'at', his_at(a.sj)) as entry
   from yz a join his_lines l on l.yzid = a.id;
 
 create or replace view his_books as
@@ -21,9 +22,9 @@ select json_build_object(
   'settlements', coalesce((select json_agg(json_build_object('order', j.zy, 'his_no', j.jzid, 'channel', coalesce(j.jslb, ''), 'channel_no', coalesce(j.jylsh, ''),
       'operator', coalesce(j.czy, ''), 'bills', string_to_array(nullif(j.nos, ''), ','), 'amount_fen', his_fen(j.je),
       'refunded_fen', case when j.id = (select min(k.id) from jz k where k.zy = j.zy and k.zt = '1') then his_fen(coalesce((select sum(t.je) from tf t where t.zy = j.zy), 0)) else 0 end,
-      'paid_at', his_time(j.jysj), 'at', his_at(j.sj)) order by j.id) from jz j where j.zt = '1'), '[]'),
+      'paid_at', his_time(j.jysj), 'at', his_at(j.sj), 'registration', j.sfgh = '1') order by j.id) from jz j where j.zt = '1'), '[]'),
   'refunds', coalesce((select json_agg(json_build_object('no', t.tkdh, 'order', t.zy, 'his_no', t.cxid, 'channel_no', coalesce((select min(j.jylsh) from jz j where j.jzid = t.jzid), ''),
-      'operator', coalesce(t.czy, ''), 'amount_fen', his_fen(t.je), 'refunded_at', his_time(t.tksj), 'at', his_at(t.sj),
+      'operator', coalesce(t.czy, ''), 'amount_fen', his_fen(t.je), 'refunded_at', his_time(t.tksj), 'at', his_at(t.sj), 'reversal', t.cz = '1',
       'lines', (select json_agg(json_build_object('bill', m.no, 'no', m.xh::text, 'amount_fen', his_fen(m.je)) order by m.no, m.xh) from tfmx m where m.cxid = t.cxid)) order by t.id) from tf t), '[]'),
   'voids', coalesce((select json_agg(json_build_object('no', a.wbdh, 'reason', coalesce(a.zfyy, ''), 'at', his_at(a.zfsj)) order by a.zfsj) from yz a where a.zt = '9' and a.zllb in ('5', '6', '7')), '[]'),
   'journal', coalesce((select json_agg(json_build_object('at', his_at(h.at), 'operation', h.operation, 'key', h.biz_key, 'effect', h.effect, 'fault', h.fault) order by h.id) from his_journal h), '[]'),

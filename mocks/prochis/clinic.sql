@@ -232,13 +232,13 @@ begin
     answer := xmlforest(held.no as "NO", his_time(held.zfsj) as "CZSJ");
     return;
   end if;
-  if held.zt = '2' then perform his_refuse('医嘱已经收费，不能作废'); end if;
+  if held.zt <> '1' then perform his_refuse('医嘱已经收费，不能作废'); end if;
   update yz set zt = '9', zfyy = q.zfyy, zfsj = his_now() where id = held.id;
   answer := xmlforest(held.no as "NO", his_time(his_now()) as "CZSJ");
   effect := 'done';
 end $$;
 
--- ZT 1 saved, 2 paid, 9 void, 3 not known.
+-- ZT 1 saved, 2 paid, 4 dispensed or performed, 5 returned, 9 void, 3 not known.
 create or replace function his_getadvice(i xml, out answer xml, out effect text) language plpgsql as $$
 declare
   q record; held yz;

@@ -66,7 +66,7 @@ var names = []string{
 	"zl_third_systime", "zl_third_getdept", "zl_third_getdoctor", "zl_third_getdrug", "zl_third_getstock", "zl_third_getschedule",
 	"zl_third_buildpatient", "zl_third_getpatient", "zl_third_lockno", "zl_third_regist", "zl_third_registcancel", "zl_third_getregist",
 	"zl_third_advicesave", "zl_third_revokeoutadvice", "zl_third_getadvice", "zl_third_waitingpay", "zl_third_payment",
-	"zl_third_swapstaut", "zl_third_charge_delcheck", "zl_third_charge_del", "v_dz_mx", "v_dz_hz",
+	"zl_third_swapstaut", "zl_third_charge_delcheck", "zl_third_charge_del", "v_dz_mx", "v_dz_hz", "v_yb_mx",
 }
 
 // HIS is the running hospital.
@@ -212,37 +212,4 @@ func (h *HIS) Books(ctx context.Context) (books.Export, error) {
 		return b, fmt.Errorf("read books: %w", err)
 	}
 	return b, nil
-}
-
-// Edit changes the tables behind everybody's back. See control.Hospital.
-func (h *HIS) Edit(ctx context.Context, e books.Edit) error {
-	if err := e.Check(); err != nil {
-		return err
-	}
-	if e.Add != nil {
-		s := *e.Add
-		_, err := h.db.Exec(ctx, `insert into jz (jzid, zy, nos, je, jslb, jylsh, jysj, czy, sfgh, zt, sj)
-			values (coalesce(nullif($1, ''), his_no('J')), $2, $3, $4::text::numeric, $5, $6, coalesce(nullif($7, '')::timestamp, his_now()), $8, '0', '1', his_now())`,
-			s.HisNo, s.Order, strings.Join(s.Bills, ","), books.Yuan(s.AmountFen), s.Channel, s.ChannelNo, s.PaidAt, s.Operator)
-		if err != nil {
-			return fmt.Errorf("edit: add: %w", err)
-		}
-		return nil
-	}
-	table, column, key := "jz", "zy", e.Settlement
-	if e.Refund != "" {
-		table, column, key = "tf", "tkdh", e.Refund
-	}
-	query, args := "delete from "+table+" where "+column+" = $1", []any{key}
-	if !e.Remove {
-		query, args = "update "+table+" set je = $2::text::numeric where "+column+" = $1", []any{key, books.Yuan(*e.AmountFen)}
-	}
-	done, err := h.db.Exec(ctx, query, args...)
-	if err == nil && done.RowsAffected() == 0 {
-		err = fmt.Errorf("no row with %s %s", column, key)
-	}
-	if err != nil {
-		return fmt.Errorf("edit: %w", err)
-	}
-	return nil
 }

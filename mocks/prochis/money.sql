@@ -28,7 +28,7 @@ begin
   foreach bill in array string_to_array(p_nos, ',') loop
     a := his_advice(bill);
     if a.zt = '9' then perform his_refuse('单据' || bill || '已经作废'); end if;
-    if a.zt = '2' and his_option('repeats') <> 'double' then perform his_refuse('单据' || bill || '已经收费'); end if;
+    if a.zt in ('2', '4', '5') and his_option('repeats') <> 'double' then perform his_refuse('单据' || bill || '已经收费'); end if;
     if exists (select 1 from his_begun b where b.zy <> p_zy and bill = any(string_to_array(b.nos, ','))) then perform his_refuse('单据' || bill || '正在支付'); end if;
   end loop;
 end $$;
@@ -166,7 +166,7 @@ declare
   q record; held tf; paid jz; t tf;
 begin
   select * into q from xmltable('/IN' passing i columns je numeric path 'JE', yjzid text path 'YJZID', czy text path 'CZYBH', tkje numeric path 'TKLIST/TK[1]/TKJE',
-    jylsh text path 'TKLIST/TK[1]/JYLSH', tkzy text path 'TKLIST/TK[1]/TKZY', tksj timestamp path 'TKLIST/TK[1]/TKSJ');
+    jylsh text path 'TKLIST/TK[1]/JYLSH', tkzy text path 'TKLIST/TK[1]/TKZY', tksj timestamp path 'TKLIST/TK[1]/TKSJ', cz text path 'CZBZ');
   effect := 'done';
   select * into held from tf where tkdh = q.tkzy order by id limit 1;
   if held.id is not null then
@@ -180,8 +180,8 @@ begin
   if q.je is null or q.je <= 0 or q.je <> q.tkje then perform his_refuse('退费金额错误'); end if;
   if effect = 'done' then perform his_check_refund(i, q.je); end if;
   if q.je + coalesce((select sum(je) from tf where zy = paid.zy), 0) > paid.je then perform his_refuse('退费金额超过已收金额'); end if;
-  insert into tf (cxid, tkdh, jzid, zy, je, tksj, czy, sj)
-  values (his_no('T'), q.tkzy, paid.jzid, paid.zy, q.je, coalesce(q.tksj, his_now()), q.czy, his_now()) returning * into t;
+  insert into tf (cxid, tkdh, jzid, zy, je, tksj, czy, sj, cz)
+  values (his_no('T'), q.tkzy, paid.jzid, paid.zy, q.je, coalesce(q.tksj, his_now()), q.czy, his_now(), case q.cz when '1' then '1' else '0' end) returning * into t;
   insert into tfmx (cxid, no, xh, je) select t.cxid, (select no from yz where id = l.yzid), l.xh, l.je from his_refund_lines(i) l;
   answer := xmlforest(his_time(t.sj) as "CZSJ", t.jzid as "YJZID", t.cxid as "CXID");
 end $$;

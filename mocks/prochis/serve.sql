@@ -1,7 +1,9 @@
 -- How every procedure of 江湾 is served: the business fault, the work, the journal. Failure is an ERROR node in the
 -- answer, never an exception. The work of zl_third_xxx is the function his_xxx in the other files.
 
-create or replace function his_now() returns timestamp language sql stable as $$ select now() at time zone 'Asia/Shanghai' $$;
+create or replace function his_now() returns timestamp language sql stable as $$
+  select coalesce((select value::timestamp from his_option where name = 'clock'), now() at time zone 'Asia/Shanghai') -- control can stop it
+$$;
 
 create or replace function his_time(t timestamp) returns text language sql immutable as $$ select to_char(t, 'YYYY-MM-DD HH24:MI:SS') $$;
 

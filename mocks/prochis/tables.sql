@@ -177,17 +177,32 @@ create table if not exists tfmx (
   je   numeric(12,2) not null
 );
 
--- 对账: what the finance system shows to others, by the caller's own times.
-create or replace view v_dz_mx as
-select to_char(j.jysj, 'YYYY-MM-DD') as rq, '收费' as lx, j.zy as ddh, null::text as tkdh, j.jylsh, j.jzid as jyid, j.je,
-       to_char(j.jysj, 'YYYY-MM-DD HH24:MI:SS') as jysj, j.czy
+-- 冲正: cz 1 takes a settlement back without money. What the window gave back has no tkdh.
+alter table tf add column if not exists cz text not null default '0';
+
+-- 对账: what the finance system shows to others, by the caller's own times. It keeps the last 20 characters of the
+-- caller's order numbers.
+drop view if exists v_yb_mx;
+drop view if exists v_dz_hz;
+drop view if exists v_dz_mx;
+create or replace view his_ledger as
+select to_char(j.jysj, 'YYYY-MM-DD') as rq, '收费' as lx, right(j.zy, 20) as ddh, null::text as tkdh, j.jylsh, j.jzid as jyid, j.je,
+       to_char(j.jysj, 'YYYY-MM-DD HH24:MI:SS') as jysj, j.czy, j.jslb as zffs, '0' as cz, j.nos as djh
   from jz j where j.zt = '1'
 union all
-select to_char(t.tksj, 'YYYY-MM-DD'), '退费', t.zy, t.tkdh, (select min(j.jylsh) from jz j where j.jzid = t.jzid), t.cxid, -t.je,
-       to_char(t.tksj, 'YYYY-MM-DD HH24:MI:SS'), t.czy
+select to_char(t.tksj, 'YYYY-MM-DD'), '退费', right(t.zy, 20), nullif(t.tkdh, ''), (select min(j.jylsh) from jz j where j.jzid = t.jzid), t.cxid, -t.je,
+       to_char(t.tksj, 'YYYY-MM-DD HH24:MI:SS'), t.czy, (select min(j.jslb) from jz j where j.jzid = t.jzid), t.cz, null
   from tf t;
+
+-- A finance system that lists every row twice: control's twice.
+create or replace view v_dz_mx as
+select l.* from his_ledger l cross join (select 1 as n union all select 2 from his_option where name = 'twice') copies;
 
 create or replace view v_dz_hz as
 select rq, czy, count(*) filter (where lx = '收费') as sfbs, coalesce(sum(je) filter (where lx = '收费'), 0) as sfje,
        count(*) filter (where lx = '退费') as tfbs, coalesce(sum(je) filter (where lx = '退费'), 0) as tfje
-  from v_dz_mx group by rq, czy;
+  from his_ledger group by rq, czy;
+
+-- 医保: what the insurance settled, as its front machine in the hospital knows it; jslsh is the insurance's own number.
+create or replace view v_yb_mx as
+select rq, case lx when '收费' then '结算' else '撤销' end as lx, jylsh as jslsh, jyid, abs(je) as je, jysj from his_ledger where zffs = '医保' and cz = '0';
