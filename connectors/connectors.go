@@ -4,6 +4,8 @@ package connectors
 import (
 	"strings"
 
+	"hishub/connectors/alipay"
+	"hishub/connectors/billfile"
 	"hishub/connectors/db"
 	"hishub/connectors/option"
 	"hishub/connectors/rest"
@@ -46,6 +48,18 @@ var Channels = []Kind{
 		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant",
 		"bill_type", "bill_timeout", "max_bill",
 		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+	{"alipay", alipay.Open, []string{
+		"base", "app_id", "key", "public_key", "account", "store", "ready", "bill_timeout", "max_bill",
+		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+	{"file", billfile.Open, []string{
+		"folder", "name", "ready", "charset", "delimiter", "header",
+		"columns.type", "columns.number", "columns.order_id", "columns.channel_no", "columns.his_no", "columns.amount", "columns.fee",
+		"columns.at", "columns.date", "columns.bill", "columns.operator",
+		"refund_columns.type", "refund_columns.number", "refund_columns.order_id", "refund_columns.channel_no", "refund_columns.his_no",
+		"refund_columns.amount", "refund_columns.fee", "refund_columns.at", "refund_columns.date", "refund_columns.bill", "refund_columns.operator",
+		"unit", "times", "types", "first", "last", "sums", "count", "days", "max_bill",
 	}},
 }
 

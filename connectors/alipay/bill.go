@@ -93,12 +93,9 @@ func (c *Connector) address(ctx context.Context, date time.Time) (string, error)
 // errNoZip: an address that is no longer good gives a page, whatever its status.
 var errNoZip = errors.New("the download address gives no bill; it was asked for anew each time")
 
-// downloadTime is how long a whole bill may take.
-const downloadTime = 15 * time.Minute
-
 func (c *Connector) download(ctx context.Context, address string) (*os.File, int64, string, error) {
 	const op = "alipay bill download"
-	ctx, cancel := context.WithTimeout(ctx, downloadTime)
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

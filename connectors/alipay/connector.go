@@ -40,9 +40,10 @@ type Connector struct {
 	account, store string
 	// ready is how long after the end of a day its bill is made; before, "there
 	// is no bill" only says that it is not made yet.
-	ready   time.Duration
-	maxBill int64
-	now     func() time.Time
+	ready    time.Duration
+	maxBill  int64
+	patience time.Duration // with the download of a bill
+	now      func() time.Time
 }
 
 // Gateway is where Alipay listens.
@@ -75,6 +76,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	}
 	c.account, c.store = s.Text("account", ""), s.Text("store", "")
 	c.ready = readClock(s, "ready", 10*time.Hour)
+	c.patience = s.Duration("bill_timeout", 10*time.Minute)
 	c.maxBill = s.Size("max_bill", 1<<30)
 	options := wire.ReadOptions(s, spec.Files)
 	options.ReadProxy(s)
