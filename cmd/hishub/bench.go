@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 
 	"hishub/cmd/hishub/bench"
+	"hishub/core/postgres"
 )
 
 // benchCmd measures what this machine delivers, with everything on it.
 type benchCmd struct {
 	Messages int    `help:"Messages of the throughput run." default:"10000"`
 	Quick    bool   `help:"300 messages: shows that it works; its figures mean nothing."`
+	Nights   bool   `help:"Only compare books of nights; no deliveries."`
 	Profile  string `help:"Write the hub's processor profile of the throughput run, for 'go tool pprof'." type:"path" placeholder:"FILE"`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
@@ -25,7 +28,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := bench.Options{Binary: binary, Messages: c.Messages, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
+	o := bench.Options{Binary: binary, Messages: c.Messages, Nights: c.Nights, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
 	if c.Quick {
 		o.Messages = min(o.Messages, 300)
 	}
@@ -41,4 +44,30 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	}
 	r.Print(os.Stdout)
 	return nil
+}
+
+// compareStagedCmd is the part of the benchmark that runs in a process of its own.
+type compareStagedCmd struct {
+	place
+	File string `arg:"" type:"existingfile" help:"Which staged books, as the benchmark writes it."`
+}
+
+func (compareStagedCmd) Help() string { return "Example:\n  hishub bench   (which runs it)" }
+
+func (c *compareStagedCmd) Run(ctx context.Context) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	var work bench.CompareWork
+	if err := json.Unmarshal(text, &work); err != nil {
+		return err
+	}
+	return c.with(ctx, func(s *postgres.Store) error {
+		r, err := bench.CompareStaged(ctx, s, work)
+		if err != nil {
+			return err
+		}
+		return printJSON(r)
+	})
 }

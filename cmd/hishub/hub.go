@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -137,13 +138,15 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
-	schedule := &reconcile.Schedule{Runner: h.runner, Log: h.log, At: h.nights,
+	schedule := &reconcile.Schedule{Runner: h.runner, Repairs: h.repairs, Log: h.log,
 		Mine: func(id string) bool { return h.dispatcher.Holds(postgres.ShardOf(id)) }}
 	schedule.Start()
 	var work sync.WaitGroup
 	work.Go(func() {
 		h.hospitals.follow(background, time.Second, func(active map[string]postgres.HospitalRecord) {
-			h.setNights(background, schedule, active)
+			if h.nights != nightsOff {
+				h.setNights(background, schedule, active)
+			}
 		})
 	})
 	work.Go(func() { h.maintain(background) })
@@ -200,9 +203,12 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+// nightsOff is a process that runs no nights by itself.
+const nightsOff = "off"
+
 // setNights gives every hospital whose dialect has a ledger its night.
 func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[string]postgres.HospitalRecord) {
-	zones := map[string]*time.Location{}
+	nights := map[string]reconcile.Nightly{}
 	for id := range active {
 		opened, err := h.hospitals.Hospital(ctx, id, 0)
 		if err != nil {
@@ -210,10 +216,10 @@ func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[s
 			continue
 		}
 		if opened.Operations[core.LedgerDetail] != nil {
-			zones[id] = opened.Zone
+			nights[id] = reconcile.Nightly{Zone: opened.Zone, At: cmp.Or(h.nights, opened.Night.At)}
 		}
 	}
-	if err := s.Set(ctx, zones); err != nil {
+	if err := s.Set(ctx, nights); err != nil {
 		h.log.Error("schedule nights", "error", err)
 	}
 }

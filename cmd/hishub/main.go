@@ -24,13 +24,15 @@ type cli struct {
 	Mock      mockCmd      `cmd:"" help:"Run fake hospitals to develop and test against."`
 	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause, resume and limit hospitals."`
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
-	Reconcile reconcileCmd `cmd:"" help:"Compare a day of ours and the HIS's."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what is wrong with an installation, and what to do."`
 	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`
 	Bench     benchCmd     `cmd:"" help:"Measure what this machine delivers."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	CompareStaged compareStagedCmd `cmd:"" hidden:"" help:"Part of the benchmark."`
 }
 
 type versionCmd struct{}

@@ -16,7 +16,7 @@ type serveCmd struct {
 	variables
 	tlsFiles
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
-	Nights  string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
+	Nights  string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
 	Clinic  bool   `help:"Run the clinic's modules too." default:"true" negatable:""`
 	Debug   bool   `help:"Log more."`

@@ -23,7 +23,7 @@ type upCmd struct {
 	tlsFiles
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
-	Nights    string `help:"When each hospital's night runs, as a cron expression in its own zone." default:"30 2 * * *" env:"HISHUB_NIGHTS"`
+	Nights    string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
 	Debug     bool   `help:"Log more."`
 }
 

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Binary   string // the program, for the hub and the fake hospital
 	Messages int    // of the throughput run; a tenth of it warms up
+	// Nights leaves the deliveries out and only compares books.
+	Nights bool
 	// Quick only shows that everything works: its figures mean nothing.
 	Quick bool
 	// Profile is a file for the hub's processor profile of the throughput run.
@@ -42,6 +44,8 @@ type Report struct {
 	Own        OwnRate    `json:"postgresql_own"`
 	CPU        CPU        `json:"cpu_us_per_delivery"`
 	Space      Space      `json:"space"`
+	// Nights are days of books compared.
+	Nights []Comparison `json:"nights"`
 	// Booked is how many messages the HIS has, each exactly once.
 	Booked int `json:"booked"`
 }
@@ -89,6 +93,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	if r.Machine, err = s.machine(ctx); err != nil {
 		return r, err
 	}
+	if o.Nights {
+		r.Nights, err = s.comparisons(ctx, tell)
+		return r, err
+	}
 	content, err := json.Marshal(prescription(1))
 	if err != nil {
 		return r, err
@@ -127,7 +135,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		return r, err
 	}
 	r.Space.WAL, r.Space.HubMB, r.Space.HubMost = wal, now, most
-	r.Own, err = s.ownRate(ctx)
+	if r.Own, err = s.ownRate(ctx); err != nil {
+		return r, err
+	}
+	r.Nights, err = s.comparisons(ctx, tell)
 	return r, err
 }
 

@@ -14,6 +14,22 @@ func (r Report) Print(w io.Writer) {
 	m := r.Machine
 	row("machine", "%d x %s, %d MB, load before %s", m.Cores, m.CPU, m.MemoryMB, m.Load)
 	row("", "PostgreSQL %s, %s; one durable commit %.2f ms (%.0f/s, one client)", m.PostgreSQL, m.Go, m.CommitMs, m.CommitsPS)
+	if r.Throughput.Messages > 0 {
+		r.deliveries(row)
+	}
+	for _, n := range r.Nights {
+		row("", "")
+		row(fmt.Sprintf("night %d x %d", n.Hospitals, n.Entries), "entries of three parties, %d differences, the HIS carries %s", n.Differences, n.HISCarries)
+		against := ""
+		if n.Join > 0 {
+			against = fmt.Sprintf(", %.1f times PostgreSQL's own join of %.1f s", n.Compared/n.Join, n.Join)
+		}
+		row("", "resolved and merged in %.1f s, %d MB at most%s; staged in %.1f s", n.Compared, n.Peak, against, n.Staged)
+	}
+	_ = t.Flush() // to memory
+}
+
+func (r Report) deliveries(row func(what, format string, a ...any)) {
 	x := r.Throughput
 	row("job", "prescription of five lines, %d bytes of JSON, SOAP to a HIS that takes %s, %d in flight", r.Bytes, latency, inFlight)
 	row("", "")
@@ -37,7 +53,6 @@ func (r Report) Print(w io.Writer) {
 	row("", "rows + indexes: %s", strings.Join(tables, ", "))
 	row("hub's memory", "%d MB resident, %d MB at most", p.HubMB, p.HubMost)
 	row("exactly once", "all %d", r.Booked)
-	_ = t.Flush() // to memory
 }
 
 func (q Quantiles) String() string {
