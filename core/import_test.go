@@ -41,7 +41,7 @@ func TestImports(t *testing.T) {
 		"mocks/servers":                {"core/postgres/private", "mocks"},
 		"cmd":                          {"core", "mapping", "connectors", "platform", "mocks", "cmd"},
 	}
-	testsMay := []string{"mocks/servers", "connectors/connectortest", "core/reconcile/reconciletest"}
+	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "connectors/connectortest", "core/reconcile/reconciletest"}
 	standardOnly := map[string]bool{"core": true}
 
 	root := ".."
