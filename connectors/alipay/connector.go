@@ -60,20 +60,8 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		s.Problem("base", "not an address like "+Gateway+", without a query")
 	}
 	c.appID = s.Needed("app_id")
-	var private *rsa.PrivateKey
-	if s.Needed("key") != "" {
-		var err error
-		if private, err = readPrivate(s.File("key", spec.Files)); err != nil {
-			s.Problem("key", err.Error())
-		}
-	}
-	var public *rsa.PublicKey
-	if s.Needed("public_key") != "" {
-		var err error
-		if public, err = readPublic(s.File("public_key", spec.Files)); err != nil {
-			s.Problem("public_key", err.Error())
-		}
-	}
+	private := readKey(s, spec, "key", readPrivate)
+	public := readKey(s, spec, "public_key", readPublic)
 	c.account, c.store = s.Text("account", ""), s.Text("store", "")
 	c.ready = readClock(s, "ready", 10*time.Hour)
 	c.patience = s.Duration("bill_timeout", 10*time.Minute)
@@ -101,6 +89,24 @@ func readClock(s *option.Set, name string, otherwise time.Duration) time.Duratio
 		return otherwise
 	}
 	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+}
+
+// readKey reads a key that must be there: a file of the folder, or its text.
+func readKey[K any](s *option.Set, spec core.ConnectorSpec, name string, read func([]byte) (*K, error)) *K {
+	text := s.File(name, spec.Files)
+	switch v := spec.Options[name]; {
+	case v == nil:
+		s.Problem(name, "missing")
+	case v == "":
+		s.Problem(name, "empty (is the environment variable set?)")
+	case text != nil:
+		k, err := read(text)
+		if err != nil {
+			s.Problem(name, err.Error())
+		}
+		return k
+	}
+	return nil
 }
 
 // der finds the key in PEM, or in the bare base64 that Alipay's own tool writes.
