@@ -270,7 +270,11 @@ func least(cursors ...*cursor) (key []byte) {
 
 // oursIndex is every name of ours.
 func (c *comparison) oursIndex(r round, emit func(name, key []byte, weak bool) error) error {
-	at, err := c.ours.open()
+	return c.asTheyCame(c.ours, Ours, r, emit)
+}
+
+func (c *comparison) asTheyCame(books *sorter, p Party, r round, emit func(name, key []byte, weak bool) error) error {
+	at, err := books.open()
 	if err != nil {
 		return err
 	}
@@ -279,7 +283,7 @@ func (c *comparison) oursIndex(r round, emit func(name, key []byte, weak bool) e
 			return err
 		}
 		_, e := readEntry(string(at.rest), time.UTC)
-		if err := r.names(Ours, &e, at.key, false, emit); err != nil {
+		if err := r.names(p, &e, at.key, p != Ours, emit); err != nil {
 			return err
 		}
 		if err := at.next(); err != nil {
@@ -289,10 +293,16 @@ func (c *comparison) oursIndex(r round, emit func(name, key []byte, weak bool) e
 	return nil
 }
 
-// bothIndex is every name of ours and of the channel's resolved entries.
+// bothIndex is every name of ours and of the channel's resolved entries, and of
+// the HIS's bookings if it takes some of them back.
 func (c *comparison) bothIndex(r round, emit func(name, key []byte, weak bool) error) error {
 	if err := c.oursIndex(r, emit); err != nil {
 		return err
+	}
+	if r.filter.bookings {
+		if err := c.asTheyCame(c.his, HIS, r, emit); err != nil {
+			return err
+		}
 	}
 	ours, err := c.ours.open()
 	if err != nil {

@@ -38,7 +38,14 @@ func books(c, p, h []reconcile.Entry) reconcile.Books {
 	return reconcile.Books{Channel: stream(c), Ours: stream(p), HIS: stream(h)}
 }
 
-func compare(t testing.TB, b reconcile.Books, r reconcile.Rules) (all []reconcile.Finding) {
+// teller is what *testing.T and *rapid.T have in common.
+type teller interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func compare(t teller, b reconcile.Books, r reconcile.Rules) (all []reconcile.Finding) {
 	t.Helper()
 	err := reconcile.Compare(context.Background(), b, r, func(f reconcile.Finding) error {
 		all = append(all, f)

@@ -26,6 +26,8 @@ const (
 	nameHIS     = 'h' // the HIS's
 	nameOrder   = 'o' // of a refund: the payment's number, and the amount
 	namePayment = 'x' // of a refund: the channel's number, and the amount
+	bookedAs    = 'b' // the channel's number of a booking of the HIS, for what takes it back
+	bookedUnder = 'B' // the HIS's own number of it
 	numberHead  = 'P' // the beginning of our number
 	numberTail  = 'S' // the end of it
 	channelHead = 'q' // the beginning of the channel's number
@@ -37,6 +39,7 @@ const (
 	byNumber = iota
 	byChannel
 	byHIS
+	byBooking
 	byPayment // answers say which payments a refund may be of
 	byAmount
 	byCut
@@ -141,7 +144,7 @@ func (l *left) decide(p Party, a *answers) outcome {
 		}
 		return outcome{key: own}
 	}
-	order := []int{byNumber, byChannel, byHIS}
+	order := []int{byNumber, byChannel, byHIS, byBooking}
 	byOwnRefund := l.Type == core.EntryRefund && !l.Reversal
 	if byOwnRefund && (len(a[byPayment]) > 0 || len(a[byChannel]) > 1) {
 		order = []int{byNumber, byHIS} // its channel's number is that of the payment: the amount must help
@@ -244,6 +247,10 @@ func (l *left) ask(p Party, second bool, f func(question int, name []byte) error
 			say(byPayment, nameChannel, keyPayment, l.ChannelNo, false)
 		}
 		say(byHIS, nameHIS, t, l.HisNo, false)
+		if l.Reversal && p == HIS {
+			say(byBooking, bookedAs, t, l.ChannelNo, false)
+			say(byBooking, bookedUnder, t, l.HisNo, false)
+		}
 	default:
 		if refund {
 			for _, o := range l.orders {
@@ -289,10 +296,15 @@ func (r round) names(p Party, e *Entry, key []byte, weak bool, emit func(name, k
 			err = emit(n, key, weak)
 		}
 	}
-	if p == Channel && e.Reversal {
+	if p != Ours && (e.Reversal || len(key) == 1) { // without a number it has no place yet
 		return nil
 	}
 	t := keyByte(e.Type)
+	if p == HIS {
+		say(bookedAs, t, e.ChannelNo, false)
+		say(bookedUnder, t, e.HisNo, false)
+		return err
+	}
 	if !r.second {
 		if key[0] != t || string(key[1:]) != e.Number {
 			say(nameNumber, t, e.Number, false)
@@ -476,6 +488,8 @@ type filter struct {
 	seed    maphash.Seed
 	lengths []int // of cut numbers
 	long    [longest + 1]bool
+	// bookings: somebody asks for the HIS's own.
+	bookings bool
 }
 
 // newFilter for the names of so many entries; 4 MB at most.
@@ -500,6 +514,8 @@ func (f *filter) add(name []byte) {
 	switch name[0] {
 	case numberHead, numberTail, channelHead, channelTail:
 		f.long[len(name)-2] = true
+	case bookedAs, bookedUnder:
+		f.bookings = true
 	}
 }
 
