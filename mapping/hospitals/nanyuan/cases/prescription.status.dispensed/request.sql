@@ -1,0 +1,1 @@
+select m.cfh, m.czbz, m.cwxx, m.his_no, m.zje, m.fyzt, (select count(*) from zjk_cf_zf z where z.yljgdm = m.yljgdm and z.cfh = m.cfh and z.his_no is not null) as zf from zjk_cf_main m where m.yljgdm = :org and m.cfh = :no order by m.id desc limit 1 -- {"org": "NY0001", "no": "RX20260105000001"}
