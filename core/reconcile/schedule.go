@@ -163,9 +163,10 @@ func (s *Schedule) follow(ctx context.Context, h *scheduled) {
 
 // night is what happens at a hospital's time.
 func (s *Schedule) night(ctx context.Context, h *scheduled) {
+	began := s.Runner.clock().Truncate(time.Minute)
 	s.turn(ctx, h, func(place Place) {
-		ran := s.catchUp(ctx, h, place, true)
-		s.verify(ctx, h, place, ran)
+		s.catchUp(ctx, h, place, true)
+		s.verify(ctx, h, place, began)
 		if s.Repairs == nil || ctx.Err() != nil {
 			return
 		}
@@ -211,20 +212,24 @@ func (s *Schedule) mine(h *scheduled) bool {
 	}
 }
 
-// catchUp runs the days that are due and not closed, oldest first, and gives
-// those that it ran. Between nights only what waits or was never run is tried: a
-// run that failed needs a person, and one a night is enough to say so.
-func (s *Schedule) catchUp(ctx context.Context, h *scheduled, place Place, failed bool) (ran []string) {
-	days, err := s.missing(ctx, h, place)
+// catchUp runs the days that are due and not closed, oldest first. Between nights
+// only what waits or was never run is tried: a run that failed needs a person,
+// and one a night is enough to say so.
+func (s *Schedule) catchUp(ctx context.Context, h *scheduled, place Place, failed bool) {
+	now := s.Runner.clock()
+	if !failed {
+		now = now.Add(-time.Minute) // what is due this very moment is the night's own
+	}
+	days, err := s.missing(ctx, h, place, now)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Log.Error("look for missed nights", "hospital", h.hospital, "error", err)
 		}
-		return nil
+		return
 	}
 	for _, day := range days {
 		if ctx.Err() != nil || !s.mine(h) {
-			return ran
+			return
 		}
 		if !failed {
 			nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
@@ -233,15 +238,12 @@ func (s *Schedule) catchUp(ctx context.Context, h *scheduled, place Place, faile
 			}
 		}
 		s.run(ctx, h, day)
-		ran = append(ran, day)
 	}
-	return ran
 }
 
-// missing lists the days that are due and not closed, oldest first. A hospital
+// missing lists the days that are due by now and not closed, oldest first. A hospital
 // that never had a night starts with yesterday.
-func (s *Schedule) missing(ctx context.Context, h *scheduled, place Place) ([]string, error) {
-	now := s.Runner.clock()
+func (s *Schedule) missing(ctx context.Context, h *scheduled, place Place, now time.Time) ([]string, error) {
 	first, last := window(place, now)
 	closed, _, err := s.Runner.Store.Days(ctx, h.hospital, first, last)
 	if err != nil {
@@ -273,8 +275,8 @@ func (s *Schedule) missing(ctx context.Context, h *scheduled, place Place) ([]st
 }
 
 // verify runs closed days again whose findings are not settled: a repair shows
-// in the books, a refund has arrived.
-func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, ran []string) {
+// in the books, a refund has arrived. What ran since this night began is fresh.
+func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, began time.Time) {
 	first, last := window(place, s.Runner.clock())
 	closed, unsettled, err := s.Runner.Store.Days(ctx, h.hospital, first, last)
 	if err != nil {
@@ -288,7 +290,11 @@ func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, ran []
 		if ctx.Err() != nil || !s.mine(h) {
 			return
 		}
-		if slices.Contains(closed, day) && !slices.Contains(ran, day) {
+		if !slices.Contains(closed, day) {
+			continue
+		}
+		nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
+		if err == nil && len(nights) > 0 && nights[0].Started.Before(began) {
 			s.run(ctx, h, day)
 		}
 	}
