@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestEveryKindOpensWithoutNetwork(t *testing.T) {
 // The list of option names is what the JSON Schema is made of; it must not be
 // another one than the constructors read.
 func TestOptionsListedAreOptionsRead(t *testing.T) {
-	for _, k := range Kinds {
+	for _, k := range slices.Concat(Kinds, Channels) {
 		options := map[string]any{"no_such_thing": "x"}
 		nested := map[string]bool{}
 		for _, n := range k.Options {
@@ -49,7 +50,7 @@ func TestOptionsListedAreOptionsRead(t *testing.T) {
 		for name, v := range least[k.Name] {
 			options[name] = v
 		}
-		_, err := Open(core.ConnectorSpec{Kind: k.Name, Options: options})
+		_, err := k.Open(core.ConnectorSpec{Kind: k.Name, Options: options})
 		var ps core.Problems
 		if !errors.As(err, &ps) {
 			t.Fatalf("%s: %v", k.Name, err)
@@ -76,6 +77,21 @@ func TestOptionsListedAreOptionsRead(t *testing.T) {
 		for n := range read {
 			t.Errorf("%s reads option %s, but does not list it", k.Name, n)
 		}
+	}
+}
+
+// A channel is opened as a channel only, and a HIS as a HIS.
+func TestChannelsAreAListOfTheirOwn(t *testing.T) {
+	_, err := OpenChannel(core.ConnectorSpec{Kind: "wechatpy"})
+	var ps core.Problems
+	if !errors.As(err, &ps) || ps[0].Field != "kind" || !strings.HasPrefix(ps[0].What, "not one of wechatpay, alipay, file") || !strings.Contains(ps[0].What, "did you mean wechatpay?") {
+		t.Error(err)
+	}
+	if _, err = OpenChannel(core.ConnectorSpec{Kind: "rest", Options: least["rest"]}); err == nil {
+		t.Error("a HIS was opened as a channel")
+	}
+	if _, err = Open(core.ConnectorSpec{Kind: "wechatpay"}); !errors.As(err, &ps) || ps[0].Field != "kind" {
+		t.Error(err)
 	}
 }
 

@@ -200,6 +200,7 @@ func TestBillFaults(t *testing.T) {
 	for kind, want := range map[fault.Kind]string{
 		paychannel.BillTruncated:     "wechat tradebill 1900000001 2026-01-05:4: 25 cells, but the header has 27",
 		paychannel.BillWrongChecksum: "wechat tradebill 1900000001 2026-01-05:6: 申请退款总金额 is not the sum of 申请退款金额" + damaged,
+		paychannel.BillOtherHash:     "wechat tradebill 1900000001 2026-01-05: its SHA1 checksum is another one than WeChat gave; it was damaged on its way",
 		paychannel.BillWithoutSum:    "wechat tradebill 1900000001 2026-01-05:5: the bill ends without its summary",
 		paychannel.BillLostRow:       "wechat tradebill 1900000001 2026-01-05:5: the summary counts 3 rows, but there are 2",
 	} {

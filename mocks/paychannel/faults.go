@@ -13,6 +13,7 @@ const (
 	BillNone          fault.Kind = "bill_none"           // "nothing was traded", whatever the books say
 	BillTruncated     fault.Kind = "bill_truncated"      // ends in the middle of a row
 	BillWrongChecksum fault.Kind = "bill_wrong_checksum" // one digit differs from what was summed up
+	BillOtherHash     fault.Kind = "bill_other_hash"     // WeChat: the SHA1 given is not the file's
 	BillWithoutSum    fault.Kind = "bill_without_summary"
 	BillMixedColumns  fault.Kind = "bill_mixed_columns" // another order of columns
 	BillExtraColumn   fault.Kind = "bill_extra_column"
@@ -27,7 +28,7 @@ const (
 )
 
 // OwnKinds are all of them.
-var OwnKinds = []fault.Kind{BillLate, BillNone, BillTruncated, BillWrongChecksum, BillWithoutSum, BillMixedColumns,
+var OwnKinds = []fault.Kind{BillLate, BillNone, BillTruncated, BillWrongChecksum, BillOtherHash, BillWithoutSum, BillMixedColumns,
 	BillExtraColumn, BillOldForm, BillDoubledRows, BillDroppedRow, BillLostRow, BillExpired, RefundProcessing, RefundRefused, RefundClosed}
 
 func isOwn(kind fault.Kind) bool { return slices.Contains(OwnKinds, kind) }

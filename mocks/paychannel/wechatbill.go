@@ -147,6 +147,10 @@ func (s *Server) prepareWeChatBill(day string, lines []Line, packed bool) (prepa
 	if s.strikes(BillWrongChecksum, day) {
 		spoil(content)
 	}
+	if s.strikes(BillOtherHash, day) {
+		other := sha1.Sum([]byte(bill.sha1)) //nolint:gosec // as above
+		bill.sha1 = hex.EncodeToString(other[:])
+	}
 	if packed {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
