@@ -25,10 +25,13 @@ const (
 // found are the differences of run $1, one of each number: the first in the order
 // of classes, $2.
 const found = `found as materialized (
-	select distinct on (f.type, f.number) f.*, jsonb_strip_nulls(jsonb_build_object('class', f.class, 'type', f.type, 'number', f.number,
-		'channel', f.channel, 'ours', f.ours, 'his', f.his, 'amount', f.amount, 'cause', nullif(f.cause, ''), 'of', nullif(f.of_number, ''))) as whole
+	select distinct on (f.type, f.number) f.id, f.type, f.number, f.class, f.amount, f.proposed
 	from hub.finding f where f.night = $1 and f.class = any($2)
 	order by f.type, f.number, array_position($2::text[], f.class), f.id)`
+
+// whole is finding f as a case keeps it.
+const whole = `(select jsonb_strip_nulls(jsonb_build_object('class', w.class, 'type', w.type, 'number', w.number, 'channel', w.channel, 'ours', w.ours,
+	'his', w.his, 'amount', w.amount, 'cause', nullif(w.cause, ''), 'of', nullif(w.of_number, ''))) from hub.finding w where w.id = f.id)`
 
 // ownerOf is the default owner of a class: those of $2 are in $4.
 const ownerOf = `(select owner from unnest($2::text[], $4::text[]) o(class, owner) where o.class = f.class)`
@@ -43,6 +46,12 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 		owners[i] = string(reconcile.Class(c).Meaning().Owner)
 	}
 	run := fmt.Sprintf("run %d of %s", n.Run, n.Day)
+	// Nobody has counted yet what this transaction wrote. Planned as if there were a
+	// few rows, each case would be looked for among all of them, or all of the
+	// hospital, which the || '' below keeps from being looked up.
+	if _, err := tx.Exec(ctx, `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`); err != nil {
+		return err
+	}
 
 	// Those that are live. One under repair is open again when its repair was done
 	// before this run began. What was proposed for another finding falls away.
@@ -50,12 +59,12 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 			select c.id, c.class <> f.class or c.amount <> f.amount as changed, f.id as finding,
 				c.state = 'repairing' and coalesce((select r.state in ('done', 'failed', 'rejected') and coalesce(r.ended_at < $6, true)
 					from hub.repair r where r.case_id = c.id order by r.id desc limit 1), true) as back
-			from found f join hub.case c on c.hospital = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
+			from found f join hub.case c on c.hospital || '' = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
 			for update of c
 		), again as (
-			update hub.case c set class = f.class, amount = f.amount, night = $1, finding = f.whole, state = case when l.back then 'open' else c.state end,
+			update hub.case c set class = f.class, amount = f.amount, night = $1, finding = `+whole+`, state = case when l.back then 'open' else c.state end,
 				owner = case when c.class <> f.class then `+ownerOf+` else c.owner end
-			from live l join found f on f.id = l.finding where c.id = l.id
+			from live l join hub.finding f on f.id = l.finding where c.id = l.id
 		), moot as (
 			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from live l where r.case_id = l.id and l.changed and r.state = 'proposed'
 		)
@@ -69,11 +78,11 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	// long as it is the same.
 	_, err = tx.Exec(ctx, `with `+found+`, was as materialized (
 			select c.id, f.id as finding from found f cross join lateral (
-				select c.id, c.state from hub.case c where c.hospital = $3 and c.number = f.number and c.type = f.type order by c.id desc limit 1) c
+				select c.id, c.state from hub.case c where c.hospital || '' = $3 and c.number = f.number and c.type = f.type order by c.id desc limit 1) c
 			where c.state = 'resolved'
 		), again as (
-			update hub.case c set state = 'open', ended_at = null, class = f.class, amount = f.amount, night = $1, finding = f.whole, owner = `+ownerOf+`
-			from was w join found f on f.id = w.finding where c.id = w.id
+			update hub.case c set state = 'open', ended_at = null, class = f.class, amount = f.amount, night = $1, finding = `+whole+`, owner = `+ownerOf+`
+			from was w join hub.finding f on f.id = w.finding where c.id = w.id
 		)
 		insert into hub.case_trail (case_id, who, verb, note) select id, $5, 'reopened', $6 from was`, n.ID, classes, n.Hospital, owners, n.Who, run)
 	if err != nil {
@@ -81,8 +90,8 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	}
 	_, err = tx.Exec(ctx, `with `+found+`, made as (
 			insert into hub.case (hospital, day, type, number, class, amount, owner, night, finding)
-			select $3, $7::text::date, f.type, f.number, f.class, f.amount, `+ownerOf+`, $1, f.whole from found f
-			where not exists (select from hub.case c where c.hospital = $3 and c.number = f.number and c.type = f.type
+			select $3, $7::text::date, f.type, f.number, f.class, f.amount, `+ownerOf+`, $1, `+whole+` from found f
+			where not exists (select from hub.case c where c.hospital || '' = $3 and c.number = f.number and c.type = f.type
 				and (c.state in ('open', 'repairing') or c.state = 'written_off' and c.class = f.class and c.amount = f.amount))
 			order by f.id returning id
 		)
@@ -95,7 +104,7 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	_, err = tx.Exec(ctx, `with `+found+`, made as (
 			insert into hub.repair (case_id, action, amount, proposed_by)
 			select c.id, f.proposed, case when f.type in ('prescription', 'order') then 0 else f.amount end, $4
-			from found f join hub.case c on c.hospital = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
+			from found f join hub.case c on c.hospital || '' = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
 			where f.proposed <> '' and not exists (select from hub.repair r where r.case_id = c.id
 				and (r.state in ('proposed', 'approved', 'sent') or r.action = f.proposed and r.state = 'done'
 					or r.action = f.proposed and r.state = 'rejected' and r.problem not in ($5, $6, $7)))

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,8 +107,29 @@ func jsonOf(es []reconcile.Entry) (*string, error) {
 		return nil, nil
 	}
 	b, err := json.Marshal(es)
-	text := clean(string(b))
+	text := storableJSON(b)
 	return &text, err
+}
+
+// storableJSON is JSON without the NULs that a foreign text may hold, which
+// PostgreSQL does not take. Broken UTF-8 the encoder has replaced.
+func storableJSON(b []byte) string {
+	if !bytes.Contains(b, []byte(`\u0000`)) {
+		return string(b)
+	}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		switch {
+		case b[i] != '\\':
+			out = append(out, b[i])
+		case bytes.HasPrefix(b[i:], []byte(`\u0000`)):
+			i += 5
+		default: // with what it escapes
+			out = append(out, b[i], b[i+1])
+			i++
+		}
+	}
+	return string(out)
 }
 
 // EndNight implements reconcile.Store. Of a run that is not done nothing is kept
@@ -128,7 +150,7 @@ func (s *Store) EndNight(ctx context.Context, n reconcile.Night) (reconcile.Nigh
 					detail = $8, why = $9, lease_until = null,
 					closed = $2 = 'done' and not exists (select from hub.night c where c.hospital = n.hospital and c.day = n.day and c.closed)
 				where id = $1 and state = 'running' returning ended, closed, started, hospital, to_char(day, 'YYYY-MM-DD'), run, who`,
-				n.ID, string(n.State), clean(n.Problem), clean(string(counts)), clean(string(amounts)), clean(string(lines)), clean(string(statements)), string(n.Detail), clean(n.Why)).
+				n.ID, string(n.State), clean(n.Problem), string(counts), string(amounts), storableJSON(lines), storableJSON(statements), string(n.Detail), clean(n.Why)).
 				Scan(&n.Ended, &n.Closed, &n.Started, &n.Hospital, &n.Day, &n.Run, &n.Who)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return errRunOver

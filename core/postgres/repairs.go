@@ -73,7 +73,7 @@ func (s *Store) Propose(ctx context.Context, id int64, action reconcile.Action, 
 		}
 		var made int64
 		if err := tx.QueryRow(ctx, `insert into hub.repair (case_id, action, params, note, amount, proposed_by) values ($1, $2, $3, $4, $5, $6) returning id`,
-			id, string(action), clean(string(params)), clean(note), int64(amount), clean(who)).Scan(&made); err != nil {
+			id, string(action), storableJSON(params), clean(note), int64(amount), clean(who)).Scan(&made); err != nil {
 			return err
 		}
 		if err := tell(ctx, tx, id, who, "proposed", spoken(action, note)); err != nil {

@@ -81,7 +81,8 @@ alter table hub.night drop column ours, drop column theirs;
 create unique index night_closed on hub.night (hospital, day) where closed;
 
 alter table hub.difference rename to finding;
-alter index hub.difference_night rename to finding_night;
+drop index hub.difference_night;
+create index finding_night on hub.finding (night, number);
 alter table hub.finding rename column theirs to his;
 alter table hub.finding
     add column channel   jsonb,
@@ -109,8 +110,9 @@ create table hub.case (
     night     bigint not null, -- that found it last
     finding   jsonb not null
 );
-create unique index case_live on hub.case (hospital, type, number) where state in ('open', 'repairing');
-create index case_number on hub.case (hospital, number, id);
+-- By number first, so that no plan looks up a hospital and reads all of its cases.
+create unique index case_live on hub.case (number, hospital, type) where state in ('open', 'repairing');
+create index case_number on hub.case (number, hospital, id);
 create index case_day on hub.case (hospital, day);
 
 create table hub.case_trail (
@@ -176,7 +178,8 @@ alter table hub.finding drop column channel, drop column amount, drop column cau
 update hub.finding set ours = (select jsonb_agg((e - 'told' - 'state') || jsonb_strip_nulls(jsonb_build_object('state', e->'told'))) from jsonb_array_elements(ours) e)
     where jsonb_typeof(ours) = 'array';
 alter table hub.finding rename column his to theirs;
-alter index hub.finding_night rename to difference_night;
+drop index hub.finding_night;
+create index difference_night on hub.finding (night, id);
 alter table hub.finding rename to difference;
 
 alter table hub.night add column ours jsonb, add column theirs jsonb;
