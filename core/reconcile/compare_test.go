@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -290,5 +291,24 @@ func TestErrorsComeBack(t *testing.T) {
 	s := reconciletest.Shape{Payments: 10_000}
 	if err := reconcile.Compare(ctx, s.Books(), s.Rules(), keep); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled comparison gives %v", err)
+	}
+}
+
+// TestSpillLeavesNoName: a process that is killed in the middle leaves no file.
+func TestSpillLeavesNoName(t *testing.T) {
+	s := reconciletest.Shape{Payments: 500, Every: 10, Numbering: reconciletest.ChannelNumber}
+	r := s.Rules()
+	r.Chunk, r.Spill = 16, t.TempDir()
+	n := 0
+	err := reconcile.Compare(context.Background(), s.Books(), r, func(reconcile.Finding) error {
+		n++
+		names, err := os.ReadDir(r.Spill)
+		if len(names) > 0 {
+			t.Fatalf("there is %s", names[0].Name())
+		}
+		return err
+	})
+	if err != nil || n != 510 {
+		t.Errorf("%d findings, %v", n, err)
 	}
 }

@@ -59,7 +59,7 @@ type left struct {
 	// doubt: its number is exactly one of ours, but the channel's number is not.
 	doubt bool
 	// orders are, in the second round, the payments that a refund may be of; many
-	// is true if its channel's number fits several refunds.
+	// is true if its channel's number fits several refunds: it is their payment's then.
 	orders []string
 	many   bool
 	Entry
@@ -170,9 +170,6 @@ func (l *left) asksAgain(p Party, a *answers) bool {
 func (l *left) decideAgain(p Party, a *answers) outcome {
 	if o, ok := l.pick(a[byAmount]); ok {
 		return o
-	}
-	if l.many {
-		return l.is(several)
 	}
 	if o, ok := l.pick(a[byCut]); ok {
 		return o

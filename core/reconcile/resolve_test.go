@@ -64,6 +64,14 @@ func TestResolve(t *testing.T) {
 			[]string{"missing_at_his PAY-20260105-1", "ambiguous PAY-20260105-1", "matched PAY-20260105-2"},
 		},
 		{"its channel's number is nobody's", first(), first(), first(channelNo("77")), []string{"matched PAY-20260105-1"}},
+		{
+			"its channel's number is of a payment that we do not know", cat(first(), two()), first(), first(channelNo("4200000000002")),
+			[]string{"matched PAY-20260105-1", "missing_here PAY-20260105-2"},
+		},
+		{
+			"its channel's number is cut and by chance another's", cat(first(), two(channelNo("00000001"))), cat(first(), two(channelNo("00000001"))),
+			cat(first(channelNo("00000001")), two(channelNo(""))), []string{"matched PAY-20260105-1", "matched PAY-20260105-2"},
+		},
 		{"its channel's number is cut", first(), first(), first(channelNo("00000001")), []string{"matched PAY-20260105-1"}},
 		{"nothing fits", nil, nil, first(number("")), []string{"without_money 4200000000001"}},
 		{"nothing fits, and little is there", nil, nil, first(bare, hisNo("H9")), []string{"without_money H9"}},
@@ -96,6 +104,11 @@ func TestResolve(t *testing.T) {
 			"a window refund of the same payment", cat(first(), back()), cat(first(), back()),
 			cat(first(), back(), back(bare, ofPayment, of(""), amount(250))),
 			[]string{"matched PAY-20260105-1", "missing_here 4200000000001", "matched REF-20260105-1"},
+		},
+		{
+			"a window refund beside two of one payment of another day", cat(back(ofPayment), backTwo(ofPayment, amount(300))), cat(back(ofPayment), backTwo(ofPayment, amount(300))),
+			cat(back(bare, ofPayment, of("")), backTwo(bare, ofPayment, of(""), amount(300)), back(bare, ofPayment, of(""), amount(250))),
+			[]string{"missing_here 4200000000001", "matched REF-20260105-1", "matched REF-20260105-2"},
 		},
 		{
 			"two window refunds of one payment are two", first(), first(),
