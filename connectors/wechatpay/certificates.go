@@ -26,9 +26,17 @@ type fetched struct {
 	base   string
 	v3     string
 
+	// turn holds one token: who has it may fetch. Others wait for it no longer than
+	// their own call may take.
+	turn chan struct{}
+
 	mu    sync.Mutex
 	known map[string]*x509.Certificate
 	asked time.Time
+}
+
+func newFetched(client *sdk.Client, base, v3 string) *fetched {
+	return &fetched{client: client, base: base, v3: v3, turn: make(chan struct{}, 1)}
 }
 
 // pause between two times of asking: an answer with a made-up serial must not
@@ -37,21 +45,35 @@ const pause = time.Minute
 
 // Get implements core.CertificateGetter of the SDK.
 func (f *fetched) Get(ctx context.Context, serial string) (*x509.Certificate, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c, ok := f.known[serial]; ok {
+	if c, _ := f.look(serial); c != nil {
 		return c, true
 	}
-	if time.Since(f.asked) < pause {
+	select {
+	case f.turn <- struct{}{}:
+	case <-ctx.Done():
 		return nil, false
+	}
+	defer func() { <-f.turn }()
+	c, fresh := f.look(serial) // who had the turn before may have fetched it
+	if c != nil || fresh {
+		return c, c != nil
 	}
 	certificates, ok := f.fetch(ctx)
 	if !ok {
 		return nil, false // the next answer may try again
 	}
+	f.mu.Lock()
 	f.asked, f.known = time.Now(), certificates
-	c, ok := f.known[serial]
-	return c, ok
+	f.mu.Unlock()
+	c, _ = f.look(serial)
+	return c, c != nil
+}
+
+// look gives a known certificate, and reports whether all are as of just now.
+func (f *fetched) look(serial string) (c *x509.Certificate, fresh bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[serial], time.Since(f.asked) < pause
 }
 
 func (f *fetched) fetch(ctx context.Context) (map[string]*x509.Certificate, bool) {

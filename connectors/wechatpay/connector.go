@@ -90,7 +90,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		if err != nil {
 			return nil, core.Problems{{Field: "key", What: "the SDK does not take it"}}
 		}
-		verifier = verifiers.NewSHA256WithRSAVerifier(&fetched{client: fetching, base: c.base, v3: known.v3})
+		verifier = verifiers.NewSHA256WithRSAVerifier(newFetched(fetching, c.base, known.v3))
 	}
 	c.validator = validators.NewWechatPayResponseValidator(verifier)
 	if c.client, err = sdk.NewClient(context.Background(), signed, sdkoption.WithVerifier(verifier), sdkoption.WithHTTPClient(whole)); err != nil {

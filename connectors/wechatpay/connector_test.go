@@ -501,6 +501,31 @@ func TestWhoAnswers(t *testing.T) {
 	}
 }
 
+// Calls at once share what was fetched: the certificates are asked for once.
+func TestCallsAtOnce(t *testing.T) {
+	a := open(t, map[string]any{"public_key": nil, "public_key_id": nil, "api_v3_key": keys().APIV3Key})
+	a.fifthOfJanuary()
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			if said, err := a.call(refundOf("IHR1", "IH20260105000002", "2000", "4619")); err != nil || said["state"] != "done" {
+				t.Errorf("%v, %v", said, err)
+			}
+		})
+	}
+	wait.Wait()
+	books := a.channel.Books().Export()
+	asked := 0
+	for _, n := range books.Journal {
+		if n.Operation == "wechat certificates" {
+			asked++
+		}
+	}
+	if asked != 1 || len(books.Refunds) != 2 {
+		t.Errorf("the certificates were asked for %d times, %d refunds are in the books", asked, len(books.Refunds))
+	}
+}
+
 // A refusal that somebody else made up is not believed when it carries a signature,
 // and one that no payment channel would say is none.
 func TestFalseRefusals(t *testing.T) {
