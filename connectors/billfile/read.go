@@ -54,7 +54,8 @@ func (c *Connector) Bill(ctx context.Context, day string, emit func(core.BillEnt
 		return core.BillTotals{}, unreadable("the bill cannot be opened", err)
 	}
 	defer file.Close()
-	totals, err := c.read(ctx, name, date, file, emit)
+	// Not beyond what was there: one that somebody is writing may never end.
+	totals, err := c.read(ctx, name, date, io.LimitReader(file, before.Size()), emit)
 	if after, e := file.Stat(); e == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
 		return core.BillTotals{}, core.ErrBillNotReady // somebody is still writing it
 	}
