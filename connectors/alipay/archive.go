@@ -20,11 +20,12 @@ import (
 const fetchAgain = "fetch the bill again; if it stays so, ask Alipay"
 
 // zipName is how faults call the archive, or a file in it.
-func zipName(inner string) string {
-	if inner == "" {
-		return "alipay bill"
+func zipName(date time.Time, inner string) string {
+	name := "alipay bill " + date.Format(time.DateOnly)
+	if inner != "" {
+		name += "/" + inner
 	}
-	return "alipay bill/" + inner
+	return name
 }
 
 // mostFiles is how many files a bill's archive may have; there are two.
@@ -35,10 +36,10 @@ const mostFiles = 16
 func (c *Connector) readZip(ctx context.Context, file io.ReaderAt, size int64, date time.Time, emit func(core.BillEntry) error) (core.BillTotals, error) {
 	archive, err := zip.NewReader(file, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // no file is written by its name
-		return core.BillTotals{}, &core.BillFault{File: zipName(""), What: "it is no whole zip archive", Cure: fetchAgain}
+		return core.BillTotals{}, &core.BillFault{File: zipName(date, ""), What: "it is no whole zip archive", Cure: fetchAgain}
 	}
 	if len(archive.File) > mostFiles {
-		return core.BillTotals{}, &core.BillFault{File: zipName(""), What: fmt.Sprintf("it has %d files, more than %d", len(archive.File), mostFiles), Cure: fetchAgain}
+		return core.BillTotals{}, &core.BillFault{File: zipName(date, ""), What: fmt.Sprintf("it has %d files, more than %d", len(archive.File), mostFiles), Cure: fetchAgain}
 	}
 	var detail, summary *zip.File
 	for _, f := range archive.File {
@@ -52,19 +53,19 @@ func (c *Connector) readZip(ctx context.Context, file io.ReaderAt, size int64, d
 			continue
 		}
 		if *place != nil {
-			return core.BillTotals{}, &core.BillFault{File: zipName(""), What: "it has two files of the same sort", Cure: fetchAgain}
+			return core.BillTotals{}, &core.BillFault{File: zipName(date, ""), What: "it has two files of the same sort", Cure: fetchAgain}
 		}
 		*place = f
 	}
 	if detail == nil {
-		return core.BillTotals{}, &core.BillFault{File: zipName(""), What: "it has no file 业务明细", Cure: "option bill_type of the account must be trade; " + fetchAgain}
+		return core.BillTotals{}, &core.BillFault{File: zipName(date, ""), What: "it has no file 业务明细", Cure: "option bill_type of the account must be trade; " + fetchAgain}
 	}
 	d := &details{account: c.account, store: c.store, date: date, emit: emit}
-	if err := c.readEntry(detail, "业务明细.csv", func(f *bill.File) error { return d.read(ctx, f) }); err != nil {
+	if err := c.readEntry(detail, zipName(date, "业务明细.csv"), func(f *bill.File) error { return d.read(ctx, f) }); err != nil {
 		return core.BillTotals{}, err
 	}
 	if summary != nil {
-		if err := c.readEntry(summary, "业务明细(汇总).csv", d.compare); err != nil {
+		if err := c.readEntry(summary, zipName(date, "业务明细(汇总).csv"), d.compare); err != nil {
 			return core.BillTotals{}, err
 		}
 	}
@@ -86,7 +87,6 @@ func entryName(f *zip.File) string {
 // readEntry unpacks a file, within the bound, and reads it to its end, where the
 // archive's checksum is compared.
 func (c *Connector) readEntry(f *zip.File, name string, read func(*bill.File) error) error {
-	name = zipName(name)
 	packed, err := f.Open()
 	if err != nil {
 		return &core.BillFault{File: name, What: "it cannot be unpacked", Cure: fetchAgain}

@@ -53,7 +53,7 @@ func (c *Connector) fetch(ctx context.Context, date time.Time) (file *os.File, s
 		if address, err = c.address(ctx, date); err != nil {
 			return nil, 0, "", err
 		}
-		file, size, digest, err = c.download(ctx, address)
+		file, size, digest, err = c.download(ctx, date, address)
 		if !errors.Is(err, errNoZip) {
 			return file, size, digest, err
 		}
@@ -93,7 +93,7 @@ func (c *Connector) address(ctx context.Context, date time.Time) (string, error)
 // errNoZip: an address that is no longer good gives a page, whatever its status.
 var errNoZip = errors.New("the download address gives no bill; it was asked for anew each time")
 
-func (c *Connector) download(ctx context.Context, address string) (*os.File, int64, string, error) {
+func (c *Connector) download(ctx context.Context, date time.Time, address string) (*os.File, int64, string, error) {
 	const op = "alipay bill download"
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
@@ -122,7 +122,7 @@ func (c *Connector) download(ctx context.Context, address string) (*os.File, int
 	case err != nil:
 		err = wire.Fault(op, err)
 	case size > c.maxBill:
-		err = &core.BillFault{File: zipName(""), What: fmt.Sprintf("it is larger than %d bytes", c.maxBill), Cure: "raise max_bill if such days are normal"}
+		err = &core.BillFault{File: zipName(date, ""), What: fmt.Sprintf("it is larger than %d bytes", c.maxBill), Cure: "raise max_bill if such days are normal"}
 	default:
 		return file, size, hex.EncodeToString(sum.Sum(nil)), nil
 	}

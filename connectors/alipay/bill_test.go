@@ -147,9 +147,17 @@ func TestOtherForms(t *testing.T) {
 	}
 }
 
+// A refund by hand has no number of ours.
+func TestRefundByHand(t *testing.T) {
+	got, _, err := unpack(&Connector{maxBill: 1 << 20}, packed(t, strings.Replace(fixture(t, "details.csv"), "IHR20260105000001\t", "", 1), ""))
+	if err != nil || got[2].Number != "" || got[2].OrderID != "IH20260105000101" || got[2].ChannelNo != "2026010522001400000000000001" {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
 // Each damage is refused with the line, and with nothing of what the line holds.
 func TestDamagedBills(t *testing.T) {
-	const detail, summary = "alipay bill/业务明细.csv", "alipay bill/业务明细(汇总).csv"
+	const detail, summary = "alipay bill 2026-01-05/业务明细.csv", "alipay bill 2026-01-05/业务明细(汇总).csv"
 	for name, c := range map[string]struct {
 		file          string // which of both is damaged
 		old, new      string
@@ -171,7 +179,7 @@ func TestDamagedBills(t *testing.T) {
 		"positive refund":        {detail, ",-10.00,-10.00,", ",10.00,10.00,", detail + ":8", "above zero"},
 		"negative payment":       {detail, ",24.69,24.69,", ",-24.69,-24.69,", detail + ":6", "below zero"},
 		"unknown type":           {detail, ",退款,处方缴费-䶮测试\t,2026-01-05 10:00:01,2026-01-05 18", ",转账,处方缴费-䶮测试\t,2026-01-05 10:00:01,2026-01-05 18", detail + ":8", "业务类型"},
-		"refund without number":  {detail, "IHR20260105000001\t", "\t", detail + ":8", "退款批次号/请求号 is empty"},
+		"refund of nothing":      {detail, "IH20260105000101\t,退款", "\t,退款", detail + ":8", "商户订单号 is empty"},
 		"payment without number": {detail, "IH20260105000102\t", "\t", detail + ":7", "商户订单号 is empty"},
 		"no time":                {detail, "2026-01-05 18:00:09", "2026-01-05 18:00", detail + ":8", "not a time"},
 		"row of another day":     {detail, "2026-01-05 23:59:58", "2026-01-06 00:00:00", detail + ":9", "another day"},
@@ -258,7 +266,7 @@ func TestDamagedArchives(t *testing.T) {
 	z := zip.NewWriter(&b)
 	z.Close()
 	_, _, err := unpack(c, b.Bytes())
-	refused(t, err, "alipay bill", "no file")
+	refused(t, err, "alipay bill 2026-01-05", "no file")
 	refusedBomb(t)
 }
 
@@ -278,7 +286,7 @@ func refusedBomb(t *testing.T) {
 		t.Fatalf("the bomb has %d bytes", b.Len())
 	}
 	_, _, err := unpack(&Connector{maxBill: 8 << 20}, b.Bytes())
-	refused(t, err, "alipay bill/业务明细.csv", "larger than 8388608 bytes")
+	refused(t, err, "alipay bill 2026-01-05/业务明细.csv", "larger than 8388608 bytes")
 }
 
 // big writes a bill with that many rows into an archive.
@@ -362,7 +370,7 @@ func FuzzBill(f *testing.F) {
 		}
 		var again core.BillTotals
 		for _, e := range entries {
-			if e.Amount < 0 || e.Number == "" || e.At.Before(date) || !e.At.Before(date.AddDate(0, 0, 1)) {
+			if e.Amount < 0 || e.Number+e.OrderID == "" || e.At.Before(date) || !e.At.Before(date.AddDate(0, 0, 1)) {
 				t.Fatalf("line %d was believed", e.Line)
 			}
 			if e.Type == core.EntryRefund {

@@ -383,7 +383,7 @@ func TestBillOfTheGateway(t *testing.T) {
 	o = options(s.AlipayURL())
 	o["account"] = "2088000000000099"
 	_, _, err = collect(t, open(t, o), day)
-	refused(t, err, "alipay bill/业务明细.csv:2", "account")
+	refused(t, err, "alipay bill 2026-01-05/业务明细.csv:2", "account")
 }
 
 // A day without trade and a bill that is not made yet have the same words.
@@ -409,7 +409,7 @@ func TestNoBill(t *testing.T) {
 }
 
 func TestFaultyBills(t *testing.T) {
-	const detail, summary = "alipay bill/业务明细.csv", "alipay bill/业务明细(汇总).csv"
+	const detail, summary = "alipay bill 2026-01-05/业务明细.csv", "alipay bill 2026-01-05/业务明细(汇总).csv"
 	for kind, want := range map[fault.Kind]struct{ place, why string }{
 		paychannel.BillTruncated:     {detail + ":7", ""},
 		paychannel.BillWrongChecksum: {detail + ":6", "订单金额"},
@@ -477,7 +477,7 @@ func TestBrokenDownload(t *testing.T) {
 	s, c := start(t)
 	c.maxBill = 100
 	_, _, err := collect(t, c, day)
-	refused(t, err, "alipay bill", "larger than 100 bytes")
+	refused(t, err, "alipay bill 2026-01-05", "larger than 100 bytes")
 	c.maxBill = 1 << 20
 	if _, err := c.Bill(context.Background(), day, func(core.BillEntry) error { return io.ErrShortWrite }); !errors.Is(err, io.ErrShortWrite) {
 		t.Error(err)

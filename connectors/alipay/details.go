@@ -207,8 +207,10 @@ func (d *details) row(f *bill.File, row *bill.Row) error {
 		}
 	case "退款":
 		refunded = true
-		e.Type, e.Number, e.OrderID, e.Amount = core.EntryRefund, row.Needed(requestNo), row.Needed(orderNo), -amount
-		e.ChannelNo = refundNumber(e.ChannelNo, e.Number)
+		e.Type, e.Number, e.OrderID, e.Amount = core.EntryRefund, row.Text(requestNo), row.Needed(orderNo), -amount
+		if e.Number != "" { // a refund by hand on Alipay's pages may have none
+			e.ChannelNo = refundNumber(e.ChannelNo, e.Number)
+		}
 		if amount > 0 || got > 0 {
 			row.Refuse(ordered, "is above zero for a refund")
 		}
