@@ -23,12 +23,20 @@ import (
 	"hishub/core/reconcile"
 )
 
-// Options for New. Store, Questions, Nights and Log are required.
+// Options for New. Store, Questions, Nights, Place and Log are required.
 type Options struct {
 	Version   string
 	Store     Store
 	Questions Questions
 	Nights    Nights
+	// Repairs carries out what is approved; nil when this process carries out none.
+	Repairs Repairs
+	// Place is what a night must know of a hospital; the reports take its zone and
+	// its day's bounds. core.ErrUnknownHospital when there is no such hospital.
+	Place func(ctx context.Context, hospital string) (reconcile.Place, error)
+	// Background ends when this process does. Runs that are asked for go on in it
+	// after their request; context.Background() if nil.
+	Background context.Context
 	// Lights are what this process's dispatcher knows of its hospitals; nil when it
 	// delivers nothing.
 	Lights func() map[string]delivery.Light
@@ -46,6 +54,9 @@ type Options struct {
 	More func(huma.API)
 	// Secure marks the pages' cookie as one for https only.
 	Secure bool
+
+	// patience with a run, runPatience if 0; tests have less.
+	patience time.Duration
 }
 
 // Questions asks a HIS at once (*delivery.Questions).
@@ -74,6 +85,8 @@ type Store interface {
 	core.Feed
 	Hooks
 	NightBooks
+	CaseBooks
+	Receipts
 	Keys
 }
 
@@ -92,6 +105,7 @@ type api struct {
 	Options
 	huma    huma.API
 	callers *callers
+	runs    *runs
 }
 
 // New makes the handler of everything: API, document, pages, health.
@@ -103,7 +117,7 @@ func New(o Options) http.Handler {
 		o.Lights = func() map[string]delivery.Light { return nil }
 	}
 	mux := http.NewServeMux()
-	a := &api{Options: o, callers: &callers{keys: o.Store, log: o.Log}}
+	a := &api{Options: o, callers: &callers{keys: o.Store, log: o.Log}, runs: newRuns(o)}
 	a.huma = newHuma(mux, o.Version)
 	a.messages()
 	a.submissions()
@@ -114,6 +128,9 @@ func New(o Options) http.Handler {
 	a.events()
 	a.inbound()
 	a.nights()
+	a.cases()
+	a.reports()
+	a.settlements()
 	a.webhooks()
 	a.keys()
 	if a.More != nil {
@@ -186,7 +203,8 @@ var tags = []*huma.Tag{
 	{Name: "Hospitals"},
 	{Name: "Events", Description: "What became of messages: a feed to read, or webhooks that are called."},
 	{Name: "Inbound", Description: "What HIS told us and asked of us at `/his/{hospital}/{listener}`, each once."},
-	{Name: "Nights", Description: "Our ledger against the HIS's, day by day."},
+	{Name: "Nights", Description: "The channels' bills, our ledger and the HIS's, day by day, with finance's reports."},
+	{Name: "Cases", Description: "What people do about differences. A repair that is approved is carried out once, and a later run must find the difference gone."},
 	{Name: "Keys"},
 }
 
@@ -201,6 +219,9 @@ func schemaName(t reflect.Type, hint string) string {
 	if t == reflect.TypeFor[reconcile.Entry]() {
 		return "NightEntry"
 	}
+	if t == reflect.TypeFor[reconcile.Params]() {
+		return "RepairParams"
+	}
 	return huma.DefaultSchemaNamer(t, hint)
 }
 
@@ -212,6 +233,10 @@ type operation struct {
 	// status of success, 200 if 0; errors are the statuses that only it has.
 	status int
 	errors []int
+	// later says when it answers 202 with the same content as a success; "" is never.
+	later string
+	// files are the media types of an answer that is no JSON object.
+	files []string
 }
 
 // maxBody bounds a request's body, bodyTime how long it may take to come.
@@ -229,6 +254,14 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTime, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
 		Middlewares: huma.Middlewares{a.admit(o.right)},
 	}
+	op.Responses = map[string]*huma.Response{}
+	if len(o.files) > 0 {
+		content := map[string]*huma.MediaType{}
+		for _, t := range o.files {
+			content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+		}
+		op.Responses["200"] = &huma.Response{Description: "the file", Content: content}
+	}
 	if strings.Contains(o.path, "{") {
 		op.Errors = append(op.Errors, 404)
 	}
@@ -243,6 +276,9 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 		}
 		return out, nil
 	})
+	if o.later != "" {
+		op.Responses["202"] = &huma.Response{Description: o.later, Content: op.Responses["200"].Content}
+	}
 }
 
 func rolesWith(r Right) (roles []string) {

@@ -2,9 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
 )
@@ -13,6 +17,7 @@ import (
 type NightBooks interface {
 	Nights(ctx context.Context, hospital, day string, limit int) ([]reconcile.Night, error)
 	Findings(ctx context.Context, night int64) ([]reconcile.Finding, error)
+	Days(ctx context.Context, hospital, from, to string) (closed, unsettled []string, err error)
 }
 
 // NightDetail is a run with what it found.
@@ -20,7 +25,8 @@ type NightDetail struct {
 	reconcile.Night
 	Differences int                 `json:"differences" doc:"how many findings somebody must look into"`
 	Findings    []reconcile.Finding `json:"findings" doc:"all but the matched ones"`
-	Changes     []reconcile.Change  `json:"changes" doc:"what the run before of this day found otherwise"`
+	Against     int                 `json:"against,omitempty" doc:"the run that changes are told against: the one that closed the day, or while there is none before it the one before"`
+	Changes     []reconcile.Change  `json:"changes" doc:"what this run found otherwise than that one; of a day that was closed before, its adjustments"`
 }
 
 type nightQuery struct {
@@ -38,18 +44,45 @@ type nightList struct {
 type nightRun struct {
 	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
 	Day      string `path:"day" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05"`
+	Body     struct {
+		Full bool `json:"full,omitempty" doc:"ask the HIS for each entry, whatever its totals say"`
+	}
+}
+
+type nightAnswer struct {
+	Status int
+	Body   NightDetail
 }
 
 type oneNight struct {
-	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
-	Day      string `path:"day" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05"`
-	Run      int    `query:"run" minimum:"1" doc:"a run of this day; the newest without it"`
+	Hospital string            `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Day      string            `path:"day" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05"`
+	Run      int               `query:"run" minimum:"1" doc:"a run of this day; the newest without it"`
+	Class    []reconcile.Class `query:"class" maxItems:"12" enum:"in_transit,refund_in_transit,cross_day,excluded,missing_at_his,missing_here,without_money,paid_twice,amount_differs,state_differs,repeated,ambiguous" doc:"only findings of these classes, with commas between"`
 }
+
+type backfill struct {
+	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Body     struct {
+		From string `json:"from" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the first day"`
+		To   string `json:"to" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the last day; at most 92 days, and before today"`
+		Full bool   `json:"full,omitempty" doc:"ask the HIS for each entry, whatever its totals say"`
+	}
+}
+
+// Backfilling is what a backfill set going.
+type Backfilling struct {
+	Days   []string `json:"days" doc:"that are run now, the oldest first; each night's own state tells how far it is"`
+	Closed int      `json:"closed" doc:"days of the span that are closed, and are not run again"`
+}
+
+// longestSpan is how many days one request takes.
+const longestSpan = 92
 
 func (a *api) nights() {
 	register(a, operation{
 		id: "list-nights", method: http.MethodGet, path: "/v1/hospitals/{hospital}/nights", right: mayRunNight, tag: "Nights",
-		title: "List a hospital's nights", doc: "Newest first.",
+		title: "List a hospital's nights", doc: "Newest first. One that waits for somebody's books says in `problem` for whose, and runs again by itself.",
 	}, func(ctx context.Context, rq *request, in *nightQuery) (*nightList, error) {
 		nights, err := a.Store.Nights(ctx, in.Hospital, in.Day, in.Limit)
 		out := &nightList{}
@@ -58,29 +91,133 @@ func (a *api) nights() {
 	})
 	register(a, operation{
 		id: "run-night", method: http.MethodPost, path: "/v1/hospitals/{hospital}/nights/{day}", right: mayRunNight, tag: "Nights",
-		title: "Compare a day now", doc: "Asks the HIS for its ledger of that day and compares it with ours. A day that was run before is run again; earlier runs stay as they are.",
-		errors: []int{409, 502},
-	}, func(ctx context.Context, rq *request, in *nightRun) (*struct{ Body NightDetail }, error) {
-		night, err := a.Nights.Run(ctx, reconcile.Ask{Hospital: in.Hospital, Day: in.Day, Who: rq.who()})
-		if err != nil {
-			return nil, unanswered(rq, err)
-		}
-		findings, err := a.Store.Findings(ctx, night.ID)
+		title: "Compare a day now", doc: "Takes everybody's books of that day and compares them. A day that was run before is run again; earlier runs stay as they are, and what is found otherwise is an adjustment.",
+		later: "it is still going on after 25 seconds, and goes on; see the night for its `stage`, `done` and end", errors: []int{409, 502},
+	}, func(ctx context.Context, rq *request, in *nightRun) (*nightAnswer, error) {
+		return a.runNight(ctx, rq, reconcile.Ask{Hospital: in.Hospital, Day: in.Day, Who: rq.who(), Full: in.Body.Full})
+	})
+	register(a, operation{
+		id: "backfill-nights", method: http.MethodPost, path: "/v1/hospitals/{hospital}/nights:backfill", right: mayRunNight, tag: "Nights",
+		title: "Compare the missing days of a span", doc: "Runs those that are not closed, one after the other.", status: http.StatusAccepted, errors: []int{409},
+	}, func(ctx context.Context, rq *request, in *backfill) (*struct{ Body Backfilling }, error) {
+		b, err := a.backfill(ctx, reconcile.Ask{Hospital: in.Hospital, Who: rq.who(), Full: in.Body.Full}, in.Body.From, in.Body.To)
 		if err != nil {
 			return nil, err
 		}
-		return a.compared(ctx, night, findings)
+		return &struct{ Body Backfilling }{b}, nil
 	})
 	register(a, operation{
 		id: "get-night", method: http.MethodGet, path: "/v1/hospitals/{hospital}/nights/{day}", right: mayRunNight, tag: "Nights",
-		title: "See a night", doc: "With its findings, and what the run before of the same day found otherwise.",
+		title: "See a night", doc: "With its findings, and what it found otherwise than the run that closed the day.",
 	}, func(ctx context.Context, rq *request, in *oneNight) (*struct{ Body NightDetail }, error) {
 		d, err := a.night(ctx, in.Hospital, in.Day, in.Run)
 		if err != nil {
 			return nil, err
 		}
+		if len(in.Class) > 0 {
+			d.Findings = slices.DeleteFunc(d.Findings, func(f reconcile.Finding) bool { return !slices.Contains(in.Class, f.Class) })
+		}
 		return &struct{ Body NightDetail }{d}, nil
 	})
+}
+
+// place of a hospital; a process that was given none cannot tell its zone.
+func (a *api) place(ctx context.Context, hospital string) (reconcile.Place, error) {
+	if a.Place == nil {
+		return reconcile.Place{}, fmt.Errorf("the zone of hospital %s: api.Options.Place is not set", hospital)
+	}
+	p, err := a.Place(ctx, hospital)
+	if err == nil && p.Zone == nil {
+		p.Zone = time.UTC
+	}
+	return p, err
+}
+
+// runNight starts a run and shows it, ended or not.
+func (a *api) runNight(ctx context.Context, rq *request, ask reconcile.Ask) (*nightAnswer, error) {
+	if _, err := time.Parse(time.DateOnly, ask.Day); err != nil {
+		return nil, invalid(core.Problems{{Field: "path.day", What: "not a date like 2026-01-05"}})
+	}
+	result, ended := a.runs.wait(ctx, a.runs.start(ask))
+	if !ended {
+		newest, err := a.Store.Nights(ctx, ask.Hospital, ask.Day, 1)
+		if err != nil {
+			return nil, err
+		}
+		n := reconcile.Night{Hospital: ask.Hospital, Day: ask.Day, State: reconcile.NightRunning, Who: ask.Who}
+		if len(newest) > 0 && newest[0].State == reconcile.NightRunning {
+			n = newest[0]
+		}
+		return &nightAnswer{http.StatusAccepted, detailOf(n, nil)}, nil
+	}
+	var fault *core.Fault
+	if result.err != nil && (result.night.State != reconcile.NightFailed || errors.As(result.err, &fault)) {
+		return nil, unanswered(rq, result.err)
+	}
+	// One that failed for another reason is shown: it says why itself.
+	findings, err := a.Store.Findings(ctx, result.night.ID)
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.compared(ctx, result.night, findings)
+	return &nightAnswer{http.StatusOK, d}, err
+}
+
+// backfill starts the runs of the days from..to that are not closed.
+func (a *api) backfill(ctx context.Context, ask reconcile.Ask, from, to string) (Backfilling, error) {
+	place, err := a.place(ctx, ask.Hospital)
+	if err != nil {
+		return Backfilling{}, err
+	}
+	days, err := span(from, to, "from", "to")
+	if err != nil {
+		return Backfilling{}, err
+	}
+	if to >= time.Now().In(place.Zone).Format(time.DateOnly) {
+		return Backfilling{}, invalid(core.Problems{{Field: "to", What: "not over yet at the hospital; yesterday is the last day that can be compared"}})
+	}
+	closed, _, err := a.Store.Days(ctx, ask.Hospital, days[0], dayAfter(to))
+	if err != nil {
+		return Backfilling{}, err
+	}
+	missing := slices.DeleteFunc(slices.Clone(days), func(d string) bool { return slices.Contains(closed, d) })
+	if len(missing) > 0 && !a.runs.fill(ask, missing) {
+		return Backfilling{}, problem("in-progress", "days of this hospital are being run already; see its nights")
+	}
+	return Backfilling{Days: append([]string{}, missing...), Closed: len(days) - len(missing)}, nil
+}
+
+// span lists the days from..to, both among them, at most longestSpan.
+func span(from, to, fromField, toField string) ([]string, error) {
+	first, err1 := time.Parse(time.DateOnly, from)
+	last, err2 := time.Parse(time.DateOnly, to)
+	var wrong core.Problems
+	if err1 != nil {
+		wrong = append(wrong, core.Problem{Field: fromField, What: "not a date like 2026-01-05"})
+	}
+	if err2 != nil {
+		wrong = append(wrong, core.Problem{Field: toField, What: "not a date like 2026-01-05"})
+	}
+	if len(wrong) > 0 {
+		return nil, invalid(wrong)
+	}
+	if last.Before(first) {
+		return nil, invalid(core.Problems{{Field: toField, What: "before the first day"}})
+	}
+	if n := int(last.Sub(first)/(24*time.Hour)) + 1; n > longestSpan {
+		return nil, invalid(core.Problems{{Field: toField, What: fmt.Sprintf("%d days after the first; a request takes at most %d days, ask for the rest in another", n-1, longestSpan)}})
+	}
+	var days []string
+	for d := first; !d.After(last); d = d.AddDate(0, 0, 1) {
+		days = append(days, d.Format(time.DateOnly))
+	}
+	return days, nil
+}
+
+// dayAfter a day that is known to be one.
+func dayAfter(day string) string {
+	d, _ := time.Parse(time.DateOnly, day)
+	return d.AddDate(0, 0, 1).Format(time.DateOnly)
 }
 
 // runsOfADay bounds how far back a run is looked for.
@@ -98,35 +235,54 @@ func (a *api) night(ctx context.Context, hospital, day string, run int) (NightDe
 			if err != nil {
 				return NightDetail{}, err
 			}
-			d, err := a.compared(ctx, n, findings)
-			if err != nil {
-				return NightDetail{}, err
-			}
-			return d.Body, nil
+			return a.compared(ctx, n, findings)
 		}
 	}
 	return NightDetail{}, postgres.ErrNotFound
 }
 
-// compared adds what changed against the run before that ended.
-func (a *api) compared(ctx context.Context, n reconcile.Night, findings []reconcile.Finding) (*struct{ Body NightDetail }, error) {
-	d := NightDetail{Night: n, Differences: n.Differences(), Findings: append([]reconcile.Finding{}, findings...), Changes: []reconcile.Change{}}
+func detailOf(n reconcile.Night, findings []reconcile.Finding) NightDetail {
+	return NightDetail{Night: n, Differences: n.Differences(), Findings: append([]reconcile.Finding{}, findings...), Changes: []reconcile.Change{}}
+}
+
+// compared adds what changed against the run that closed the day.
+func (a *api) compared(ctx context.Context, n reconcile.Night, findings []reconcile.Finding) (NightDetail, error) {
+	d := detailOf(n, findings)
+	if n.State != reconcile.NightDone {
+		return d, nil
+	}
 	nights, err := a.Store.Nights(ctx, n.Hospital, n.Day, runsOfADay)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	for _, earlier := range nights {
-		if earlier.Run >= n.Run || earlier.State != reconcile.NightDone || n.State != reconcile.NightDone {
+	earlier, ok := standard(nights, n.Run)
+	if !ok {
+		return d, nil
+	}
+	before, err := a.Store.Findings(ctx, earlier.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Against = earlier.Run
+	d.Changes = append(d.Changes, reconcile.Changes(before, findings)...)
+	return d, nil
+}
+
+// standard is the run of a day that a later one is told against: the one that
+// closed the day, else the one before that ended. nights are newest first.
+func standard(nights []reconcile.Night, run int) (found reconcile.Night, ok bool) {
+	for _, n := range nights {
+		if n.Run >= run || n.State != reconcile.NightDone {
 			continue
 		}
-		before, err := a.Store.Findings(ctx, earlier.ID)
-		if err != nil {
-			return nil, err
+		if n.Closed {
+			return n, true
 		}
-		d.Changes = append(d.Changes, reconcile.Changes(before, findings)...)
-		break
+		if !ok {
+			found, ok = n, true
+		}
 	}
-	return &struct{ Body NightDetail }{d}, nil
+	return found, ok
 }
 
 // yesterday is the day that a person most likely wants to compare.

@@ -26,8 +26,8 @@ type frame struct {
 	Caller Caller
 	CSRF   string
 	// May what the page offers buttons for.
-	MayDecide, MayPause, MayNights bool
-	Page                           any
+	MayDecide, MayPause, MayNights, MayCases, MayApprove bool
+	Page                                                 any
 }
 
 var pageFuncs = template.FuncMap{
@@ -95,7 +95,7 @@ func indented(raw json.RawMessage) string {
 
 var pageTemplates = func() map[string]*template.Template {
 	all := map[string]*template.Template{}
-	for _, name := range []string{"login", "hospitals", "messages", "message", "parked", "nights", "night", "problem"} {
+	for _, name := range []string{"login", "hospitals", "messages", "message", "parked", "nights", "night", "cases", "case", "problem"} {
 		all[name] = template.Must(template.New(name).Funcs(pageFuncs).ParseFS(files, "pages/frame.html", "pages/"+name+".html"))
 	}
 	return all
@@ -151,6 +151,11 @@ func (a *api) pages(mux *http.ServeMux) {
 	p.act(mux, mayDecide, "/pages/messages/{id}/{verb}", p.decide)
 	p.act(mux, mayDecide, "/pages/messages/{id}/proposals/{p}/{verb}", p.second)
 	p.act(mux, mayRunNight, "/pages/nights", p.runNight)
+	p.page(mux, "cases", mayCases, "/pages/cases", p.cases)
+	p.page(mux, "case", mayCases, "/pages/cases/{id}", p.caseOf)
+	p.act(mux, mayCases, "/pages/cases/{id}/{verb}", p.onCase)
+	p.act(mux, mayApprove, "/pages/cases/{id}/repairs/{repair}/{verb}", p.onRepair)
+	mux.HandleFunc("GET /pages/reports/{hospital}/{file}", p.reportPage)
 }
 
 // pages are the pages of one API.
@@ -182,13 +187,14 @@ func (p *pages) page(mux *http.ServeMux, name string, right Right, path string, 
 }
 
 func (p *pages) frame(v visit, name string, data any) frame {
-	at := map[string]string{"message": "messages", "night": "nights"}[name]
+	at := map[string]string{"message": "messages", "night": "nights", "case": "cases"}[name]
 	if at == "" {
 		at = name
 	}
 	return frame{
 		At: at, Caller: v.caller, CSRF: v.csrf, Page: data,
 		MayDecide: v.caller.May(mayDecide), MayPause: v.caller.May(mayPause), MayNights: v.caller.May(mayRunNight),
+		MayCases: v.caller.May(mayCases), MayApprove: v.caller.May(mayApprove),
 	}
 }
 

@@ -5,15 +5,19 @@ import "slices"
 // Role of an API key.
 type Role string
 
-// The roles, each with more than the one before.
+// The roles. Operators look after messages and hospitals, finance after money;
+// an admin may do what both do.
 const (
 	Submitter Role = "submitter"
 	Operator  Role = "operator"
+	Finance   Role = "finance"
 	Admin     Role = "admin"
 )
 
 // Values of Role.
-func (Role) Values() []string { return []string{string(Submitter), string(Operator), string(Admin)} }
+func (Role) Values() []string {
+	return []string{string(Submitter), string(Operator), string(Finance), string(Admin)}
+}
 
 // Right is what an operation needs.
 type Right string
@@ -24,7 +28,10 @@ const (
 	mayAsk      Right = "ask"      // ask a HIS questions
 	mayDecide   Right = "decide"   // retry, cancel, release, supersede
 	mayPause    Right = "pause"    // pause, resume and limit a hospital
-	mayRunNight Right = "night"    // run and read nights
+	mayRunNight Right = "night"    // run and read nights and their reports
+	mayCases    Right = "cases"    // read cases of differences, note, assign and propose a repair
+	mayApprove  Right = "approve"  // approve and reject repairs
+	maySettle   Right = "settle"   // record what the bank received
 	mayUnmask   Right = "unmask"   // see what names a patient, for a purpose that is recorded
 	mayKeys     Right = "keys"     // make and revoke keys
 	mayWebhooks Right = "webhooks" // make and remove webhooks
@@ -34,8 +41,9 @@ const (
 // by the key itself; an admin's key is good for all.
 var policy = map[Role][]Right{
 	Submitter: {mayRead, maySubmit, mayAsk},
-	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayUnmask},
-	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayUnmask, mayKeys, mayWebhooks},
+	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayUnmask},
+	Finance:   {mayRead, mayRunNight, mayCases, mayApprove, maySettle},
+	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayKeys, mayWebhooks},
 }
 
 // Caller is who makes a request.

@@ -18,10 +18,11 @@ import (
 func TestWhoMayDoWhat(t *testing.T) {
 	w := newWorld(t)
 	roles := map[string][]Role{
-		"read":   {Submitter, Operator, Admin},
+		"read":   {Submitter, Operator, Finance, Admin},
 		"submit": {Submitter, Operator, Admin},
 		"ask":    {Submitter, Operator, Admin},
-		"decide": {Operator, Admin}, "pause": {Operator, Admin}, "night": {Operator, Admin},
+		"decide": {Operator, Admin}, "pause": {Operator, Admin},
+		"night": {Operator, Finance, Admin}, "cases": {Operator, Finance, Admin}, "approve": {Finance, Admin}, "settle": {Finance, Admin},
 		"keys": {Admin}, "webhooks": {Admin},
 	}
 	own := w.submit("dongshan", core.PaymentSettle, payment("A1"))
@@ -43,13 +44,16 @@ func TestWhoMayDoWhat(t *testing.T) {
 			method := strings.ToUpper(method)
 			scoped := strings.Contains(path, "{hospital}") || strings.HasPrefix(path, "/v1/messages/{id}")
 			request := func(hospital string, message int64) (string, any) {
-				p := strings.NewReplacer("{hospital}", hospital, "{day}", "2026-01-05", "{n}", "1", "{p}", "1").Replace(path)
+				p := strings.NewReplacer("{hospital}", hospital, "{day}", "2026-01-05", "{file}", "2026-01-05.json", "{repair}", "1", "{n}", "1", "{p}", "1").Replace(path)
 				if strings.HasPrefix(path, "/v1/messages/") {
 					p = strings.ReplaceAll(p, "{id}", fmt.Sprint(message))
 				}
 				p = strings.ReplaceAll(p, "{id}", "999999")
 				if strings.HasSuffix(path, "/release") && strings.Contains(path, "{hospital}") {
 					p += "?class=invalid"
+				}
+				if strings.HasSuffix(path, "/settlements") && method == "GET" {
+					p += "?from=2026-01-05&to=2026-01-05"
 				}
 				if method != "POST" {
 					return p, nil
@@ -64,7 +68,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 					t.Errorf("%s as %s: %d", name, who, a.status)
 				}
 			}
-			for _, role := range []Role{Submitter, Operator, Admin} {
+			for _, role := range []Role{Submitter, Operator, Finance, Admin} {
 				key := w.key(role, "dongshan")
 				may := slices.Contains(roles[op.Right], role)
 				if roles[op.Right] == nil {
@@ -110,7 +114,13 @@ func bodyFor(path string) any {
 		`supersede$`:                        map[string]any{"correction": payment("A1"), "note": "a test"},
 		`v1/keys$`:                          map[string]any{"name": "new", "role": "submitter"},
 		`v1/webhooks$`:                      map[string]any{"url": "http://127.0.0.1:1/hook"},
-		`(retry|nights/\{day\}|/enable)$`:   nil,
+		`(retry|/enable)$`:                  nil,
+		`nights:backfill$`:                  map[string]any{"from": "2026-01-05", "to": "2026-01-06"},
+		`cases/\{id\}/notes$`:               note,
+		`cases/\{id\}/assign$`:              map[string]any{"owner": "finance"},
+		`cases/\{id\}/repairs$`:             map[string]any{"action": "write_off", "note": "a test"},
+		`\{repair\}/(approve|reject)$`:      note,
+		`settlements$`:                      map[string]any{"channel": "wechat", "day": "2026-01-05", "amount": 1, "reference": "B1"},
 		`\}/(pause|resume|cancel|release)$`: note,
 		`proposals/\{p\}/(approve|reject)$`: note,
 		`\}/limits$`:                        map[string]any{"reset": true, "note": "a test"},

@@ -70,7 +70,7 @@ var problemTypes = []struct {
 	{"malformed", 400, "the request cannot be read", "The body is no JSON, or a parameter cannot be read."},
 	{"unauthenticated", 401, "no valid API key", "Send `Authorization: Bearer hk_…`. The key is missing, unknown or revoked."},
 	{"forbidden", 403, "the key's role may not do this", "Another role can; see the operation's description."},
-	{"four-eyes", 403, "a second person must do this", "A correction that moves money is approved by another key than the one that proposed it."},
+	{"four-eyes", 403, "a second person must do this", "A correction that moves money, or a repair from the hospital's limit on, is approved by another key than the one that proposed it."},
 	{"not-found", 404, "no such thing", "It does not exist, or it belongs to a hospital outside the key's scope."},
 	{"cannot", 404, "the HIS has no such transaction", "The hospital's dialect does not know this kind of message or question."},
 	{"method", 405, "no such method here", "See the header `Allow`."},
@@ -233,6 +233,8 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 		return problem("not-found", "")
 	case refused(err) != nil:
 		return refused(err)
+	case unmended(err) != nil:
+		return unmended(err)
 	case errors.Is(err, postgres.ErrCursor):
 		return invalid(core.Problems{{Field: "query.cursor", What: "not a cursor that this list gave"}})
 	case errors.Is(err, reconcile.ErrNightRunning):

@@ -61,12 +61,19 @@ func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
 		must(t, err)
 	}
 	questions := &delivery.Questions{Hospitals: w.his}
+	place := func(_ context.Context, hospital string) (reconcile.Place, error) {
+		if hospital != "dongshan" && hospital != "xihu" {
+			return reconcile.Place{}, core.ErrUnknownHospital
+		}
+		rules := core.DefaultNight()
+		rules.FourEyesFrom = 1000
+		return reconcile.Place{Zone: time.UTC, NightRules: rules, Can: func(k core.Kind) bool { return k == core.LedgerDetail }}, nil
+	}
 	w.options = Options{
 		Version: "test", Store: store, Questions: questions, Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: func(context.Context, string) (reconcile.Place, error) {
-			return reconcile.Place{Zone: time.UTC, NightRules: core.DefaultNight(), Can: func(core.Kind) bool { return true }}, nil
-		}},
-		Ready: []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
+		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: place}, Place: place,
+		Repairs: &reconcile.Repairs{Store: store, Place: place, Log: slog.New(slog.DiscardHandler)},
+		Ready:   []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
 	}
 	for _, c := range change {
 		c(&w.options)
