@@ -188,12 +188,12 @@ update hub.night n set
         'payment_amount', coalesce(sum((l->>'amount')::bigint) filter (where l->>'type' = 'payment'), 0),
         'refunds', coalesce(sum((l->>'count')::bigint) filter (where l->>'type' = 'refund'), 0),
         'refund_amount', coalesce(sum((l->>'amount')::bigint) filter (where l->>'type' = 'refund'), 0))
-        from jsonb_array_elements(coalesce(n.lines, '[]')) l where l->>'party' = 'ours'),
+        from jsonb_array_elements(case jsonb_typeof(n.lines) when 'array' then n.lines else '[]' end) l where l->>'party' = 'ours'),
     theirs = (select jsonb_build_object('payments', coalesce(sum((l->>'count')::bigint) filter (where l->>'type' = 'payment'), 0),
         'payment_amount', coalesce(sum((l->>'amount')::bigint) filter (where l->>'type' = 'payment'), 0),
         'refunds', coalesce(sum((l->>'count')::bigint) filter (where l->>'type' = 'refund'), 0),
         'refund_amount', coalesce(sum((l->>'amount')::bigint) filter (where l->>'type' = 'refund'), 0))
-        from jsonb_array_elements(coalesce(n.lines, '[]')) l where l->>'party' = 'his');
+        from jsonb_array_elements(case jsonb_typeof(n.lines) when 'array' then n.lines else '[]' end) l where l->>'party' = 'his');
 update hub.night set state = 'failed', problem = 'somebody''s books were not there yet' where state = 'waiting';
 drop index hub.night_closed;
 alter table hub.night
