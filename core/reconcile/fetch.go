@@ -189,7 +189,8 @@ func (r *run) noBill(ctx context.Context, c core.Channel, day, file string) erro
 		case e.Type == core.EntryPayment:
 			payments++
 			paid += e.Amount
-		case e.State != core.EntryProcessing:
+		// Money that goes back may be on its way for days, and in a later bill.
+		case e.State != core.EntryProcessing && r.now.Sub(e.At) >= r.place.RefundTransit:
 			refunds++
 			back += e.Amount
 		}
@@ -473,7 +474,8 @@ func (r *run) findNeighbours(ctx context.Context) error {
 	for _, b := range slices.Concat(r.books.channel, r.books.his) {
 		own[b.ID] = true
 	}
-	for d := -wide; d <= wide; d++ {
+	// Nobody books before us by more than a day: channels and HIS's are only late.
+	for d := -1; d <= wide; d++ {
 		if d == 0 {
 			continue
 		}
@@ -481,7 +483,7 @@ func (r *run) findNeighbours(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look for the books of %s: %w", r.day(d), err)
 		}
-		far := d < -near || d > near
+		far := d > near
 		pushed := slices.ContainsFunc(kept, func(s Statement) bool { return s.Party == HIS && s.Source == sourcePush })
 		for _, s := range kept {
 			b := book{s, true, far}

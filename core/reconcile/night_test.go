@@ -593,3 +593,25 @@ func TestANightTakesTheNextDaysEntriesWhenThatWasByTotals(t *testing.T) {
 		t.Error("the HIS's books of the next day are not there")
 	}
 }
+
+// A refund that the channel takes up days late belongs to ours all the same, seen
+// from either day.
+func TestALateRefundIsFoundFromBothDays(t *testing.T) {
+	h := newBeishan(t, "01-06 10:30:00")
+	e := Entry{NoHIS: true, Told: delivery.Delivered, LedgerEntry: core.LedgerEntry{Type: core.EntryRefund, Number: "RF1", OrderID: "IH1",
+		Channel: "wechat", Amount: 500, At: at("01-05 09:00:00")}}
+	h.store.ours[theHospital] = []Entry{e}
+	same(t, "held", h.findings(h.done("2026-01-05")), []string{"refund_in_transit RF1"})
+	h.clock = at("01-13 10:30:00")
+	n := h.run("2026-01-05") // in no bill for longer than it may take
+	if n.State != NightFailed || !strings.Contains(n.Problem, "1 refunds of 5.00 yuan") {
+		t.Errorf("%s: %s", n.State, n.Problem)
+	}
+
+	e.At = at("01-09 09:00:00")
+	e.ChannelNo = "R1"
+	h.billed("2026-01-09", e)
+	h.clock = at("01-10 10:30:00")
+	same(t, "the channel's day", h.findings(h.done("2026-01-09")), []string{"cross_day RF1"}) // it counts on ours
+	same(t, "our day", h.findings(h.done("2026-01-05")), []string{})
+}

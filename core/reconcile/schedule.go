@@ -294,10 +294,37 @@ func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, began 
 			continue
 		}
 		nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
-		if err == nil && len(nights) > 0 && nights[0].Started.Before(began) {
+		if err != nil || len(nights) == 0 || !nights[0].Started.Before(began) {
+			continue
+		}
+		if left, err := s.left(ctx, nights[0]); err == nil && left {
 			s.run(ctx, h, day)
 		}
 	}
+}
+
+// left reports whether another run of the day can find anything new. What counts
+// on another day is settled there, and this one would hold it for ever.
+func (s *Schedule) left(ctx context.Context, newest Night) (bool, error) {
+	if newest.State != NightDone || newest.Counts[InTransit]+newest.Counts[RefundInTransit] > 0 {
+		return true, nil
+	}
+	cases, err := s.Runner.Store.Cases(ctx, CaseQuery{Hospitals: []string{newest.Hospital}, Day: newest.Day, Live: true, Limit: 1})
+	if err != nil || len(cases) > 0 {
+		return true, err
+	}
+	findings, err := s.Runner.Store.Findings(ctx, newest.ID)
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Class == CrossDay && !elsewhere(f) }), err
+}
+
+// elsewhere: the entry that says when the money counts is of another day.
+func elsewhere(f Finding) bool {
+	for _, p := range []Party{Ours, Channel, HIS} {
+		if es := f.Entries(p); len(es) > 0 {
+			return !slices.ContainsFunc(es, func(e Entry) bool { return !e.Neighbour })
+		}
+	}
+	return false
 }
 
 // window is the first and the last day that nights look after.

@@ -137,6 +137,23 @@ func TestAnUnsettledDayIsVerifiedByLaterNights(t *testing.T) {
 	})
 }
 
+func TestADayIsNotVerifiedForWhatCountsOnAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNights(t)
+		delete(n.his.answers, core.LedgerDetail)
+		e := core.LedgerEntry{Type: core.EntryPayment, Number: "IH20000101", ChannelNo: "W20000101", Channel: "wechat", Amount: 2150,
+			At: time.Date(1999, 12, 31, 23, 59, 58, 0, shanghai)}
+		n.store.ours[theHospital] = []Entry{{Told: delivery.Delivered, LedgerEntry: e}}
+		e.At = e.At.Add(3 * time.Second)
+		n.billed("2000-01-01", Entry{LedgerEntry: e})
+		n.start(nil)
+		defer n.s.Stop()
+		n.until("01-04 12:00:00")
+		// Held in the first night, verified in the second by the bill of the day after, and settled then.
+		same(t, "nights", n.ran(), []string{"12-31 done", "01-01 done", "12-31 done", "01-02 done", "01-03 done"})
+	})
+}
+
 func TestTwoProcessesRunEachNightOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)
