@@ -337,6 +337,18 @@ func TestOtherOptions(t *testing.T) {
 	}
 }
 
+// A row is not taken for the line with the sums, though it could be read as one.
+func TestRowsAreNoSums(t *testing.T) {
+	options := bank()
+	delete(options, "first")
+	options["last"] = "{date}|{amount}"
+	c := open(t, "bank", options)
+	drop(t, c, "RBAS20260105.txt", fixture(t, "bank.txt")[len("20260105|4|51.19|\r\n"):]+"20260105|51.19")
+	if entries, _, err := collect(c, day); err != nil || len(entries) != 3 {
+		t.Errorf("%v %v", entries, err)
+	}
+}
+
 // The fake bank drops its files; every one of its faults is found, or is for the
 // comparison to find.
 func TestFakeBank(t *testing.T) {
@@ -532,7 +544,7 @@ func TestOptions(t *testing.T) {
 		"no amount":         {func(o map[string]any) { delete(o["columns"].(map[string]any), "amount") }, "columns.amount", "missing"},
 		"no date":           {func(o map[string]any) { delete(o["columns"].(map[string]any), "date") }, "columns.at", "missing"},
 		"no number":         {func(o map[string]any) { delete(o["columns"].(map[string]any), "number") }, "columns.number", "missing"},
-		"misspelt column":   {column("ammount", 3), "columns.ammount", "did you mean amount"},
+		"misspelt column":   {column("amounts", 3), "columns.amounts", "did you mean amount"},
 		"type without code": {change("types", nil), "types", "goes with columns.type"},
 		"code of nothing":   {change("types", map[string]any{"3": "pay"}), "types.3", "not one of payment"},
 		"times":             {change("times", "yyyyMMdd hh"), "times", "no field"},
