@@ -89,7 +89,7 @@ type caseAnswer struct{ Body CaseDetail }
 func (a *api) cases() {
 	register(a, operation{
 		id: "list-cases", method: http.MethodGet, path: "/v1/cases", right: mayCases, tag: "Cases",
-		title: "List the cases of differences",
+		title: "List the cases of differences", errors: []int{404},
 	}, func(ctx context.Context, rq *request, in *caseQuery) (*caseList, error) {
 		out := &caseList{}
 		out.Body.Cases = []reconcile.Case{}
@@ -113,7 +113,7 @@ func (a *api) cases() {
 		return &caseAnswer{d}, err
 	})
 	register(a, operation{
-		id: "note-case", method: http.MethodPost, path: "/v1/cases/{id}/notes", right: mayCases, tag: "Cases", title: "Note something on a case",
+		id: "note-case", method: http.MethodPost, path: "/v1/cases/{id}/notes", right: mayCases, tag: "Cases", title: "Note something on a case", doc: "Also on one that ended.",
 	}, func(ctx context.Context, rq *request, in *notedCase) (*caseAnswer, error) {
 		return a.onCase(ctx, rq, in.ID, func(CaseDetail) error { return a.Store.Note(ctx, in.ID, rq.who(), in.Body.Note) })
 	})

@@ -38,39 +38,39 @@ func made(d Document) time.Time {
 // CSV writes the table alone.
 func (t Table) CSV(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	out.WriteString("\ufeff") // bufio keeps the first error until Flush
+	heading := "\ufeff"
 	for i, c := range t.Columns {
-		comma(out, i)
-		quote(out, c.Heading())
+		if i > 0 {
+			heading += ","
+		}
+		heading += quoted(c.Heading())
 	}
-	out.WriteString("\r\n")
+	if _, err := out.WriteString(heading + "\r\n"); err != nil {
+		return err
+	}
 	for _, r := range t.Rows {
+		var record strings.Builder
 		for i, cell := range r.Cells {
-			comma(out, i)
+			if i > 0 {
+				record.WriteByte(',')
+			}
 			switch c := cell.(type) {
 			case nil:
 			case int64, core.Fen, time.Time:
-				out.WriteString(text(c))
+				record.WriteString(text(c))
 			default:
-				quote(out, safe(text(c)))
+				record.WriteString(quoted(safe(text(c))))
 			}
 		}
-		out.WriteString("\r\n")
+		record.WriteString("\r\n")
+		if _, err := out.WriteString(record.String()); err != nil {
+			return err
+		}
 	}
 	return out.Flush()
 }
 
-func comma(w *bufio.Writer, i int) {
-	if i > 0 {
-		w.WriteByte(',')
-	}
-}
-
-func quote(w *bufio.Writer, s string) {
-	w.WriteByte('"')
-	w.WriteString(strings.ReplaceAll(s, `"`, `""`))
-	w.WriteByte('"')
-}
+func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // safe is a text that Excel leaves as it is. What would be a formula gets an
 // apostrophe before it (OWASP, "CSV Injection"; Excel in Chinese also takes the

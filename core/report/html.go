@@ -28,9 +28,12 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"text": text,
 	"cell": func(t Table, i int, c any) string {
 		class := ""
+		_, number := c.(ID)
 		switch k := kindOf(t.Columns[i].Kind, c); {
 		case k.Right():
 			class = "n"
+		case k == Moment || k == Text && number: // a date stays on its line
+			class = "d"
 		case k == Number:
 			class = "id"
 		case k == Long:

@@ -29,12 +29,11 @@ import (
 // post is a tiny mail server for one conversation.
 type post struct {
 	net.Listener
-	cert    tls.Certificate
-	roots   *x509.CertPool
-	offers  bool // STARTTLS
-	refuse  string
-	got     chan letter
-	timeout time.Duration
+	cert   tls.Certificate
+	roots  *x509.CertPool
+	offers bool // STARTTLS
+	refuse string
+	got    chan letter
 }
 
 type letter struct {

@@ -173,9 +173,13 @@ func summary(days []Day) Table {
 		return t
 	}
 	l, hospital := ledgerOf(days), ID(days[0].Hospital)
-	cells := func(channel, business any, kind core.EntryType, s threeWay, gaps ...[]any) []any {
+	cells := func(channel, business any, kind core.EntryType, s threeWay, billed bool, gaps ...[]any) []any {
 		row := []any{hospital, channel, business, typeWord(kind)}
 		for p := range s {
+			if p == bill && !billed || p == his && !l.told { // no books, which are not empty books
+				row = append(row, nil, nil, nil, nil)
+				continue
+			}
 			row = append(row, s[p].count, s[p].amount, s[p].fee.Fen(), s[p].net(kind))
 		}
 		return append(row, slices.Concat(gaps...)...)
@@ -183,13 +187,13 @@ func summary(days []Day) Table {
 	groups := l.groups()
 	for i, k := range groups {
 		s := *l.sums[k]
-		t.add(cells(channelWord(k.channel), businessWord(k.business), k.kind, s, gap(s, bill, l.comparable(bill, k, true)), gap(s, his, l.comparable(his, k, true)))...)
+		t.add(cells(channelWord(k.channel), businessWord(k.business), k.kind, s, l.billed[k.channel], gap(s, bill, l.comparable(bill, k, true)), gap(s, his, l.comparable(his, k, true)))...)
 		last := i+1 == len(groups) || groups[i+1].channel != k.channel || groups[i+1].kind != k.kind
 		if first := i == 0 || groups[i-1].channel != k.channel || groups[i-1].kind != k.kind; !last || first && k.business != "" {
 			continue // the sum of one row is that row
 		}
 		s = l.of(func(g group) bool { return g.channel == k.channel && g.kind == k.kind })
-		t.total(cells(channelWord(k.channel), part, k.kind, s, gap(s, bill, l.comparable(bill, k, false)), gap(s, his, l.comparable(his, k, false)))...)
+		t.total(cells(channelWord(k.channel), part, k.kind, s, l.billed[k.channel], gap(s, bill, l.comparable(bill, k, false)), gap(s, his, l.comparable(his, k, false)))...)
 	}
 	if len(groups) == 0 {
 		return t
@@ -198,7 +202,7 @@ func summary(days []Day) Table {
 		s := l.of(func(g group) bool { return g.kind == kind })
 		// A bill is held against what we have of its own channel only.
 		billed := l.of(func(g group) bool { return g.kind == kind && l.billed[g.channel] })
-		t.total(cells(all, nil, kind, s, gap(billed, bill, len(l.billed) > 0), gap(s, his, l.told))...)
+		t.total(cells(all, nil, kind, s, len(l.billed) > 0, gap(billed, bill, len(l.billed) > 0), gap(s, his, l.told))...)
 	}
 	return t
 }
