@@ -400,3 +400,29 @@ func TestWhatBecomesOfPrescriptionsAndOrdersInTheHospital(t *testing.T) {
 		t.Errorf("the order is %s", got)
 	}
 }
+
+func TestTheInsuranceHasALedgerOfItsOwn(t *testing.T) {
+	h := start(t, Options{})
+	at := "2026-01-05 23:59:58"
+	for _, e := range []books.Edit{
+		{Add: &books.Settlement{Order: "IH1", Channel: "YB", ChannelNo: "SI1", AmountFen: 100, PaidAt: at}},
+		{Add: &books.Settlement{Order: "IH2", Channel: "WX", ChannelNo: "42", AmountFen: 10, PaidAt: at}},
+		{AddReversed: &books.Settlement{Order: "IH3", Channel: "YB", ChannelNo: "SI3", AmountFen: 5, PaidAt: at}},
+		{AddRefund: &books.Refund{Order: "IH1", AmountFen: 30, RefundedAt: at}},
+	} {
+		if err := h.books.Edit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, data := ask(t, h, "GetSiLedgerDetail", "checkDate", "2026-01-05")
+	var rows []string
+	for i := range data.Kids {
+		rows = append(rows, data.Kids[i].value("SETL_KIND")+"/"+data.Kids[i].value("SETL_ID")+"/"+data.Kids[i].value("TOT_COST"))
+	}
+	if got := strings.Join(rows, " "); got != "结算/SI1/1.00 结算/SI3/0.05 撤销/SI1/0.30" {
+		t.Errorf("rows %s", got)
+	}
+	if code, _, _ := ask(t, h, "GetSiLedgerDetail", "checkDate", "2026-01-06"); code != "0" {
+		t.Errorf("a day without any: %s", code)
+	}
+}

@@ -104,3 +104,25 @@ func (h *HIS) getLedgerDetail(p params) reply {
 	}
 	return told(&d)
 }
+
+// getInsuranceLedger is what the medical insurance settled, as its front machine
+// in the hospital knows it: TRANS_NO is the insurance's own number.
+func (h *HIS) getInsuranceLedger(p params) reply {
+	var d document
+	rows := h.books.Ledger(books.Asked{Day: p["checkDate"], Channel: "YB"})
+	settled := 0
+	for _, row := range rows {
+		kind := "结算"
+		if row.Refund {
+			kind = "撤销"
+		}
+		if !row.Reversal {
+			settled++
+			d.row("SiLedgerDetail", "SETL_KIND", kind, "SETL_ID", row.ChannelNo, "INVOICENO", row.HisNo, "TOT_COST", books.Yuan(row.AmountFen), "SETL_TIME", row.Time)
+		}
+	}
+	if settled == 0 {
+		return noData()
+	}
+	return told(&d)
+}

@@ -60,6 +60,7 @@ var operations = map[string]operation{
 
 	"GetCheckLedgerInfo":  {params: names("checkDate operCode"), needs: names("checkDate operCode"), key: "checkDate", act: (*HIS).getLedgerTotal},
 	"GetChecLedgerDetail": {params: names("checkDate operCode"), needs: names("checkDate operCode"), key: "checkDate", act: (*HIS).getLedgerDetail},
+	"GetSiLedgerDetail":   {params: names("checkDate"), needs: names("checkDate"), key: "checkDate", act: (*HIS).getInsuranceLedger},
 }
 
 // reply of an operation: code, words, and what stands in Data.
