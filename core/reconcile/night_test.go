@@ -26,14 +26,17 @@ type beishan struct {
 	clock  time.Time
 	wechat *account
 	his    *fakeHIS
+	// books guards what the channel and the HIS have, where the schedule runs beside the test.
+	books *sync.Mutex
 }
 
 const theHospital = "beishan"
 
 func newBeishan(t *testing.T, clock string) *beishan {
-	h := &beishan{T: t, store: newMemory(), clock: at(clock),
-		wechat: &account{lines: map[string][]core.BillEntry{}, err: map[string]error{}},
-		his:    &fakeHIS{answers: map[core.Kind]func(core.Body) (any, error){}}}
+	books := new(sync.Mutex)
+	h := &beishan{T: t, store: newMemory(), clock: at(clock), books: books,
+		wechat: &account{books: books, lines: map[string][]core.BillEntry{}, err: map[string]error{}},
+		his:    &fakeHIS{books: books, answers: map[core.Kind]func(core.Body) (any, error){}}}
 	now := func() time.Time { return h.clock }
 	h.store.now = now
 	rules := core.DefaultNight()
@@ -66,17 +69,28 @@ func (h *beishan) pay(number, when string, amount core.Fen) Entry {
 
 // billed puts a payment into the channel's bill of a day, booked into the HIS's ledger.
 func (h *beishan) billed(day string, e Entry) {
+	h.books.Lock()
+	defer h.books.Unlock()
 	h.wechat.lines[day] = append(h.wechat.lines[day], core.BillEntry{LedgerEntry: e.LedgerEntry, Fee: 10, Line: len(h.wechat.lines[day]) + 1})
 }
 
 func (h *beishan) booked(e Entry) {
 	b := e.LedgerEntry
 	b.HisNo, b.Operator = "H"+b.Number, "OP1"
+	h.books.Lock()
+	defer h.books.Unlock()
 	h.his.ledger = append(h.his.ledger, b)
 }
 
 // all puts it into everybody's books.
 func (h *beishan) all(day string, e Entry) { h.billed(day, e); h.booked(e) }
+
+// noBill says why there is no bill of a day; nil: there is one again.
+func (h *beishan) noBill(day string, err error) {
+	h.books.Lock()
+	defer h.books.Unlock()
+	h.wechat.err[day] = err
+}
 
 func (h *beishan) run(day string) Night {
 	h.Helper()
@@ -115,6 +129,7 @@ func (h *beishan) asksTotals() { h.his.answers[core.LedgerTotal] = h.his.total }
 
 // account is a payment channel's account.
 type account struct {
+	books *sync.Mutex
 	lines map[string][]core.BillEntry
 	err   map[string]error
 	// wrong makes the bill say that there is one payment more.
@@ -122,6 +137,8 @@ type account struct {
 }
 
 func (b *account) Bill(_ context.Context, day string, emit func(core.BillEntry) error) (core.BillTotals, error) {
+	b.books.Lock()
+	defer b.books.Unlock()
 	if err := b.err[day]; err != nil {
 		return core.BillTotals{}, err
 	}
@@ -151,6 +168,7 @@ func (b *account) Bill(_ context.Context, day string, emit func(core.BillEntry) 
 
 // fakeHIS answers from its ledger, by our payment time.
 type fakeHIS struct {
+	books   *sync.Mutex
 	mu      sync.Mutex
 	ledger  []core.LedgerEntry
 	answers map[core.Kind]func(core.Body) (any, error)
@@ -170,6 +188,8 @@ func (f *fakeHIS) Question(_ context.Context, _ string, kind core.Kind, q core.B
 
 func (f *fakeHIS) detail(b core.Body) (any, error) {
 	q := b.(*core.LedgerQuery)
+	f.books.Lock()
+	defer f.books.Unlock()
 	out := &core.Ledger{}
 	for _, e := range f.ledger {
 		if !e.At.Before(q.From) && e.At.Before(q.To) && (q.Operator == "" || q.Operator == e.Operator) && (q.Channel == "" || q.Channel == e.Channel) {

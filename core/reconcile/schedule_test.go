@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,7 +62,7 @@ func (n *nights) ran() (all []string) {
 func TestAWaitingNightIsTriedAgainUntilTheBillIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)
-		n.wechat.err["1999-12-31"] = core.ErrBillNotReady
+		n.noBill("1999-12-31", core.ErrBillNotReady)
 		n.start(nil)
 		defer n.s.Stop()
 		same(t, "next", n.s.Next(theHospital).In(shanghai).Format(time.DateTime), "2000-01-01 10:30:00")
@@ -73,7 +74,7 @@ func TestAWaitingNightIsTriedAgainUntilTheBillIsThere(t *testing.T) {
 		n.until("01-01 10:59:00")
 		same(t, "a quarter of an hour later", len(n.ran()), 2)
 
-		delete(n.wechat.err, "1999-12-31")
+		n.noBill("1999-12-31", nil)
 		n.until("01-01 11:16:00")
 		same(t, "when it is there", n.ran(), []string{"12-31 waiting", "12-31 waiting", "12-31 done"})
 		n.until("01-02 10:29:00")
@@ -103,12 +104,12 @@ func TestMissedNightsAreCaughtUpOldestFirst(t *testing.T) {
 func TestADayThatFailedIsTriedOnceANight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)
-		n.wechat.err["1999-12-31"] = &core.BillFault{File: "wechat.csv", Line: 3, What: "has no amount"}
+		n.noBill("1999-12-31", &core.BillFault{File: "wechat.csv", Line: 3, What: "has no amount"})
 		n.start(nil)
 		defer n.s.Stop()
 		n.until("01-02 10:00:00")
 		same(t, "the first night", n.ran(), []string{"12-31 failed"})
-		n.wechat.err = nil
+		n.noBill("1999-12-31", nil)
 		n.until("01-02 10:31:00")
 		same(t, "the night after", n.ran()[1:], []string{"12-31 done", "01-01 done"})
 	})
@@ -178,12 +179,12 @@ func TestTwoProcessesRunEachNightOnce(t *testing.T) {
 func TestOnlyTheOwnerRunsNights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)
-		mine := false
-		n.start(func(string) bool { return mine })
+		var mine atomic.Bool
+		n.start(func(string) bool { return mine.Load() })
 		defer n.s.Stop()
 		n.until("01-01 10:40:00")
 		same(t, "of another", n.ran(), []string(nil))
-		mine = true // the other process is gone
+		mine.Store(true) // the other process is gone
 		n.until("01-01 11:00:00")
 		same(t, "taken over", n.ran(), []string{"12-31 done"})
 	})
