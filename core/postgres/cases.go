@@ -54,9 +54,10 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	}
 
 	// Those that are live. One under repair is open again when its repair was done
-	// before this run began. What was proposed for another finding falls away.
+	// before this run began. What was proposed for another finding falls away, and
+	// what the policy proposed and would not propose now.
 	_, err := tx.Exec(ctx, `with `+found+`, live as materialized (
-			select c.id, c.class <> f.class or c.amount <> f.amount as changed, f.id as finding,
+			select c.id, c.class <> f.class or c.amount <> f.amount as changed, f.id as finding, f.proposed,
 				c.state = 'repairing' and coalesce((select r.state in ('done', 'failed', 'rejected') and coalesce(r.ended_at < $6, true)
 					from hub.repair r where r.case_id = c.id order by r.id desc limit 1), true) as back
 			from found f join hub.case c on c.hospital || '' = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
@@ -66,10 +67,11 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 				owner = case when c.class <> f.class then `+ownerOf+` else c.owner end
 			from live l join hub.finding f on f.id = l.finding where c.id = l.id
 		), moot as (
-			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from live l where r.case_id = l.id and l.changed and r.state = 'proposed'
+			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from live l
+			where r.case_id = l.id and r.state = 'proposed' and (l.changed or r.proposed_by = $9 and r.approved_by = '' and r.action <> l.proposed)
 		)
 		insert into hub.case_trail (case_id, who, verb, note) select id, $5, case when back then 'reopened' else 'found' end, $7 from live`,
-		n.ID, classes, n.Hospital, owners, n.Who, n.Started, run, becauseChanged)
+		n.ID, classes, n.Hospital, owners, n.Who, n.Started, run, becauseChanged, policy)
 	if err != nil {
 		return fmt.Errorf("add to cases: %w", err)
 	}
@@ -116,12 +118,12 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 		return fmt.Errorf("propose repairs: %w", err)
 	}
 
-	// Those of the day that are gone. What is on its way is not gone; and a run by
-	// totals says nothing of prescriptions, unless it looked at them all the same.
+	// Those of the day that are gone. What is on its way is not gone; and where the
+	// HIS's books took no part, nothing is said of what they have or lack.
 	_, err = tx.Exec(ctx, `with gone as materialized (
 			select c.id from hub.case c
 			where c.hospital = $2 and c.day = $3::text::date and c.state in ('open', 'repairing') and c.night <> $1
-				and (c.type in ('payment', 'refund') or $4 = 'full' or c.type = any((select seen from hub.night where id = $1)::text[]))
+				and ($4 <> '' or c.type not in ('payment', 'refund') or c.class <> 'missing_at_his' and c.finding->'his' is null)
 				and not exists (select from hub.finding f where f.night = $1 and f.type = c.type and f.number = c.number and f.class = any($5))
 			for update of c
 		), ended as (

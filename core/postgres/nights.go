@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,16 +62,11 @@ func (s *Store) Progress(ctx context.Context, night int64, stage string, done in
 	return nil
 }
 
-// Found implements reconcile.Store. Matched ones are not kept; that their type was
-// compared is.
+// Found implements reconcile.Store. Matched ones are not kept.
 func (s *Store) Found(ctx context.Context, night int64, findings []reconcile.Finding) error {
-	var types []string
 	var rows [][]any
 	for i := range findings {
 		f := &findings[i]
-		if !slices.Contains(types, string(f.Type)) {
-			types = append(types, string(f.Type))
-		}
 		if f.Class == reconcile.Matched {
 			continue
 		}
@@ -85,12 +79,13 @@ func (s *Store) Found(ctx context.Context, night int64, findings []reconcile.Fin
 		rows = append(rows, []any{night, string(f.Class), string(f.Type), clean(f.Number), channel, ours, his, int64(f.Amount), clean(f.Cause), clean(f.Of), string(f.Proposed())})
 	}
 	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `update hub.night set seen = array(select distinct unnest(seen || $2::text[])) where id = $1 and state = 'running'`, night, types)
+		var mine bool
+		err := tx.QueryRow(ctx, `select state = 'running' from hub.night where id = $1 for share`, night).Scan(&mine)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && !mine {
+			return errRunOver
+		}
 		if err != nil {
 			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return errRunOver
 		}
 		_, err = tx.CopyFrom(ctx, pgx.Identifier{"hub", "finding"},
 			[]string{"night", "class", "type", "number", "channel", "ours", "his", "amount", "cause", "of_number", "proposed"}, pgx.CopyFromRows(rows))
@@ -148,9 +143,9 @@ func (s *Store) EndNight(ctx context.Context, n reconcile.Night) (reconcile.Nigh
 			}
 			err := tx.QueryRow(ctx, `update hub.night n set state = $2, ended = clock_timestamp(), problem = $3, counts = $4, amounts = $5, lines = $6, statements = $7,
 					detail = $8, why = $9, lease_until = null,
-					closed = $2 = 'done' and not exists (select from hub.night c where c.hospital = n.hospital and c.day = n.day and c.closed)
+					closed = $2 = 'done' and $10 and not exists (select from hub.night c where c.hospital = n.hospital and c.day = n.day and c.closed)
 				where id = $1 and state = 'running' returning ended, closed, started, hospital, to_char(day, 'YYYY-MM-DD'), run, who`,
-				n.ID, string(n.State), clean(n.Problem), string(counts), string(amounts), storableJSON(lines), storableJSON(statements), string(n.Detail), clean(n.Why)).
+				n.ID, string(n.State), clean(n.Problem), string(counts), string(amounts), storableJSON(lines), storableJSON(statements), string(n.Detail), clean(n.Why), n.Closed).
 				Scan(&n.Ended, &n.Closed, &n.Started, &n.Hospital, &n.Day, &n.Run, &n.Who)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return errRunOver

@@ -41,7 +41,7 @@ func (l *ledger) runIn(detail reconcile.Detail, day string, findings ...reconcil
 		n.Counts[f.Class]++
 	}
 	l.must(l.Found(l.ctx, n.ID, findings))
-	n.State, n.Detail = reconcile.NightDone, detail
+	n.State, n.Detail, n.Closed = reconcile.NightDone, detail, true
 	n, err = l.EndNight(l.ctx, n)
 	l.must(err)
 	return n
@@ -86,7 +86,7 @@ func TestNights(t *testing.T) {
 	excluded := of(reconcile.Excluded, lost("A0", 0))
 	l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{twice, {Class: reconcile.Matched, Type: core.EntryPayment, Number: "A1"}}))
 	l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{finding, excluded}))
-	n.State, n.Detail, n.Why = reconcile.NightDone, reconcile.Full, "the first night"
+	n.State, n.Detail, n.Why, n.Closed = reconcile.NightDone, reconcile.Full, "the first night", true
 	n.Counts = map[reconcile.Class]int{reconcile.Matched: 1, reconcile.MissingAtHIS: 1}
 	n.Amounts = map[reconcile.Class]core.Fen{reconcile.MissingAtHIS: 1200}
 	n.Lines = []reconcile.Line{{Party: reconcile.Ours, Channel: "wechat", Business: reconcile.Outpatient, Type: core.EntryPayment, Count: 2, Amount: 2400}}
@@ -158,7 +158,7 @@ func TestWaitingAndFailedRunsChangeNothing(t *testing.T) {
 		n, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
 		l.must(err)
 		l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{lost("A1", 5)}))
-		n.State, n.Problem = state, "the bill is not there yet"
+		n.State, n.Problem, n.Closed = state, "the bill is not there yet", true
 		n, err = l.EndNight(l.ctx, n)
 		if err != nil || n.Closed || len(l.live()) != 0 {
 			t.Errorf("%s: %+v %v", state, n, err)
@@ -167,8 +167,16 @@ func TestWaitingAndFailedRunsChangeNothing(t *testing.T) {
 	if closed, unsettled, err := l.Days(l.ctx, "h1", "2026-01-01", "2026-01-31"); err != nil || len(closed)+len(unsettled) != 0 {
 		t.Errorf("days %v %v %v", closed, unsettled, err)
 	}
-	if n := l.run(night); !n.Closed || n.Run != 3 {
-		t.Errorf("the first that is done: %+v", n)
+	// The day goes on still: cases are opened, and it stays open.
+	n, err := l.BeginNight(l.ctx, "h1", night, "alice", time.Minute)
+	l.must(err)
+	l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{lost("A1", 5)}))
+	n.State, n.Detail = reconcile.NightDone, reconcile.Full
+	if n, err = l.EndNight(l.ctx, n); err != nil || n.Closed || len(l.live()) != 1 {
+		t.Errorf("while the day goes on: %+v %v", n, err)
+	}
+	if n := l.run(night); !n.Closed || n.Run != 4 || len(l.live()) != 0 {
+		t.Errorf("the first after its end: %+v", n)
 	}
 }
 
@@ -220,10 +228,10 @@ func TestCases(t *testing.T) {
 		t.Errorf("the policy decided about an amount: %+v", byNumber["A3"].Repair)
 	}
 
-	// Again: A1 as it was, A2 otherwise, A3 gone, RX1 not looked at, A5 new, A6 on its way.
+	// Again: A1 as it was, A2 otherwise, A3 gone, RX1 as it was, A5 new, A6 on its way.
 	l.must(l.Note(l.ctx, a1.ID, "alice", "asked the cashier"))
 	l.must(l.Assign(l.ctx, a1.ID, "alice", "bob"))
-	second := l.runIn(reconcile.Totals, night, lost("A1", 1200), of(reconcile.AmountDiffers, lost("A2", 4)), lost("A5", 5))
+	second := l.runIn(reconcile.Totals, night, lost("A1", 1200), of(reconcile.AmountDiffers, lost("A2", 4)), lost("A5", 5), rx)
 	now := map[string]reconcile.Case{}
 	for _, c := range l.live() {
 		now[c.Number] = c
@@ -248,6 +256,11 @@ func TestCases(t *testing.T) {
 		t.Errorf("a case that ended is repaired: %v", err)
 	}
 
+	// A run without the HIS's books says nothing of what is missing there.
+	l.runIn("", night)
+	if all := l.live(); len(all) != 2 || all[0].Number != "A5" || all[1].Number != "A1" {
+		t.Errorf("without the HIS: %+v", all)
+	}
 	// A full run that finds nothing ends them all, with what was proposed; what is on
 	// its way is no end.
 	l.run(night, of(reconcile.InTransit, lost("A5", 5)))

@@ -209,10 +209,13 @@ func (s *Store) ToCarryOut(ctx context.Context, hospital string) ([]reconcile.Re
 }
 
 // CarryOut implements reconcile.Store. ErrNotOpen when it is not approved, or was
-// carried out before. After a write-off the case is written off.
+// carried out before. After a write-off the case is written off. The error that
+// made a repair failed is returned with it.
 func (s *Store) CarryOut(ctx context.Context, repair int64, f func(ctx context.Context, c reconcile.Case, r reconcile.Repair, do reconcile.Carrier) (message int64, err error)) (reconcile.Repair, error) {
 	var hospital string
+	var final error
 	r, err := s.onRepair(ctx, repair, "carry out", func(ctx context.Context, tx pgx.Tx, c reconcile.Case, r reconcile.Repair) error {
+		final = nil
 		if r.State != reconcile.RepairApproved || !live(c) {
 			return reconcile.ErrNotOpen
 		}
@@ -223,6 +226,7 @@ func (s *Store) CarryOut(ctx context.Context, repair int64, f func(ctx context.C
 		}
 		message, err := s.attemptRepair(ctx, tx, c, r, f)
 		if problem, ok := unrepairable(err); ok {
+			final = err
 			return failed(ctx, tx, c.ID, r, problem)
 		}
 		if err != nil {
@@ -230,10 +234,11 @@ func (s *Store) CarryOut(ctx context.Context, repair int64, f func(ctx context.C
 		}
 		return executed(ctx, tx, c, r, message)
 	})
-	if err == nil && hospital != "" {
-		s.Woken(hospital)
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	s.Woken(hospital)
+	return r, final
 }
 
 // attemptRepair runs f so that nothing of it stays when it fails.

@@ -260,14 +260,15 @@ func (f *fronted) Read(p []byte) (n int, err error) {
 // writeFields writes what an entry says, but for its row, as COPY reads it. Times
 // are to the microsecond, as PostgreSQL keeps them.
 func writeFields(w *strings.Builder, e reconcile.Entry) {
-	for _, text := range []string{string(e.Type), e.Number, e.OrderID, e.HisNo, e.ChannelNo, string(e.Channel), e.Operator} {
+	text := func(s string) { w.WriteString(copyText.Replace(clean(s))) }
+	for _, field := range []string{string(e.Type), e.Number, e.OrderID, e.HisNo, e.ChannelNo, string(e.Channel), e.Operator} {
 		w.WriteByte('\t')
-		copyText.WriteString(w, clean(text))
+		text(field)
 	}
 	w.WriteByte('\t')
 	w.WriteString(strconv.FormatInt(int64(e.Amount), 10))
 	w.WriteByte('\t')
-	copyText.WriteString(w, clean(string(e.State)))
+	text(string(e.State))
 	w.WriteByte('\t')
 	if e.At.IsZero() {
 		w.WriteString(`\N`)
@@ -277,7 +278,7 @@ func writeFields(w *strings.Builder, e reconcile.Entry) {
 	w.WriteByte('\t')
 	w.WriteString(strconv.FormatBool(e.Reversal))
 	w.WriteByte('\t')
-	copyText.WriteString(w, clean(e.Bill))
+	text(e.Bill)
 	w.WriteByte('\t')
 	w.WriteString(strconv.FormatInt(int64(e.Fee), 10))
 }

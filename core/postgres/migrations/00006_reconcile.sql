@@ -64,11 +64,10 @@ alter table hub.night
     add column amounts     jsonb,
     add column lines       jsonb,
     add column statements  jsonb,
-    add column seen        text[] not null default '{}', -- types of what was compared
     drop constraint night_state_check,
     add constraint night_state_check check (state in ('running', 'waiting', 'done', 'failed'));
 update hub.night set state = 'failed', ended = clock_timestamp(), problem = 'the process that ran it ended' where state = 'running';
-update hub.night set detail = 'full', seen = '{payment,refund}' where state = 'done';
+update hub.night set detail = 'full' where state = 'done';
 update hub.night n set closed = true where id = (select min(id) from hub.night f where f.hospital = n.hospital and f.day = n.day and f.state = 'done');
 update hub.night n set lines = (
     select jsonb_agg(jsonb_build_object('party', party, 'channel', '', 'business', 'outpatient', 'type', type, 'count', count, 'amount', amount, 'fee', 0))
@@ -198,7 +197,7 @@ update hub.night set state = 'failed', problem = 'somebody''s books were not the
 drop index hub.night_closed;
 alter table hub.night
     drop column closed, drop column detail, drop column why, drop column stage, drop column done, drop column lease_until,
-    drop column amounts, drop column lines, drop column statements, drop column seen,
+    drop column amounts, drop column lines, drop column statements,
     drop constraint night_state_check,
     add constraint night_state_check check (state in ('running', 'done', 'failed'));
 
