@@ -329,8 +329,12 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 	}
 	order := or(e.Number, a.f.Number)
 	if len(a.f.Ours) == 0 {
+		number := order
+		if number == a.f.Of {
+			number = e.ChannelNo // one order was paid twice, and its own number is taken
+		}
 		_, err := a.enqueue(ctx, core.RecordMoney, &core.LedgerRecord{
-			Type: core.EntryPayment, Number: order, Amount: e.Amount, Channel: e.Channel, ChannelNo: e.ChannelNo,
+			Type: core.EntryPayment, Number: number, Amount: e.Amount, Channel: e.Channel, ChannelNo: e.ChannelNo,
 			At: e.At, Reason: a.reason() + ": paid back",
 		})
 		if err != nil {

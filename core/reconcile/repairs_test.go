@@ -19,7 +19,7 @@ type finance struct {
 	repairs *Repairs
 }
 
-func newDesk(t *testing.T) *finance {
+func newFinance(t *testing.T) *finance {
 	h := newBeishan(t, "01-06 11:00:00")
 	h.place.FourEyesFrom = 100_000
 	return &finance{h, &Repairs{Store: h.store, Place: func(context.Context, string) (Place, error) { return h.place, nil }, Log: slog.New(slog.DiscardHandler)}}
@@ -152,7 +152,7 @@ func TestEachRepairsMessage(t *testing.T) {
 		}, Record, Params{}, expected{core.RecordMoney, []string{"Type:refund", "Number:RF1", "OrderID:IH1", "Amount:5.00"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
+			d := newFinance(t)
 			f := c.finding(d)
 			r, err := d.decide(d.found(f), c.action, c.params)
 			if err != nil {
@@ -184,7 +184,7 @@ func TestEachRepairsMessage(t *testing.T) {
 }
 
 func TestWhatIsPaidBackUnknownIsRecordedToo(t *testing.T) {
-	d := newDesk(t)
+	d := newFinance(t)
 	c := d.found(Finding{Class: MissingHere, Type: core.EntryPayment, Number: "IH9", Amount: 2150, Channel: []Entry{paid("IH9", 2150)}})
 	if _, err := d.decide(c, PayBack, Params{}); err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestARepairThatLacksSomethingSaysWhat(t *testing.T) {
 		"no money in any books": {Finding{Class: MissingHere, Type: core.EntryPayment, Number: "IH1", HIS: []Entry{paid("IH1", 1)}}, Record, "action"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
+			d := newFinance(t)
 			c.finding.Amount = 1
 			r, err := d.decide(d.found(c.finding), c.action, Params{})
 			var ps core.Problems
@@ -240,7 +240,7 @@ func TestARepairThatLacksSomethingSaysWhat(t *testing.T) {
 }
 
 func TestMoreGoesBackThanWasPaidIsRefused(t *testing.T) {
-	d := newDesk(t)
+	d := newFinance(t)
 	d.pay("IH1", "01-05 09:00:00", 100)
 	c := d.found(Finding{Class: MissingHere, Type: core.EntryRefund, Number: "HR1", Amount: 500, HIS: []Entry{back("HR1", "IH1", 500)}})
 	if _, err := d.decide(c, PayBack, Params{}); err == nil || !strings.Contains(err.Error(), "500 fen are to go back of a payment of 100 fen") {
@@ -249,7 +249,7 @@ func TestMoreGoesBackThanWasPaidIsRefused(t *testing.T) {
 }
 
 func TestWrittenOffIsDoneAndStaysSo(t *testing.T) {
-	d := newDesk(t)
+	d := newFinance(t)
 	f := Finding{Class: AmountDiffers, Type: core.EntryPayment, Number: "IH1", Amount: 1}
 	r, err := d.decide(d.found(f), WriteOff, Params{})
 	if err != nil {
@@ -263,7 +263,7 @@ func TestWrittenOffIsDoneAndStaysSo(t *testing.T) {
 
 func TestALargeAmountTakesTwoPeople(t *testing.T) {
 	ctx := context.Background()
-	d := newDesk(t)
+	d := newFinance(t)
 	c := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH2", Amount: 100_000, Of: "IH1", Channel: []Entry{paid("IH2", 100_000)}})
 	proposed := c.Repair
 	same(t, "proposed", []any{proposed.Action, proposed.ProposedBy}, []any{PayBack, policy})
@@ -291,7 +291,7 @@ func TestALargeAmountTakesTwoPeople(t *testing.T) {
 
 func TestACrashBetweenApprovalAndCarryingOutIsFinishedOnce(t *testing.T) {
 	ctx := context.Background()
-	d := newDesk(t)
+	d := newFinance(t)
 	c := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH2", Amount: 2150, Of: "IH1", Channel: []Entry{paid("IH2", 2150)}})
 	killed := errors.New("killed")
 	d.store.crash = func(Repair) error { return killed }
@@ -336,7 +336,7 @@ func (p *platform) PayBack(_ context.Context, _ string, f Finding, _ Params) (in
 
 func TestThePlatformComesFirst(t *testing.T) {
 	for _, knows := range []bool{true, false} {
-		d := newDesk(t)
+		d := newFinance(t)
 		d.pay("IH1", "01-05 08:00:00", 2150)
 		own := len(d.store.messages)
 		p := &platform{knows: knows}
@@ -364,7 +364,7 @@ func TestThePlatformComesFirst(t *testing.T) {
 
 func TestOnlyWhereNoMoneyCanBeWrongIsItDoneByItself(t *testing.T) {
 	ctx := context.Background()
-	d := newDesk(t)
+	d := newFinance(t)
 	h := d.beishan
 	h.place.States, h.place.Bills = true, nil
 	void := h.store.message(theHospital, core.PrescriptionVoid, &core.PrescriptionVoiding{No: "RX1", PatientNo: "P1"}, delivery.Delivered)
@@ -449,7 +449,7 @@ func TestARefusedPaymentIsProposedToBePaidBack(t *testing.T) {
 // decision, and the next run of the day is clean.
 func TestAfterTheRepairTheNextRunIsClean(t *testing.T) {
 	ctx := context.Background()
-	d := newDesk(t)
+	d := newFinance(t)
 	d.asksDetail()
 	e := d.pay("IH1", "01-05 09:00:00", 2150)
 	d.billed("2026-01-05", e)
@@ -487,4 +487,16 @@ func TestAfterTheRepairTheNextRunIsClean(t *testing.T) {
 	same(t, "the day again", d.findings(d.done("2026-01-05")), []string{})
 	cases, _ = d.store.Cases(ctx, CaseQuery{Live: true})
 	same(t, "cases", len(cases), 0)
+}
+
+func TestTheSecondPaymentOfOneOrderIsRecordedApart(t *testing.T) {
+	d := newFinance(t)
+	e := paid("IH1", 2150)
+	e.ChannelNo = "W2"
+	c := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH1", Of: "IH1", Amount: 2150, Channel: []Entry{e}})
+	if _, err := d.decide(c, PayBack, Params{}); err != nil {
+		t.Fatal(err)
+	}
+	record, refund := d.store.messages[0].Body.(*core.LedgerRecord), d.last().Body.(*core.ChannelRefund)
+	same(t, "numbers", []string{record.Number, refund.OrderID, refund.ChannelNo}, []string{"W2", "IH1", "W2"})
 }
