@@ -115,6 +115,9 @@ func (c *Connector) download(ctx context.Context, date time.Time, address string
 	if err != nil {
 		return nil, 0, "", &core.Fault{Class: core.Unavailable, Op: op, Err: errors.New("no temporary file can be made")}
 	}
+	// It has no name any more where the system allows that, so that it is gone with
+	// us, however we end.
+	_ = os.Remove(file.Name())
 	sum := sha256.New()
 	whole := io.MultiReader(strings.NewReader(string(front[:])), answer.Body)
 	size, err := io.Copy(io.MultiWriter(file, sum), io.LimitReader(whole, c.maxBill+1))

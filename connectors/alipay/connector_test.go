@@ -346,6 +346,7 @@ func TestRefundNumber(t *testing.T) {
 
 func collect(t *testing.T, c *Connector, day string) ([]core.BillEntry, core.BillTotals, error) {
 	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir())
 	var entries []core.BillEntry
 	totals, err := c.Bill(context.Background(), day, func(e core.BillEntry) error {
 		entries = append(entries, e)
@@ -359,7 +360,6 @@ func collect(t *testing.T, c *Connector, day string) ([]core.BillEntry, core.Bil
 }
 
 func TestBillOfTheGateway(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
 	s, c := start(t)
 	if _, err := refund(c, "IHR1", 1000); err != nil {
 		t.Fatal(err)
@@ -464,7 +464,6 @@ func TestExpiredAddress(t *testing.T) {
 }
 
 func TestBrokenDownload(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
 	for _, kind := range []fault.Kind{fault.Truncated, fault.CutAfterCommit} {
 		s, c := start(t)
 		play(t, s, fault.Rule{Fault: kind, Operation: "bill.download"})
