@@ -13,7 +13,7 @@ build:
 # itself with the assertions as exit status; FULL=1 uses real RabbitMQ and Redis.
 demo: build
 	@tools/install postgresql $(if $(FULL),rabbitmq redis)
-	@bin/hishub demo $(if $(ONCE),--once) $(if $(FULL),--full)
+	@bin/hishub demo --report bin $(if $(ONCE),--once) $(if $(FULL),--full)
 
 # Everything, against private PostgreSQL, RabbitMQ, Redis and MariaDB.
 test: build

@@ -24,6 +24,8 @@ type Options struct {
 	// Full uses real RabbitMQ and Redis.
 	Full   bool
 	Listen string
+	// Folder is where finance's report is left.
+	Folder string
 	Out    io.Writer
 }
 
@@ -32,7 +34,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	began := time.Now()
 	s := &stage{binary: o.Binary}
 	defer s.close()
-	t := &tale{stage: s, out: o.Out}
+	t := &tale{stage: s, out: o.Out, folder: o.Folder}
 	t.say("hishub demo: three hospitals, three dialects, nothing lost and nothing done twice\n")
 	if err := s.build(ctx, o.Full); err != nil {
 		return err
@@ -57,9 +59,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"a HIS that takes the money and then hangs: asked, and charged once", t.hang},
 		{"a prescription that the HIS refuses: parked, its payment held, then superseded", t.refusal},
 		{"the hospitals' books against the ledger, line by line", t.compare},
-		{"the night finds the one difference that was made", t.night},
 		{"a refund at the hospital's window, asked of us by the HIS", t.windowRefund},
 		{"a clinic that the hospital stops", t.stoppedClinic},
+		{"the night: payment channel, we and HIS, record by record, with repair", t.night},
 	} {
 		t.say("\n%d  %s\n", i+1, step.title)
 		if err := step.tell(ctx); err != nil {
@@ -82,7 +84,8 @@ func Run(ctx context.Context, o Options) (err error) {
 // tale is the story's state.
 type tale struct {
 	*stage
-	out io.Writer
+	out    io.Writer
+	folder string
 
 	number int // of the next test patient
 	calm   map[string]quantiles
@@ -138,7 +141,7 @@ func (t *tale) deliver(ctx context.Context) error {
 					mine := []sent{{hospital, core.PrescriptionCreate, rx.No}}
 					if i < 10 {
 						mine = append(mine, sent{hospital, core.PaymentSettle, paymentOf(rx).OrderID})
-						err = t.visit(ctx, hospital, rx)
+						err = t.visit(ctx, hospital, rx, paymentOf(rx))
 					} else {
 						_, err = t.client.submit(ctx, hospital, core.PrescriptionCreate, rx)
 					}
@@ -189,18 +192,25 @@ func (t *tale) deliver(ctx context.Context) error {
 }
 
 // visit is what happens in the clinic: signed, reviewed, paid.
-func (t *tale) visit(ctx context.Context, hospital string, rx *core.Prescription) error {
+func (t *tale) visit(ctx context.Context, hospital string, rx *core.Prescription, p *core.Payment) error {
+	if err := t.approved(ctx, hospital, rx); err != nil {
+		return err
+	}
+	if err := t.charge(hospital, p); err != nil {
+		return err
+	}
+	return t.client.post(ctx, "/clinic/v1/hospitals/"+hospital+"/payments", map[string]any{
+		"order_id": p.OrderID, "prescriptions": []string{rx.No}, "amount": p.Amount, "channel": p.Channel, "channel_no": p.ChannelNo, "paid_at": p.PaidAt,
+	}, nil)
+}
+
+// approved is a prescription that was signed and reviewed.
+func (t *tale) approved(ctx context.Context, hospital string, rx *core.Prescription) error {
 	base := "/clinic/v1/hospitals/" + hospital
 	if err := t.client.post(ctx, base+"/prescriptions", rx, nil); err != nil {
 		return err
 	}
-	if err := t.client.post(ctx, base+"/prescriptions/"+rx.No+"/review", map[string]any{"pharmacist": rx.PharmacistCode, "approve": true}, nil); err != nil {
-		return err
-	}
-	p := paymentOf(rx)
-	return t.client.post(ctx, base+"/payments", map[string]any{
-		"order_id": p.OrderID, "prescriptions": []string{rx.No}, "amount": p.Amount, "channel": p.Channel, "channel_no": p.ChannelNo, "paid_at": p.PaidAt,
-	}, nil)
+	return t.client.post(ctx, base+"/prescriptions/"+rx.No+"/review", map[string]any{"pharmacist": rx.PharmacistCode, "approve": true}, nil)
 }
 
 func decided(m api.MessageDetail) bool { return m.State != "queued" && m.State != "sending" }
@@ -334,7 +344,7 @@ func (t *tale) hang(ctx context.Context) error {
 	if err := t.his["dongshan"].fault(ctx, map[string]any{"fault": "commit_then_hang", "operation": "ConfirmSettle", "key": pay.OrderID, "times": 1}); err != nil {
 		return err
 	}
-	if err := t.visit(ctx, "dongshan", rx); err != nil {
+	if err := t.visit(ctx, "dongshan", rx, pay); err != nil {
 		return err
 	}
 	found, err := t.client.find(ctx, "dongshan", core.PaymentSettle, pay.OrderID)
@@ -380,6 +390,9 @@ func (t *tale) refusal(ctx context.Context) error {
 	}
 	first, err := t.client.submit(ctx, "xihu", core.PrescriptionCreate, rx)
 	if err != nil {
+		return err
+	}
+	if err := t.charge("xihu", paymentOf(rx)); err != nil {
 		return err
 	}
 	pay, err := t.client.submit(ctx, "xihu", core.PaymentSettle, paymentOf(rx))

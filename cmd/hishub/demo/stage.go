@@ -20,6 +20,7 @@ import (
 	"hishub/core/postgres/private"
 	"hishub/mapping/hospitals"
 	"hishub/mocks/dbhis"
+	"hishub/mocks/paychannel"
 	"hishub/mocks/resthis"
 	"hishub/mocks/servers"
 	"hishub/mocks/soaphis"
@@ -31,6 +32,8 @@ type stage struct {
 	env    []string
 	binary string
 	closes []func()
+
+	channel *paychannel.Server
 
 	hub    *exec.Cmd
 	hubLog string
@@ -107,6 +110,9 @@ func (s *stage) build(ctx context.Context, full bool) (err error) {
 		"DONGSHAN_URL="+soap.URL(),
 		"XIHU_URL="+rest.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test", "XIHU_NOTICE_KEY="+noticeKey,
 		"NANYUAN_DRIVER=postgres", "NANYUAN_DSN="+db.DSN())
+	if err := s.openChannel(ctx); err != nil {
+		return err
+	}
 	if full {
 		if err := s.real(ctx); err != nil {
 			return err
@@ -118,6 +124,9 @@ func (s *stage) build(ctx context.Context, full bool) (err error) {
 			return err
 		}
 		if err := os.CopyFS(filepath.Join(dir, "hospitals", name), folder); err != nil {
+			return err
+		}
+		if err := s.addAccount(name); err != nil {
 			return err
 		}
 	}
@@ -151,7 +160,7 @@ func (s *stage) start(ctx context.Context, listen string) error {
 		return err
 	}
 	s.hubLog = log.Name()
-	s.hub = exec.Command(s.binary, "up", "--listen", listen, "--hospitals", filepath.Join(s.dir, "hospitals"))
+	s.hub = exec.Command(s.binary, "up", "--listen", listen, "--nights", "off", "--hospitals", filepath.Join(s.dir, "hospitals"))
 	s.hub.Env, s.hub.Stderr = s.env, log
 	s.hub.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to hand on
 	out, err := s.hub.StdoutPipe()
