@@ -113,6 +113,16 @@ func TestWhatTheWindowGaveBackIsOfTheSameAccount(t *testing.T) {
 	}
 }
 
+func TestWhatIsReversedCannotBeGivenBack(t *testing.T) {
+	b := opened(t)
+	if err := b.Edit(Edit{Settlement: "IH1", Reverse: true}); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Refund(Refund{No: "IHR9", Order: "IH1", AmountFen: 1}, ""); r.Effect != Refused {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestTheClockStandsWhereItIsPut(t *testing.T) {
 	b := opened(t)
 	at := "2026-01-04 23:59:58"
