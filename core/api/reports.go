@@ -199,7 +199,7 @@ func shownRun(nights []reconcile.Night, day string) (found reconcile.Night, ok b
 func (g *gatherer) adjustments(ctx context.Context, from, to time.Time) (all []report.Adjustment, err error) {
 	for i := len(g.nights) - 1; i >= 0; i-- {
 		n := g.nights[i]
-		if n.State != reconcile.NightDone || n.Closed || n.Ended.Before(from) || !n.Ended.Before(to) {
+		if n.State != reconcile.NightDone || n.Ended.Before(from) || !n.Ended.Before(to) {
 			continue
 		}
 		before, ok := runBefore(g.nights, n)
