@@ -134,7 +134,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	handler, webhooks, err := h.handler()
+	handler, webhooks, err := h.handler(background)
 	if err != nil {
 		return err
 	}

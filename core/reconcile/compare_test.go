@@ -183,6 +183,7 @@ func TestTruthTable(t *testing.T) {
 		// Refunds.
 		{"refund alike", entry(refund), entry(refund), entry(refund), nil, []one{{reconcile.Matched, 1000, ""}}},
 		{"refund on its way", nil, entry(refund), entry(refund), nil, []one{{reconcile.RefundInTransit, 1000, "not paid it back yet"}}},
+		{"refund that the HIS told us of", entry(refund), entry(refund, noHIS), entry(refund), nil, []one{{reconcile.Matched, 1000, ""}}},
 		{"refund processing", entry(refund, state(core.EntryProcessing)), entry(refund), entry(refund), nil, []one{{reconcile.RefundInTransit, 1000, "still"}}},
 		{"refund processing too long", entry(refund, state(core.EntryProcessing)), entry(refund), entry(refund), monthLater, []one{{reconcile.StateDiffers, 1000, "longer"}}},
 		{"refund never came", nil, entry(refund), entry(refund), monthLater, []one{{reconcile.WithoutMoney, 1000, "time"}}},

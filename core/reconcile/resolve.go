@@ -195,9 +195,9 @@ func (l *left) is(m mark) outcome {
 
 // shown is what people see in the place of our number.
 func shown(p Party, e *Entry) string {
-	_, number := home(p, e)
+	t, number := home(p, e)
 	first := e.ChannelNo
-	if p == HIS && e.Type == core.EntryRefund {
+	if p == HIS && t == keyRefund {
 		first = cmp.Or(e.HisNo, first) // the channel's number is that of the payment, as a rule
 	}
 	return cmp.Or(number, first, e.HisNo, "row "+strconv.FormatInt(e.Row, 10))
@@ -296,10 +296,16 @@ func (r round) names(p Party, e *Entry, key []byte, weak bool, emit func(name, k
 			err = emit(n, key, weak)
 		}
 	}
-	if p != Ours && (e.Reversal || len(key) == 1) { // without a number it has no place yet
-		return nil
-	}
 	t := keyByte(e.Type)
+	switch {
+	case p == Ours:
+	case e.Reversal:
+		return nil
+	case p == HIS && t == keyPayment && len(key) == 1:
+		key = append([]byte{t}, shown(p, e)...) // where it is unless it finds one of ours, and then what takes it back does so too
+	case len(key) == 1:
+		return nil // without a number it has no place yet
+	}
 	if p == HIS {
 		say(bookedAs, t, e.ChannelNo, false)
 		say(bookedUnder, t, e.HisNo, false)

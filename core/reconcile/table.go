@@ -187,7 +187,7 @@ func (g *group) atHIS(e *Entry, h *side) verdict {
 	waiting := e.Told == delivery.Queued || e.Told == delivery.Sending
 	if h.there() {
 		switch {
-		case e.NoHIS:
+		case e.NoHIS && e.Type == core.EntryPayment: // of a refund it may have told us
 			return verdict{class: StateDiffers, cause: "the HIS need not have it, and has it"}
 		case e.Told == delivery.Parked:
 			return verdict{class: StateDiffers, cause: "the HIS has it, and our message that tells it is parked"}
