@@ -49,7 +49,7 @@ const (
 	BillCreated        Kind = "bill.created"
 	LedgerPulled       Kind = "ledger.pull"
 	LedgerPushed       Kind = "ledger.push"
-	InsuranceLedger    Kind = "insurance.ledger"
+	InsuranceLedger    Kind = "ledger.insurance"
 	PayBack            Kind = "channel.refund"
 	RecordMoney        Kind = "ledger.record"
 )
@@ -180,9 +180,9 @@ var Catalogue = []Transaction{
 	{LedgerPushed, Inbound, "ledger", false, 0, "the HIS sends what it booked on a day",
 		func() Body { return new(LedgerPush) }, func() any { return new(Receipt) }},
 
-	{PayBack, ToChannel, "refund", true, 0, "have a payment channel pay money back, without the HIS",
+	{PayBack, ToChannel, "channel", true, 0, "have a payment channel pay money back, without the HIS",
 		func() Body { return new(ChannelRefund) }, func() any { return new(Receipt) }},
-	{RecordMoney, Record, "entry", true, 0, "put money into our ledger of which the HIS is not told",
+	{RecordMoney, Record, "ledger", true, 0, "put money into our ledger of which the HIS is not told",
 		func() Body { return new(LedgerRecord) }, func() any { return new(Receipt) }},
 }
 

@@ -47,7 +47,7 @@ type LedgerTotals struct {
 	RefundAmount  Fen    `json:"refund_amount"`
 }
 
-// Ledger is the canonical answer to ledger.detail and insurance.ledger.
+// Ledger is the canonical answer to ledger.detail and ledger.insurance.
 type Ledger struct {
 	Entries []LedgerEntry `json:"entries"`
 }

@@ -20,6 +20,16 @@ type Listener struct {
 	Door   Door
 }
 
+// Pushes reports whether the HIS can tell us of that kind by itself.
+func (d *Dialect) Pushes(kind Kind) bool {
+	for _, l := range d.Listeners {
+		if slices.Contains(l.Kinds, kind) {
+			return true
+		}
+	}
+	return false
+}
+
 // Listening is what a transport makes of a listener's options.
 type Listening struct {
 	Wire Wire

@@ -70,7 +70,7 @@ func TestLedgersOfAFolder(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	if d.Operations[core.InsuranceLedger] == nil {
-		t.Error("there is no insurance.ledger")
+		t.Error("there is no ledger.insurance")
 	}
 
 	door := d.Listeners["push"].Door

@@ -81,7 +81,7 @@ func TestTheNightOfTheReference(t *testing.T) {
 	}
 	hospital := "grammar: 1\nhospital: dongshan\nname: 东山医院\nconnectors: {default: {rest: {base: \"http://127.0.0.1:1\"}}}\n" +
 		"envelopes: {default: {read: {answer: = from_xml(body).Response}, outcome: {ok: answer.ResultCode == \"0\"}}}\n"
-	ledger, blocks := "insurance.ledger: {call: POST /yb, returns: {entries: []}}\n", 0
+	ledger, blocks := "ledger.insurance: {call: POST /yb, returns: {entries: []}}\n", 0
 	for _, block := range strings.Split(string(data), "```yaml\n")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		switch {

@@ -83,6 +83,9 @@ func printCoverage(all []checked) error {
 	}
 	t := newTable(append(head, "HOSPITALS")...)
 	for _, k := range core.Catalogue {
+		if k.Mode == core.Record || k.Mode == core.ToChannel {
+			continue // no folder says them
+		}
 		row := []any{k.Kind, k.Mode}
 		for _, h := range hospitals {
 			if c, ok := cells[k.Kind][h]; ok {

@@ -206,7 +206,12 @@ func ignoreClosed(err error) error {
 // nightsOff is a process that runs no nights by itself.
 const nightsOff = "off"
 
-// setNights gives every hospital whose dialect has a ledger its night.
+// comparable: there is somebody to compare our ledger with.
+func comparable(h *core.Hospital) bool {
+	return len(h.Channels) > 0 || h.Operations[core.LedgerDetail] != nil || h.Operations[core.LedgerTotal] != nil || h.Pushes(core.LedgerPushed)
+}
+
+// setNights gives every hospital with somebody to compare with its night.
 func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[string]postgres.HospitalRecord) {
 	nights := map[string]reconcile.Nightly{}
 	for id := range active {
@@ -215,7 +220,7 @@ func (h *hub) setNights(ctx context.Context, s *reconcile.Schedule, active map[s
 			h.log.Error("open hospital", "hospital", id, "error", err)
 			continue
 		}
-		if opened.Operations[core.LedgerDetail] != nil {
+		if comparable(opened) {
 			nights[id] = reconcile.Nightly{Zone: opened.Zone, At: cmp.Or(h.nights, opened.Night.At)}
 		}
 	}

@@ -595,7 +595,7 @@ func TestInsuranceIsAskedOfTheHISWhereItGivesNoBill(t *testing.T) {
 	for _, s := range n.Statements {
 		sources[s.Source] = true
 	}
-	same(t, "sources", slices.Sorted(maps.Keys(sources)), []string{"insurance.ledger", "wechat"})
+	same(t, "sources", slices.Sorted(maps.Keys(sources)), []string{"ledger.insurance", "wechat"})
 }
 
 // A day that was run late finds the HIS's entries of the next day, which needed none of its own.
