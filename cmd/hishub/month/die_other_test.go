@@ -1,0 +1,7 @@
+//go:build !linux
+
+package month
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
