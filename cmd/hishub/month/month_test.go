@@ -65,8 +65,9 @@ func TestMonth(t *testing.T) {
 				w.morning(day)
 				w.repair(day + 1)
 			}
-			w.states()
+			w.morning(w.days + 1) // of the day that had repairs only
 			w.last()
+			w.states()
 			w.again()
 			w.judge()
 			w.report()
