@@ -86,7 +86,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.unsigned = s.OneOf("sums", "signed", "unsigned") == "unsigned"
 	c.countAll = s.OneOf("count", "rows", "money") == "rows"
 	c.anyDay = s.OneOf("days", "same", "any") == "any"
-	c.channel = core.Channel(spec.Name)
+	c.channel = core.Channel(strings.TrimPrefix(spec.Name, core.ChannelConnector(""))) // a hospital's connectors of channels are named so
 	c.maxBill = s.Size("max_bill", 1<<30)
 	if err := s.Err(); err != nil {
 		return nil, err
