@@ -84,7 +84,7 @@ func (w *world) last() {
 				w.Errorf("write the bank's file: %v", err)
 			}
 			w.look(h, d, w.days+2)
-			for _, t := range h.truths(d, w.days+2) {
+			for _, t := range h.truths(d, w.days+2, reconcile.Full) {
 				if t.class.Difference() && t.class != reconcile.AmountDiffers {
 					w.Errorf("the plan itself is not clean in the end: %s", t)
 				}
@@ -266,6 +266,9 @@ func (w *world) conserved(h *hospital, s stand) {
 	told := map[reconcile.Party]total{}
 	add := func(lines []reconcile.Line) {
 		for _, l := range lines {
+			if l.Party != reconcile.HIS && !slices.Contains(h.ways, l.Channel) {
+				w.Errorf("%s: the nights tell of money of %s by %q, which nobody paid with: %+v", h.id, l.Party, l.Channel, l)
+			}
 			t := told[l.Party]
 			t.add(l.Type, l.Amount, l.Count)
 			told[l.Party] = t

@@ -1,6 +1,7 @@
 package month
 
 import (
+	"cmp"
 	"regexp"
 
 	"hishub/core/reconcile"
@@ -64,6 +65,7 @@ func (w *world) first_(h *hospital, d int) {
 		h.channel.ClearFaults()
 		w.count("bill " + string(f))
 	}
+	w.count("day: " + string(cmp.Or(h.days[d].weather, "fair")))
 	switch h.days[d].weather {
 	case truncated:
 		bill(paychannel.BillTruncated, reconcile.NightFailed, atLine)
@@ -103,7 +105,7 @@ func (w *world) look(h *hospital, d, a int) reconcile.Night {
 		return n
 	}
 	w.count("nights by " + string(n.Detail))
-	want := h.truths(d, a)
+	want := h.truths(d, a, n.Detail)
 	if wrong := h.compare(want, found); wrong != "" {
 		w.Errorf("seed %d: %s %s (%s), run %d on the morning of %s (%s: %s):\n%s", w.seed, h.id, w.date(d), h.days[d].weather, n.Run, w.date(a), n.Detail, n.Why, wrong)
 	}

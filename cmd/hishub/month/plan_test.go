@@ -64,7 +64,8 @@ type event struct {
 	repairOn int
 	action   string
 	mended   bool
-	// message is the key of what the repair had the hub do.
+	// repair that was approved; message is the key of what it had the hub do.
+	repair  int64
 	message string
 	// wrongNo is the channel's number of a second payment, or of what has no money.
 	again, wrongNo string
@@ -96,7 +97,9 @@ func anywhere(*hospital) bool { return true }
 func (w *world) plan(often int) {
 	for i, h := range w.hospitals {
 		r := w.random(uint64(10 + i))
-		h.skies(w, r)
+		if !w.fair {
+			h.skies(w, r, i)
+		}
 		var open []int
 		for d := 1; d <= w.days; d++ {
 			if s := h.days[d].weather; s != empty && s != twice {
@@ -116,7 +119,7 @@ func (w *world) plan(often int) {
 			for n := range often {
 				d := open[r.IntN(len(open))]
 				if s.kind == crossDay || s.kind == slowRefund {
-					d = min(d, w.days-2)
+					d = max(1, min(d, w.days-2))
 				}
 				e := h.add(w, r, d, s.kind)
 				if s.kind == yuanAsFen && (n+i)%2 == 1 {
@@ -127,15 +130,14 @@ func (w *world) plan(often int) {
 	}
 }
 
-// skies deals out the weather; at most every third day is bad.
-func (h *hospital) skies(w *world, r *rand.Rand) {
+// skies deals out the weather; at most every second day is bad.
+func (h *hospital) skies(w *world, r *rand.Rand, shift int) {
 	kinds := []weather{truncated, checksum, late, empty}
-	if !h.clocked && rules[h.id] != "" && (h.id == "dongshan" || h.id == "nanyuan") {
-		kinds = append(kinds, twice) // others are compared by totals, which list nothing
+	if h.id == "dongshan" || h.id == "nanyuan" {
+		kinds = []weather{twice, empty, late, truncated, checksum} // others are compared by totals, which list nothing
 	}
-	shift := r.IntN(len(kinds))
 	for d, n := 2, 0; d <= w.days; d, n = d+2+r.IntN(2), n+1 {
-		h.days[d].weather = kinds[(n+shift)%len(kinds)]
+		h.days[d].weather = kinds[(n+shift/2)%len(kinds)]
 	}
 }
 
@@ -165,6 +167,9 @@ func (h *hospital) add(w *world, r *rand.Rand, d int, k kind) *event {
 	switch k {
 	case lostCall, lostBooking, windowRefund, yuanAsFen, withoutMoney, paidTwice:
 		e.repairOn = min(d+1+r.IntN(3), w.days+1)
+		if w.fair {
+			e.repairOn = w.days + 1
+		}
 		for e.repairOn <= w.days && h.days[e.repairOn].weather == twice {
 			e.repairOn++ // what it books there would be listed twice as well
 		}

@@ -32,6 +32,7 @@ func (w *world) repair(d int) {
 			for _, e := range h.days[past].events {
 				if e.repairOn == d {
 					e.mended = true
+					w.learn(e)
 				}
 			}
 		}
@@ -56,7 +57,7 @@ func (w *world) of(e *event, t truth) (reconcile.Case, bool) {
 
 // mend has two people decide about an event.
 func (w *world) mend(e *event) {
-	ts := e.truths(e.day, e.day+1)
+	ts := e.truths(e.day, e.day+1, reconcile.Full)
 	if len(ts) != 1 {
 		w.Errorf("%s %s: %s has no single finding to repair: %v", e.h.id, e.order, e.kind, ts)
 		return
@@ -100,9 +101,25 @@ func (w *world) mend(e *event) {
 	}
 	w.count("repair " + string(r.Action))
 	w.approve(e, r, action != "")
-	if err := w.ledger.QueryRow(w.ctx, `select coalesce((select m.key from hub.message m where m.id = r.message), '') from hub.repair r where r.id = $1`, r.ID).Scan(&e.message); err != nil {
-		w.Errorf("look for the repair's message: %v", err)
+	e.repair = r.ID
+}
+
+// learn looks up what the repair had the hub do.
+func (w *world) learn(e *event) {
+	if e.repair == 0 {
+		return
 	}
+	err := w.ledger.QueryRow(w.ctx, `select coalesce((select m.key from hub.message m where m.id = r.message), '') from hub.repair r where r.id = $1`, e.repair).Scan(&e.message)
+	must(w.T, "look for the repair's message", err)
+}
+
+// yes is one person's: of a person at the command line, which leaves it to the
+// running hub to carry out, or of one at the API.
+func (w *world) yes(repair int64, who string, place reconcile.Place) (reconcile.Repair, error) {
+	if w.idle {
+		return w.store.Approve(w.ctx, repair, who, "yes", place.FourEyesFrom)
+	}
+	return w.repairs.Approve(w.ctx, repair, who, "yes")
 }
 
 // approve is the yes of one person, or of two, of whom none may count twice.
@@ -114,15 +131,15 @@ func (w *world) approve(e *event, r reconcile.Repair, proposed bool) {
 	}
 	two := r.Amount >= place.FourEyesFrom
 	if two {
-		got, err := w.repairs.Approve(w.ctx, r.ID, first, "yes")
+		got, err := w.yes(r.ID, first, place)
 		if proposed != errors.Is(err, reconcile.ErrSecondPerson) || err == nil && got.State != reconcile.RepairProposed {
 			w.Errorf("%s: %s of %d fen by %s alone: %s, %v", e.h.id, r.Action, r.Amount, first, got.State, err)
 		}
-		if _, err = w.repairs.Approve(w.ctx, r.ID, first, "yes again"); !errors.Is(err, reconcile.ErrSecondPerson) {
+		if _, err = w.yes(r.ID, first, place); !errors.Is(err, reconcile.ErrSecondPerson) {
 			w.Errorf("%s: %s says yes twice to %s of %d fen: %v", e.h.id, first, r.Action, r.Amount, err)
 		}
 	}
-	if _, err := w.repairs.Approve(w.ctx, r.ID, second, "yes"); err != nil && !errors.Is(err, reconcile.ErrNotOpen) {
+	if _, err := w.yes(r.ID, second, place); err != nil && !errors.Is(err, reconcile.ErrNotOpen) {
 		w.Errorf("%s: approve %s of %s: %v", e.h.id, r.Action, e.order, err)
 	}
 }

@@ -37,8 +37,9 @@ func (e *event) shownAs() string {
 func (e *event) windowNo() string { return "W" + e.order }
 
 // truths are what a night over day d must find of the event when it is run on the
-// morning of day a. On the morning after the repair it shows.
-func (e *event) truths(d, a int) (all []truth) {
+// morning of day a. On the morning after the repair it shows. By totals no row of
+// the HIS is seen.
+func (e *event) truths(d, a int, how reconcile.Detail) (all []truth) {
 	find := func(c reconcile.Class, t core.EntryType, number string) { all = append(all, truth{c, t, number}) }
 	of, mended := d == e.day, e.mended && e.repairOn < a
 	// What the HIS books late is there under the date of the repair, and belongs to the day of the payment.
@@ -73,6 +74,8 @@ func (e *event) truths(d, a int) (all []truth) {
 			find(reconcile.WithoutMoney, pay, e.shownAs())
 		case of:
 			find(reconcile.Excluded, pay, e.order)
+		case mended && d == e.repairOn && how == reconcile.Totals:
+			find(reconcile.Excluded, pay, e.order)
 		case mended && d == e.repairOn && d == e.day+1: // farther off the booking is not seen, and the two commands match
 			find(reconcile.CrossDay, pay, e.order)
 		}
@@ -96,10 +99,10 @@ func (e *event) truths(d, a int) (all []truth) {
 }
 
 // truths are all that a night over day d must find, but for what is matched.
-func (h *hospital) truths(d, a int) (all []truth) {
+func (h *hospital) truths(d, a int, how reconcile.Detail) (all []truth) {
 	for past := 1; past <= d; past++ {
 		for _, e := range h.days[past].events {
-			all = append(all, e.truths(d, a)...)
+			all = append(all, e.truths(d, a, how)...)
 		}
 	}
 	if h.days[d].weather == twice && a == d+1 {

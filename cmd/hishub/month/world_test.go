@@ -36,10 +36,16 @@ import (
 // account at the payment channels.
 type world struct {
 	*testing.T
-	ctx    context.Context
-	seed   uint64
-	name   string
-	days   int
+	ctx  context.Context
+	seed uint64
+	name string
+	days int
+	// fair: no books are late or damaged, and all repairs are of the day after the last.
+	fair bool
+	// latency of the fake HIS's and channels.
+	latency time.Duration
+	// idle: people approve, and nobody carries out yet.
+	idle   bool
 	binary string
 	dir    string
 	// postgres is the server's address.
@@ -155,19 +161,19 @@ func (w *world) date(day int) string { return w.at(day, 0, 0, 0).Format(time.Dat
 
 func (w *world) openHospitals() {
 	ctx := w.ctx
-	east, err := soaphis.Start(ctx, soaphis.Options{Seed: w.seed})
+	east, err := soaphis.Start(ctx, soaphis.Options{Seed: w.seed, Latency: w.latency})
 	must(w.T, "start dongshan", err)
 	w.Cleanup(func() { east.Close() })
-	west, err := resthis.Start(ctx, resthis.Options{Seed: w.seed})
+	west, err := resthis.Start(ctx, resthis.Options{Seed: w.seed, Latency: w.latency})
 	must(w.T, "start xihu", err)
 	w.Cleanup(func() { west.Close() })
-	south, err := dbhis.Start(ctx, dbhis.Options{Driver: "postgres", DSN: w.url("his_" + w.name), Seed: w.seed, Poll: 10 * time.Millisecond})
+	south, err := dbhis.Start(ctx, dbhis.Options{Driver: "postgres", DSN: w.url("his_" + w.name), Seed: w.seed, Latency: w.latency, Poll: 10 * time.Millisecond})
 	must(w.T, "start nanyuan", err)
 	w.Cleanup(func() { south.Close() })
-	north, err := asmxhis.Start(ctx, asmxhis.Options{Seed: w.seed})
+	north, err := asmxhis.Start(ctx, asmxhis.Options{Seed: w.seed, Latency: w.latency})
 	must(w.T, "start beicheng", err)
 	w.Cleanup(func() { north.Close() })
-	lake, err := pushhis.Start(ctx, pushhis.Options{Seed: w.seed})
+	lake, err := pushhis.Start(ctx, pushhis.Options{Seed: w.seed, Latency: w.latency})
 	must(w.T, "start lianhu", err)
 	w.Cleanup(func() { lake.Close() })
 	w.env = append(w.env, "DONGSHAN_URL="+east.URL(), "XIHU_URL="+west.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test", "XIHU_NOTICE_KEY=xihu-notice-test",
@@ -193,7 +199,7 @@ func (w *world) openHospitals() {
 		h.days = make([]day, w.days+3)
 		h.bankDir = filepath.Join(w.dir, "bank", h.id)
 		must(w.T, "make the bank's folder", os.MkdirAll(h.bankDir, 0o755))
-		h.channel, err = paychannel.Start(ctx, paychannel.Options{Seed: w.seed, Merchant: "19000000" + fmt.Sprintf("%02d", len(h.id))})
+		h.channel, err = paychannel.Start(ctx, paychannel.Options{Seed: w.seed, Latency: w.latency, Merchant: "19000000" + fmt.Sprintf("%02d", len(h.id))})
 		must(w.T, "start the channel of "+h.id, err)
 		w.Cleanup(func() { h.channel.Close() })
 		h.channel.Books().SetClock(w.now)
