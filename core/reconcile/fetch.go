@@ -126,6 +126,7 @@ var errEnough = errors.New("the reader stopped")
 func (r *run) readBill(ctx context.Context, c core.Channel, day string, yield func(Entry, error) bool) error {
 	var sum core.BillTotals
 	lines := int64(0)
+	away := onWay{account: r.place.Bills[c]}
 	said, err := r.place.Bills[c].Bill(ctx, day, func(b core.BillEntry) error {
 		lines++
 		e := Entry{LedgerEntry: b.LedgerEntry, Fee: b.Fee, Row: int64(b.Line)}
@@ -144,7 +145,7 @@ func (r *run) readBill(ctx context.Context, c core.Channel, day string, yield fu
 		}
 		sum.Fee += e.Fee
 		r.done.Add(1)
-		if !yield(e, nil) {
+		if !away.takes(e) && !yield(e, nil) {
 			return errEnough
 		}
 		return nil
@@ -164,7 +165,7 @@ func (r *run) readBill(ctx context.Context, c core.Channel, day string, yield fu
 			Cure: "take it again; if it stays so, ask the channel",
 		}
 	}
-	return nil
+	return away.each(ctx, yield)
 }
 
 func totalsText(t core.BillTotals) string {
