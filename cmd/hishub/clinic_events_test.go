@@ -82,7 +82,8 @@ func TestRefundNow(t *testing.T) {
 	ok(t, err)
 	p.orderIs("IH1", payment.Refunded)
 	p.refundIs("RF1", payment.Untold)
-	p.toldIs("prescription.create RX1 V1", "payment.settle IH1 V1")
+	// The refund is only written down, so that the night knows why the channel has it.
+	p.toldIs("prescription.create RX1 V1", "payment.settle IH1 V1", "ledger.record refund RF1 RF1")
 }
 
 // script is a feed of the test's own.

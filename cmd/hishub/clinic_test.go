@@ -18,6 +18,7 @@ import (
 	"hishub/core/delivery"
 	"hishub/core/inbound"
 	"hishub/core/postgres"
+	"hishub/core/reconcile"
 	"hishub/mocks/servers"
 	"hishub/platform/clinic"
 	"hishub/platform/payment"
@@ -48,8 +49,9 @@ func newPractice(tb testing.TB) *practice {
 	_, err = store.Own(ctx, "p", time.Hour)
 	ok(tb, err)
 	w := &countedWakes{}
-	h := &hub{store: store, wakes: w, desk: &inbound.Desk{Deciders: map[core.Kind]inbound.Decider{}}, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
+	h := &hub{store: store, wakes: w, repairs: &reconcile.Repairs{}, desk: &inbound.Desk{Deciders: map[core.Kind]inbound.Decider{}}, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
 	ok(tb, h.openClinic(ctx, url))
+	h.clinic.payments.Channel = payment.StandIn{} // h1 has no folder
 	tb.Cleanup(h.clinic.database.Close)
 	return &practice{TB: tb, clinicModules: h.clinic, ctx: ctx, store: store, woken: w.count}
 }

@@ -291,6 +291,8 @@ func (d *doctor) nights(ctx context.Context, store *postgres.Store) {
 		switch {
 		case n.State == reconcile.NightFailed:
 			d.warn("night of "+n.Hospital, n.Day+" failed: "+n.Problem, "hishub reconcile run "+n.Hospital+" "+n.Day)
+		case n.State == reconcile.NightWaiting:
+			d.warn("night of "+n.Hospital, n.Day+" waits: "+n.Problem, "it is tried again by itself")
 		case n.Differences() > 0:
 			d.warn("night of "+n.Hospital, fmt.Sprintf("%s has %d differences", n.Day, n.Differences()), fmt.Sprintf("hishub reconcile show --night %d", n.ID))
 		default:

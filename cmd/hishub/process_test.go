@@ -25,7 +25,7 @@ type process struct {
 func startHub(tb testing.TB, env []string, args ...string) *process {
 	tb.Helper()
 	p := &process{tb: tb, gone: make(chan struct{}), words: &words{}}
-	p.cmd = exec.Command("hishub", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command("hishub", append([]string{"serve", "--listen", "127.0.0.1:0", "--nights", "off"}, args...)...)
 	p.cmd.Env, p.cmd.Stderr = env, p.words
 	out, err := p.cmd.StdoutPipe()
 	ok(tb, err)

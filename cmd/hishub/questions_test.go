@@ -143,6 +143,14 @@ func questions(t *testing.T, r *rig) []question {
 			l := a.(*core.Ledger).Entries
 			return is(len(l) == 3 && l[0].Number == "Q1" && l[0].At.Equal(paidAt) && l[2].Type == core.EntryRefund && l[2].Number == "RQ4" && l[2].Amount == 1000 && l[2].ChannelNo == "42Q4", l)
 		}, other},
+		{core.InsuranceLedger, "GetSiLedgerDetail", day, func(a any) error {
+			for _, e := range a.(*core.Ledger).Entries {
+				if e.Channel != "insurance" {
+					return fmt.Errorf("an entry of %q", e.Channel)
+				}
+			}
+			return nil
+		}, other},
 		{core.SystemTimeAsk, "GetSysTime", &core.DictionaryQuery{}, func(a any) error {
 			at := a.(*core.SystemTime).Time
 			return is(time.Since(at).Abs() < time.Minute, at)

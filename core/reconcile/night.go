@@ -279,18 +279,20 @@ type lines map[Line]Line
 // add counts the entries of the day that a finding holds. Money that never
 // moved is in nobody's totals.
 func (l lines) add(f Finding) {
-	business := Outpatient
+	// Not every HIS says of a row how it was paid and what for; the others know.
+	business, channel := Outpatient, core.Channel("")
 	for _, e := range f.Ours {
-		if e.Business != "" {
-			business = e.Business
-		}
+		business, channel = cmp.Or(e.Business, business), cmp.Or(channel, e.Channel)
+	}
+	for _, e := range f.Channel {
+		channel = cmp.Or(channel, e.Channel)
 	}
 	for _, p := range Parties {
 		for _, e := range f.Entries(p) {
 			if e.Neighbour || e.State == core.EntryFailed {
 				continue
 			}
-			key := Line{Party: p, Channel: e.Channel, Business: business, Type: e.Type}
+			key := Line{Party: p, Channel: cmp.Or(e.Channel, channel), Business: business, Type: e.Type}
 			if p == HIS {
 				key.Operator = e.Operator
 			}

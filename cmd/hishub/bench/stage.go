@@ -96,7 +96,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 }
 
 func (s *stage) startHub(ctx context.Context) (err error) {
-	args, words := []string{"serve", "--listen", "127.0.0.1:0"}, []string{" serves at "}
+	args, words := []string{"serve", "--listen", "127.0.0.1:0", "--nights", "off"}, []string{" serves at "}
 	if s.Profile != "" {
 		args, words = append(args, "--pprof", "127.0.0.1:0"), append(words, " profiles at ")
 	}

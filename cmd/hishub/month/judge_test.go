@@ -367,6 +367,9 @@ func (w *world) writtenOff(h *hospital) (sum core.Fen) {
 // report says what the month was made of, so that one can see that it tests anything.
 func (w *world) report() {
 	for _, m := range reconcile.Meanings {
+		if m.Class == reconcile.StateDiffers && w.counted["prescriptions compared"] == 0 {
+			continue // midnight went by
+		}
 		if m.Difference && m.Class != reconcile.Ambiguous && w.counted["found "+string(m.Class)] == 0 {
 			w.Errorf("seed %d: no night has found %s: the month is too small to test it", w.seed, m.Class)
 		}

@@ -24,11 +24,9 @@ func TestKill(t *testing.T) {
 				binary: binary, dir: filepath.Join(dir, fmt.Sprint("kill", seed)), postgres: server}
 			w.open()
 			w.plan(2)
-			for d := 1; d <= w.days; d++ {
-				w.live(d)
-			}
 			r := w.random(3)
 			for d := 1; d <= w.days; d++ {
+				w.live(d)
 				w.struckNights(r, d, 2*size.often)
 			}
 			w.struckRepairs(r, 3*size.often)

@@ -35,6 +35,7 @@ func (w *world) morning(d int) {
 var (
 	atLine = regexp.MustCompile(`^take the bill of (wechat|alipay) for [-0-9]+: (wechat|alipay) .*:\d+: `)
 	ofFile = regexp.MustCompile(`^take the bill of (wechat|alipay) for [-0-9]+: (wechat|alipay) `)
+	wehold = regexp.MustCompile(`the channel says that there is none, and we hold [1-9]`)
 	waits  = regexp.MustCompile(`^waits for the bill of (wechat|alipay)`)
 )
 
@@ -71,6 +72,8 @@ func (w *world) first_(h *hospital, d int) {
 		bill(paychannel.BillTruncated, reconcile.NightFailed, atLine)
 	case checksum:
 		bill(paychannel.BillWrongChecksum, reconcile.NightFailed, ofFile)
+	case denied:
+		bill(paychannel.BillNone, reconcile.NightFailed, wehold)
 	case late:
 		bill(paychannel.BillLate, reconcile.NightWaiting, waits)
 	case twice:

@@ -38,6 +38,7 @@ const (
 	truncated weather = "truncated"      // the bill ends in the middle of a row
 	checksum  weather = "wrong_checksum" // a digit of the bill is another
 	late      weather = "late_bill"      // the bill is not made yet
+	denied    weather = "denied_bill"    // the channel says that there is no bill, and we hold money
 	empty     weather = "empty_day"      // nobody pays; the channel says that there is no bill
 	twice     weather = "repeated_pages" // the HIS lists every row twice
 )
@@ -88,7 +89,7 @@ var sorts = []struct {
 	{yuanAsFen, anywhere}, {zeroYuan, anywhere}, {reversedPair, anywhere}, {paidTwice, anywhere}, {refunded, anywhere},
 	// What is to be taken back must be named to the HIS by a number that it knows.
 	{withoutMoney, func(h *hospital) bool { return !h.maimed }},
-	{slowRefund, func(h *hospital) bool { return slices.Contains(h.ways, core.Channel("alipay")) }},
+	{slowRefund, anywhere},
 }
 
 func anywhere(*hospital) bool { return true }
@@ -131,13 +132,17 @@ func (w *world) plan(often int) {
 }
 
 // skies deals out the weather; at most every second day is bad.
-func (h *hospital) skies(w *world, r *rand.Rand, shift int) {
-	kinds := []weather{truncated, checksum, late, empty}
+func (h *hospital) skies(w *world, r *rand.Rand, place int) {
+	kinds := []weather{truncated, checksum, late, denied, empty}
 	if h.id == "dongshan" || h.id == "nanyuan" {
-		kinds = []weather{twice, empty, late, truncated, checksum} // others are compared by totals, which list nothing
+		kinds = []weather{twice, empty, late, truncated, checksum, denied} // others are compared by totals, which list nothing
+	}
+	shift := place
+	if h.id == "dongshan" || h.id == "nanyuan" {
+		shift = place / 2 // one begins with pages twice, the other with an empty day
 	}
 	for d, n := 2, 0; d <= w.days; d, n = d+2+r.IntN(2), n+1 {
-		h.days[d].weather = kinds[(n+shift/2)%len(kinds)]
+		h.days[d].weather = kinds[(n+shift)%len(kinds)]
 	}
 }
 
@@ -147,7 +152,7 @@ func (h *hospital) add(w *world, r *rand.Rand, d int, k kind) *event {
 	stem := fmt.Sprintf("%s%03d%03d%03d", h.letter, w.seed%1000, d, n)
 	e := &event{kind: k, h: h, day: d, order: stem + "MONTHTEST", visit: "V" + stem, patient: "P" + stem, rx: "RX" + stem}
 	e.way = h.ways[0]
-	if k == slowRefund || len(h.ways) > 1 && (k == plain || k == refunded) && h.ways[1] == "alipay" && r.IntN(2) == 0 || k == plain && r.IntN(3) == 0 {
+	if k == slowRefund && slices.Contains(h.ways, core.Channel("alipay")) || len(h.ways) > 1 && (k == plain || k == refunded) && h.ways[1] == "alipay" && r.IntN(2) == 0 || k == plain && r.IntN(3) == 0 {
 		e.way = h.ways[len(h.ways)-1]
 	}
 	e.items, e.amount = lines(r, k)

@@ -91,7 +91,8 @@ func (e *event) truths(d, a int, how reconcile.Detail) (all []truth) {
 		switch {
 		case of && a <= e.repairOn:
 			find(reconcile.RefundInTransit, back, e.refund)
-		case d == e.repairOn && d != e.day:
+		// WeChat's bill has it on the day on which it took it up, Alipay's on which the money arrived.
+		case d == e.repairOn && e.way == "alipay":
 			find(reconcile.CrossDay, back, e.refund)
 		}
 	}

@@ -91,7 +91,7 @@ func (h *hub) start() {
 	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(h.T, "open the hub's log", err)
 	defer log.Close()
-	cmd := exec.Command(h.binary, "serve", "--listen", "127.0.0.1:0", "--no-clinic")
+	cmd := exec.Command(h.binary, "serve", "--listen", "127.0.0.1:0", "--no-clinic", "--nights", "off")
 	cmd.Env, cmd.Stderr, cmd.SysProcAttr = h.env, log, &syscall.SysProcAttr{}
 	dieWithParent(cmd.SysProcAttr)
 	out, err := cmd.StdoutPipe()
