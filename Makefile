@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: build demo test check bench torture soak lint generate clean
+.PHONY: build demo test check bench torture month soak lint generate clean
 
 build:
 	$(BUILD) -o bin/hishub ./cmd/hishub
@@ -37,7 +37,12 @@ torture: build
 	@tools/install postgresql
 	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTorture' ./cmd/hishub/torture
 
-soak: torture
+# 30 days of five hospitals with everything wrong that finance knows; SEED=n repeats a run.
+month: build
+	@tools/install postgresql
+	HISHUB_MONTH=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v ./cmd/hishub/month
+
+soak: torture month
 
 clean:
 	rm -rf bin
