@@ -11,12 +11,12 @@ import (
 	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
+	"hishub/core/report"
 )
 
 // NightBooks keeps the runs of nights.
 type NightBooks interface {
-	Nights(ctx context.Context, hospital, day string, limit int) ([]reconcile.Night, error)
-	Findings(ctx context.Context, night int64) ([]reconcile.Finding, error)
+	report.Books
 	Days(ctx context.Context, hospital, from, to string) (closed, unsettled []string, err error)
 }
 

@@ -3,15 +3,14 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"hishub/core"
 	"hishub/core/postgres"
-	"hishub/core/reconcile"
 	"hishub/core/report"
 )
 
@@ -58,8 +57,11 @@ func (a *api) report(ctx context.Context, hospital, file string) (*reportFile, e
 	if !ok {
 		return nil, problem("not-found", "a report ends with .html, .xlsx, .zip or .json")
 	}
-	d, err := a.document(ctx, hospital, period)
-	if err != nil {
+	g := report.Gatherer{Books: a.Store, Place: a.place}
+	d, err := g.Document(ctx, hospital, period)
+	if ps := (core.Problems)(nil); errors.As(err, &ps) {
+		return nil, invalid(core.Problems{{Field: "path.file", What: ps[0].What}})
+	} else if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
@@ -75,182 +77,6 @@ func (a *api) report(ctx context.Context, hospital, file string) (*reportFile, e
 		// A report brings its style with it, and nothing else may be loaded or run.
 		Security: "default-src 'none'; style-src " + report.StyleSource + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}, nil
-}
-
-// document of a day or a month.
-func (a *api) document(ctx context.Context, hospital, period string) (report.Document, error) {
-	g, err := a.gatherer(ctx, hospital)
-	if err != nil {
-		return report.Document{}, err
-	}
-	if day, err := time.Parse(time.DateOnly, period); err == nil {
-		live, err := g.live(ctx)
-		if err != nil {
-			return report.Document{}, err
-		}
-		d, err := g.day(ctx, day.Format(time.DateOnly), live)
-		return d.Document(), err
-	}
-	first, err := time.Parse("2006-01", period)
-	if err != nil {
-		return report.Document{}, invalid(core.Problems{{Field: "path.file", What: "not a day like 2026-01-05 or a month like 2026-01"}})
-	}
-	m, err := g.month(ctx, first)
-	return m.Document(), err
-}
-
-// gatherer takes together what a hospital's reports are made of.
-type gatherer struct {
-	*api
-	hospital string
-	name     string
-	place    reconcile.Place
-	now      time.Time
-	// nights are the hospital's runs, newest first.
-	nights []reconcile.Night
-}
-
-// nightsBack bounds how far back adjustments are looked for: some years of nights.
-const nightsBack = 5000
-
-func (a *api) gatherer(ctx context.Context, hospital string) (*gatherer, error) {
-	place, err := a.place(ctx, hospital)
-	if err != nil {
-		return nil, err
-	}
-	g := &gatherer{api: a, hospital: hospital, place: place, now: time.Now()}
-	records, err := a.Store.Hospitals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range records {
-		if r.ID == hospital {
-			g.name = r.Name
-		}
-	}
-	g.nights, err = a.Store.Nights(ctx, hospital, "", nightsBack)
-	return g, err
-}
-
-// live are the cases that wait for somebody, newest first.
-func (g *gatherer) live(ctx context.Context) ([]reconcile.Case, error) {
-	return g.casesOf(ctx, reconcile.CaseQuery{Hospitals: []string{g.hospital}, Live: true})
-}
-
-func (g *gatherer) casesOf(ctx context.Context, q reconcile.CaseQuery) (all []reconcile.Case, err error) {
-	q.Limit = 500
-	for {
-		page, next, err := g.caseList(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == 0 {
-			return all, nil
-		}
-		q.Before = next
-	}
-}
-
-// day gathers one day; carried are live cases of the hospital, of which those of
-// later days are none of its business.
-func (g *gatherer) day(ctx context.Context, day string, carried []reconcile.Case) (report.Day, error) {
-	d := report.Day{Hospital: g.hospital, Name: g.name, Day: day, Zone: g.place.Zone, Made: g.now}
-	from, to, err := g.place.NightRules.Day(day, g.place.Zone)
-	if err != nil {
-		return d, err
-	}
-	if n, ok := shownRun(g.nights, day); ok {
-		d.Night = n
-		if d.Findings, err = g.Store.Findings(ctx, n.ID); err != nil {
-			return d, err
-		}
-	}
-	if d.Cases, err = g.casesOf(ctx, reconcile.CaseQuery{Hospitals: []string{g.hospital}, Day: day}); err != nil {
-		return d, err
-	}
-	for _, c := range carried {
-		if c.Day < day {
-			d.Cases = append(d.Cases, c)
-		}
-	}
-	if d.Adjustments, err = g.adjustments(ctx, from, to); err != nil {
-		return d, err
-	}
-	if d.Refunds, err = g.Store.Refunds(ctx, g.hospital, from, to); err != nil {
-		return d, err
-	}
-	d.Settlements, err = g.Store.Settlements(ctx, g.hospital, day, day)
-	return d, err
-}
-
-// shownRun of a day: the one that closed it, else the newest.
-func shownRun(nights []reconcile.Night, day string) (found reconcile.Night, ok bool) {
-	for _, n := range nights {
-		if n.Day == day && (n.Closed || !ok) {
-			found, ok = n, true
-		}
-	}
-	return found, ok
-}
-
-// adjustments are what runs in [from, to) found otherwise about closed days, each
-// against the run before it, so that every change is booked once.
-func (g *gatherer) adjustments(ctx context.Context, from, to time.Time) (all []report.Adjustment, err error) {
-	for i := len(g.nights) - 1; i >= 0; i-- {
-		n := g.nights[i]
-		if n.State != reconcile.NightDone || n.Ended.Before(from) || !n.Ended.Before(to) {
-			continue
-		}
-		before, ok := runBefore(g.nights, n)
-		if !ok {
-			continue
-		}
-		earlier, err := g.Store.Findings(ctx, before.ID)
-		if err != nil {
-			return nil, err
-		}
-		later, err := g.Store.Findings(ctx, n.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range reconcile.Changes(earlier, later) {
-			all = append(all, report.Adjustment{Day: n.Day, Run: n.Run, At: n.Ended, Change: c})
-		}
-	}
-	return all, nil
-}
-
-// runBefore is the last run of the same day that ended before this one, if the
-// day was closed by then.
-func runBefore(nights []reconcile.Night, n reconcile.Night) (before reconcile.Night, closed bool) {
-	for _, e := range nights {
-		if e.Day != n.Day || e.Run >= n.Run || e.State != reconcile.NightDone {
-			continue
-		}
-		if e.Run > before.Run {
-			before = e
-		}
-		closed = closed || e.Closed
-	}
-	return before, closed
-}
-
-func (g *gatherer) month(ctx context.Context, first time.Time) (report.Month, error) {
-	m := report.Month{Hospital: g.hospital, Name: g.name, Month: first.Format("2006-01"), Zone: g.place.Zone, Made: g.now}
-	today := g.now.In(g.place.Zone).Format(time.DateOnly)
-	live, err := g.live(ctx)
-	if err != nil {
-		return m, err
-	}
-	for d := first; d.Month() == first.Month() && d.Format(time.DateOnly) < today; d = d.AddDate(0, 0, 1) {
-		day, err := g.day(ctx, d.Format(time.DateOnly), live)
-		if err != nil {
-			return m, err
-		}
-		m.Days = append(m.Days, day)
-	}
-	return m, nil
 }
 
 // reportPage serves a report to somebody who is signed in on the pages.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"hishub/core"
 	"hishub/core/delivery"
@@ -49,6 +50,7 @@ func TestFeedTellsAllInPages(t *testing.T) {
 		l.must(err)
 	}
 	l.must(l.Refused(l.ctx, core.Event{Hospital: "h1", Kind: core.PaymentSettle, Key: "A9", Class: core.Invalid, Reason: "amount: missing", Submission: "S9"}))
+	l.visible(30 * time.Second)
 	var keys []string
 	for cursor := ""; ; {
 		events, next, err := l.Read(l.ctx, cursor, 3)
@@ -77,6 +79,7 @@ func TestEventsTellWhatWasDecided(t *testing.T) {
 	n := next(d, delivery.Cancelled)
 	n.Class, n.RefundNow, n.ShowPatient, n.Words, n.Because = core.Rejected, true, true, "张三测试 已停诊", "the money goes back"
 	l.settle(d, n)
+	l.visible(30 * time.Second)
 	events, _, err := l.Read(l.ctx, "", 10)
 	l.must(err)
 	if len(events) != 1 {

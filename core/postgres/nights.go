@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hishub/core"
 	"hishub/core/reconcile"
 )
 
@@ -153,6 +154,9 @@ func (s *Store) EndNight(ctx context.Context, n reconcile.Night) (reconcile.Nigh
 			if err != nil {
 				return err
 			}
+			if err := announceNight(ctx, tx, n); err != nil {
+				return err
+			}
 			if n.State == reconcile.NightDone {
 				return openCases(ctx, tx, n)
 			}
@@ -166,11 +170,37 @@ func (s *Store) EndNight(ctx context.Context, n reconcile.Night) (reconcile.Nigh
 	return n, nil
 }
 
+// announceNight tells how a night ended. One that waits is late once, however
+// often it is tried again.
+func announceNight(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
+	what, reason := core.EventNightFailed, n.Problem
+	switch n.State {
+	case reconcile.NightDone:
+		what, reason = core.EventNightDone, fmt.Sprintf("%d differences", n.Differences())
+	case reconcile.NightWaiting:
+		what = core.EventNightLate
+	}
+	_, err := tx.Exec(ctx, `insert into hub.event (hospital, message, kind, key, type, data)
+		select $1, 0, '', $2::text, $3::text, jsonb_build_object('reason', $4::text)
+		where $3::text <> $5 or not exists (select from hub.night where hospital = $1 and day = $2::text::date and id <> $6 and state = 'waiting')`,
+		n.Hospital, n.Day, string(what), clean(reason), string(core.EventNightLate), n.ID)
+	return err
+}
+
 // Nights implements reconcile.Store.
 func (s *Store) Nights(ctx context.Context, hospital, day string, limit int) ([]reconcile.Night, error) {
+	return s.nights(ctx, `($1 = '' or hospital = $1) and ($2 = '' or day = nullif($2, '')::date) order by id desc limit $3`, hospital, day, limit)
+}
+
+// NightsEnded implements report.Books.
+func (s *Store) NightsEnded(ctx context.Context, hospital string, from, to time.Time) ([]reconcile.Night, error) {
+	return s.nights(ctx, `hospital = $1 and state = 'done' and ended >= $2 and ended < $3 order by id`, hospital, from, to)
+}
+
+func (s *Store) nights(ctx context.Context, where string, args ...any) ([]reconcile.Night, error) {
 	rows, err := s.calm.Query(ctx, `
 		select id, hospital, to_char(day, 'YYYY-MM-DD'), run, state, started, ended, who, closed, detail, why, problem, stage, done, counts, amounts, lines, statements
-		from hub.night where ($1 = '' or hospital = $1) and ($2 = '' or day = nullif($2, '')::date) order by id desc limit $3`, hospital, day, limit)
+		from hub.night where `+where, args...)
 	var all []reconcile.Night
 	if err == nil {
 		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n reconcile.Night, err error) {

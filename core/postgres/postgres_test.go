@@ -196,19 +196,24 @@ func collect(entries reconcile.Stream) (all []reconcile.Entry, err error) {
 	return all, nil
 }
 
-// events reads the feed once everything in it can be seen: transactions of other
-// databases on this server, which other tests make, delay that. One that a test
-// holds open on purpose is not waited for long.
-func (l *ledger) events(after string) (types []string, next string) {
+// visible waits until everything in the feed can be seen: transactions of other
+// databases on this server, which other tests make, delay that.
+func (l *ledger) visible(most time.Duration) {
 	l.tb.Helper()
-	for range 100 {
+	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		var hidden bool
 		l.must(l.calm.QueryRow(l.ctx, `select exists(select from hub.event where xid >= pg_snapshot_xmin(pg_current_snapshot()))`).Scan(&hidden))
 		if !hidden {
-			break
+			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// events reads the feed once it can be seen. A transaction that a test holds open
+// on purpose is not waited for long.
+func (l *ledger) events(after string) (types []string, next string) {
+	l.tb.Helper()
+	l.visible(time.Second)
 	events, next, err := l.Read(l.ctx, after, 1000)
 	l.must(err)
 	for _, e := range events {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
 )
 
 // Revision is one applied state of a hospital's folder.
@@ -147,4 +149,16 @@ func (s *Store) pause(ctx context.Context, hospital, who, why string, pause bool
 		return fmt.Errorf("%s hospital %s: %w", verb, hospital, err)
 	}
 	return nil
+}
+
+// Name of a hospital; core.ErrUnknownHospital when there is none.
+func (s *Store) Name(ctx context.Context, hospital string) (name string, err error) {
+	err = s.calm.QueryRow(ctx, `select name from hub.hospital where id = $1`, hospital).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", core.ErrUnknownHospital
+	}
+	if err != nil {
+		return "", fmt.Errorf("read a hospital's name: %w", err)
+	}
+	return name, nil
 }
