@@ -23,6 +23,7 @@ import (
 	"hishub/core/rabbit"
 	"hishub/core/reconcile"
 	"hishub/core/redis"
+	"hishub/core/report"
 )
 
 // hub is everything that one process runs.
@@ -31,7 +32,8 @@ type hub struct {
 	log    *slog.Logger
 	listen string
 	nights string
-	tls    *tls.Config // nil serves plain http
+	tls    *tls.Config    // nil serves plain http
+	mailer *report.Mailer // nil sends no mail
 
 	store      *postgres.Store
 	redis      *redis.Client
@@ -158,6 +160,9 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
 	work.Go(func() { watch.Run(background) })
 	work.Go(func() { h.carryOut(background) })
+	if h.mailer != nil {
+		work.Go(func() { h.letters(background) })
+	}
 	work.Go(func() { h.clocks.watch(background, h.mine, h.askClock) })
 	if h.clinic != nil {
 		work.Go(func() { h.clinic.run(background) })
@@ -254,7 +259,7 @@ func (h *hub) carryOut(ctx context.Context) {
 }
 
 // retention of what is kept by months; messages themselves stay for ever.
-var retention = postgres.Retention{Bodies: 0, Exchanges: 180 * 24 * time.Hour, Attempts: 2 * 365 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
+var retention = postgres.Retention{Bodies: 0, Exchanges: 180 * 24 * time.Hour, Statements: 400 * 24 * time.Hour, Attempts: 2 * 365 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
 
 // maintain makes the coming partitions and drops those past their retention.
 func (h *hub) maintain(ctx context.Context) {

@@ -66,13 +66,13 @@ func main() {
 		parser.FatalIfErrorf(err)
 	}
 	if err := k.Run(); err != nil {
-		report(err)
+		complain(err)
 		os.Exit(exitCode(err))
 	}
 }
 
-// report says an error, with everything that is wrong with a message.
-func report(err error) {
+// complain says an error, with everything that is wrong with a message.
+func complain(err error) {
 	fmt.Fprintln(os.Stderr, "hishub:", err)
 	var ps core.Problems
 	if errors.As(err, &ps) {

@@ -8,6 +8,7 @@ import (
 	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
 	"hishub/mocks/dbhis"
+	"hishub/mocks/paychannel"
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
@@ -21,6 +22,7 @@ type mockCmd struct {
 	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
 	Asmx mockAsmx `cmd:"" help:"北城: .asmx, an operation for everything, XML in the result string."`
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
+	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
 }
 
@@ -148,4 +150,24 @@ func (c *mockProc) Run(ctx context.Context) error {
 		return err
 	}
 	return hold(ctx, m, m.DSN())
+}
+
+type mockPay struct {
+	Listen   string        `help:"Address for the hub." default:"127.0.0.1:0"`
+	Control  string        `help:"Address for books, keys and faults: GET /books, GET /keys, POST /payments, POST /faults." default:"127.0.0.1:0"`
+	Latency  time.Duration `help:"How long each request takes to be served." default:"0s"`
+	Seed     uint64        `help:"Seed of faults with a rate." default:"1"`
+	Merchant string        `help:"Account number." default:"1900000001"`
+}
+
+func (mockPay) Help() string {
+	return "Example:\n  hishub mock pay --listen 127.0.0.1:8090 --control 127.0.0.1:9090\n\nGET /keys at the control address gives what a hospital's folder needs."
+}
+
+func (c *mockPay) Run(ctx context.Context) error {
+	m, err := paychannel.Start(ctx, paychannel.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Merchant: c.Merchant})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
 }

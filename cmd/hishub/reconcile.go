@@ -20,6 +20,7 @@ type reconcileCmd struct {
 	Propose  reconcilePropose  `cmd:"" help:"Propose a repair of a case."`
 	Approve  reconcileApprove  `cmd:"" help:"Say yes to a repair; the running hub carries it out when enough have."`
 	Reject   reconcileReject   `cmd:"" help:"Say no to a repair."`
+	Export   reconcileExport   `cmd:"" help:"Write finance's report of a day or a month to a file."`
 	Receipt  reconcileReceipt  `cmd:"" help:"Enter what a channel paid into the bank account for a day."`
 }
 

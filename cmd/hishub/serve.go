@@ -15,6 +15,7 @@ type serveCmd struct {
 	services
 	variables
 	tlsFiles
+	mailOptions
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Nights  string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
@@ -60,6 +61,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer h.close()
 	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
+	if h.mailer, err = c.mailer(); err != nil {
+		return err
+	}
 	h.dispatcher.Lease, h.dispatcher.Ownership = c.Lease, c.Ownership
 	if c.Pprof != "" {
 		if err := serveProfiles(ctx, c.Pprof); err != nil {

@@ -21,6 +21,7 @@ type upCmd struct {
 	services
 	variables
 	tlsFiles
+	mailOptions
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
 	Nights    string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
@@ -84,6 +85,9 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 	}
 	defer h.close()
 	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
+	if h.mailer, err = c.mailer(); err != nil {
+		return err
+	}
 	if err := h.openClinic(ctx, url); err != nil {
 		return err
 	}
