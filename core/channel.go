@@ -71,7 +71,8 @@ type BillTotals struct {
 	Refunds       int
 	RefundAmount  Fen
 	Fee           Millifen
-	// Digest is the SHA-256 of the bill as it came, hex.
+	// Digest is the SHA-256 of the bill, hex: unpacked where packing it anew makes
+	// other bytes of the same bill.
 	Digest string
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync"
 	"time"
 
 	"hishub/core/postgres"
@@ -62,7 +64,9 @@ func (c *reconcileRun) Run(ctx context.Context) error {
 		}
 		c.Day = where.LastDay(time.Now())
 	}
+	stop := h.tellProgress(ctx, c.Hospital, c.Day)
 	n, err := h.runner.Run(ctx, reconcile.Ask{Hospital: c.Hospital, Day: c.Day, Who: c.By, Full: c.Full})
+	stop()
 	if err != nil {
 		return err
 	}
@@ -80,6 +84,29 @@ func (c *reconcileRun) Run(ctx context.Context) error {
 		return errDifferences
 	}
 	return nil
+}
+
+// tellProgress says on a terminal how far a run is, until it is stopped.
+func (h *hub) tellProgress(ctx context.Context, hospital, day string) (stop func()) {
+	if info, err := os.Stderr.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				fmt.Fprint(os.Stderr, "\r\x1b[K")
+				return
+			case <-time.After(500 * time.Millisecond):
+			}
+			if nights, err := h.store.Nights(ctx, hospital, day, 1); err == nil && len(nights) == 1 && nights[0].State == reconcile.NightRunning {
+				fmt.Fprintf(os.Stderr, "\r\x1b[K%s %s: %s %d", hospital, day, nights[0].Stage, nights[0].Done)
+			}
+		}
+	})
+	return func() { cancel(); work.Wait() }
 }
 
 type reconcileBackfill struct {

@@ -26,7 +26,10 @@ func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs
 				count(*) filter (where state = 'parked') as parked, count(*) filter (where state = 'parked' and class = 'in_doubt') as in_doubt
 			from hub.queue where hospital = any($1) group by hospital) w on w.hospital = h.id
 		left join lateral (select to_char(day, 'YYYY-MM-DD') as day, state, problem, counts from hub.night
-			where hospital = h.id and state in ('done', 'failed') order by night.day desc, run desc limit 1) n on true
+			where hospital = h.id and (state in ('done', 'failed') or state = 'waiting' and exists (
+				-- late: the day was tried first hours ago
+				select from hub.night w where w.hospital = h.id and w.day = night.day and w.started < clock_timestamp() - interval '6 hours'))
+			order by night.day desc, run desc limit 1) n on true
 		where h.id = any($1) order by h.id`, hospitals)
 	var all []incident.Signs
 	if err == nil {
@@ -46,6 +49,8 @@ func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs
 			switch {
 			case night.State == reconcile.NightFailed:
 				g.Night = "the night of " + night.Day + " failed: " + night.Problem
+			case night.State == reconcile.NightWaiting:
+				g.Night = "the night of " + night.Day + " is late: " + night.Problem
 			case night.Differences() > 0:
 				g.Night = fmt.Sprintf("the night of %s has %d differences", night.Day, night.Differences())
 			}

@@ -394,7 +394,7 @@ func TestOnlyWhereNoMoneyCanBeWrongIsItDoneByItself(t *testing.T) {
 		return s, nil
 	}
 	n := h.done("2026-01-05")
-	same(t, "found", h.findings(n), []string{"state_differs RX1", "state_differs RX2"})
+	same(t, "found", h.findings(n), []string{"in_transit RX4", "state_differs RX1", "state_differs RX2"})
 	if !strings.Contains(n.Why, "of 4 prescriptions and orders the HIS did not answer about 1") {
 		t.Errorf("why: %s", n.Why)
 	}

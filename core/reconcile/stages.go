@@ -41,6 +41,10 @@ func (r *run) states(ctx context.Context) error {
 		return err
 	}
 	findings, unanswered := CompareStates(ours, theirs, r.now, r.place.PaymentTransit)
+	for _, p := range unanswered {
+		// Not a difference, and not the end of one that was found before.
+		findings = append(findings, Finding{Class: InTransit, Type: p.Type, Number: p.Number, Amount: p.Amount, Cause: "the HIS has not said yet what it knows of it", Ours: []Entry{p.entry()}})
+	}
 	if len(unanswered) > 0 {
 		r.night.Why += fmt.Sprintf("; of %d prescriptions and orders the HIS did not answer about %d", len(ours), len(unanswered))
 	}

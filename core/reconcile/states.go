@@ -32,10 +32,7 @@ func CompareStates(ours []Prescribed, theirs map[string]*core.Status, now time.T
 		}
 		class, cause := compareState(p, s, !p.At.IsZero() && now.Sub(p.At) < transit)
 		f := Finding{Class: class, Type: p.Type, Number: p.Number, Amount: p.Amount, Cause: cause}
-		f.Ours = []Entry{{
-			LedgerEntry: core.LedgerEntry{Type: p.Type, Number: p.Number, Amount: p.Amount, At: p.At},
-			Message:     p.Message, Told: delivery.State(p.Told),
-		}}
+		f.Ours = []Entry{p.entry()}
 		if s.State == core.StateDone || s.State == core.StateRunning {
 			his := core.LedgerEntry{Type: p.Type, Number: p.Number, HisNo: s.HisNo, Amount: p.Amount, At: p.At}
 			if s.Amount != nil {
@@ -49,6 +46,14 @@ func CompareStates(ours []Prescribed, theirs map[string]*core.Status, now time.T
 		findings = append(findings, f)
 	}
 	return findings, unanswered
+}
+
+// entry is how it stands in our books.
+func (p Prescribed) entry() Entry {
+	return Entry{
+		LedgerEntry: core.LedgerEntry{Type: p.Type, Number: p.Number, Amount: p.Amount, At: p.At},
+		Message:     p.Message, Told: delivery.State(p.Told),
+	}
 }
 
 func waiting(told string) bool {
