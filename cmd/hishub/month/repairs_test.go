@@ -2,6 +2,7 @@ package month
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"hishub/core/reconcile"
@@ -16,6 +17,7 @@ const first, second = "li-test", "wang-test"
 func (w *world) repair(d int) {
 	w.Helper()
 	w.set(w.at(d, 14, 0, 0))
+	w.idle = d%2 == 0 // approved at the command line on one day, at the API on the other
 	w.each(func(h *hospital) {
 		for past := 1; past < d; past++ {
 			for _, e := range h.days[past].events {
@@ -149,7 +151,7 @@ func (w *world) approve(e *event, r reconcile.Repair, proposed bool) {
 func (w *world) carried() {
 	w.Helper()
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		w.sweep()
+		w.sweepAtOnce()
 		if w.number(`select count(*) from hub.repair where state in ('approved', 'sent')`) == 0 {
 			break
 		}
@@ -166,6 +168,15 @@ func (w *world) carried() {
 		must(w.T, "look for failed repairs", rows.Scan(&what))
 		w.Errorf("seed %d: %s", w.seed, what)
 	}
+}
+
+// sweepAtOnce has several find the same repairs at the same moment.
+func (w *world) sweepAtOnce() {
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(w.sweep)
+	}
+	all.Wait()
 }
 
 func (w *world) sweep() {
