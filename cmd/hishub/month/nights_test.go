@@ -21,7 +21,7 @@ func (w *world) morning(d int) {
 			w.Errorf("write the bank's file: %v", err)
 			return
 		}
-		w.first_(h, d)
+		w.firstRun(h, d)
 		for past := 1; past < d; past++ {
 			if past == d-1 || w.changed(h, past, d) {
 				w.look(h, past, d+1)
@@ -50,8 +50,8 @@ func (w *world) changed(h *hospital, past, d int) bool {
 	return false
 }
 
-// first_ is the first run of a day, in its weather.
-func (w *world) first_(h *hospital, d int) {
+// firstRun is the first run of a day, in its weather.
+func (w *world) firstRun(h *hospital, d int) {
 	bill := func(f fault.Kind, want reconcile.NightState, words *regexp.Regexp) {
 		if err := h.channel.AddFaults(fault.Rule{Fault: f, Key: w.date(d)}); err != nil {
 			w.Errorf("script a fault: %v", err)

@@ -287,16 +287,6 @@ func (w *world) number(query string, args ...any) (n int) {
 	return n
 }
 
-// eventually asks until it is so.
-func (w *world) eventually(what string, within time.Duration, is func() bool) {
-	w.Helper()
-	for end := time.Now().Add(within); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.Fatalf("seed %d: not within %s: %s\n%s", w.seed, within, what, w.hub.lastWords())
-		}
-	}
-}
-
 func (w *world) count(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
