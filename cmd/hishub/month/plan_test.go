@@ -118,10 +118,11 @@ func (w *world) plan(often int) {
 				continue
 			}
 			for n := range often {
-				d := open[r.IntN(len(open))]
-				if s.kind == crossDay || s.kind == slowRefund {
-					d = max(1, min(d, w.days-2))
+				days := open
+				if s.kind == crossDay || s.kind == slowRefund { // what becomes of it must be seen, too
+					days = slices.DeleteFunc(slices.Clone(open), func(d int) bool { return d > max(1, w.days-2) })
 				}
+				d := days[r.IntN(len(days))]
 				e := h.add(w, r, d, s.kind)
 				if s.kind == yuanAsFen && (n+i)%2 == 1 {
 					e.action = "write_off"
