@@ -150,6 +150,7 @@ func (r NightRules) Day(day string, zone *time.Location) (from, to time.Time, er
 	if r.Cut > 0 {
 		d = d.AddDate(0, 0, -1)
 	}
-	end := d.AddDate(0, 0, 1)
-	return d.Add(time.Duration(r.Cut) * time.Minute), end.Add(time.Duration(r.Cut) * time.Minute), nil
+	// By the clock on the wall, also where it is put forward or back that day.
+	cut := func(day int) time.Time { return time.Date(d.Year(), d.Month(), day, 0, r.Cut, 0, 0, zone) }
+	return cut(d.Day()), cut(d.Day() + 1), nil
 }
