@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -118,13 +119,21 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 		return fmt.Errorf("propose repairs: %w", err)
 	}
 
-	// Those of the day that are gone. What is on its way is not gone; and where the
-	// HIS's books took no part, nothing is said of what they have or lack.
+	// Those of the day that are gone. What is on its way is not gone, nor what the
+	// newest run of another day has, which found it last; and where the HIS's books
+	// took no part, nothing is said of what they have or lack.
+	//
+	// A payment that nobody knew of has a record since somebody said that it goes
+	// back, and is no difference any more. It is one until the money went back.
 	_, err = tx.Exec(ctx, `with gone as materialized (
-			select c.id from hub.case c
+			select c.id from hub.case c join hub.night l on l.id = c.night
 			where c.hospital = $2 and c.day = $3::text::date and c.state in ('open', 'repairing') and c.night <> $1
 				and ($4 <> '' or c.type not in ('payment', 'refund') or c.class <> 'missing_at_his' and c.finding->'his' is null)
 				and not exists (select from hub.finding f where f.night = $1 and f.type = c.type and f.number = c.number and f.class = any($5))
+				and not exists (select from hub.finding f where f.type = c.type and f.number = c.number and f.class = any($9) and f.night = (
+					select max(o.id) from hub.night o where o.hospital = $2 and o.state = 'done' and o.day <> $3::text::date and o.day = l.day))
+				and not (c.type = 'payment' and c.finding->'ours' is null and coalesce((select r.action = 'pay_back' and r.state <> 'done' from hub.repair r
+					where r.case_id = c.id and r.message is not null order by r.id desc limit 1), false))
 			for update of c
 		), ended as (
 			update hub.case c set state = 'resolved', ended_at = clock_timestamp() from gone g where c.id = g.id
@@ -132,7 +141,7 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from gone g where r.case_id = g.id and r.state in ('proposed', 'approved')
 		)
 		insert into hub.case_trail (case_id, who, verb, note) select id, $6, 'resolved', $7 from gone`,
-		n.ID, n.Hospital, n.Day, string(n.Detail), held, n.Who, run, becauseGone)
+		n.ID, n.Hospital, n.Day, string(n.Detail), held, n.Who, run, becauseGone, slices.Concat(classes, held))
 	if err != nil {
 		return fmt.Errorf("resolve cases: %w", err)
 	}

@@ -19,7 +19,8 @@ const toldBy = `case when q.message is null then m.state when q.state = 'parked'
 // started is as good as delivered: it told us.
 //
 // The HIS need not have what it is not told, nor a payment that it does not have
-// and whose whole amount went back without its being told.
+// and whose whole amount went back without its being told. Of a payment that only
+// we recorded and that stands, Told is empty: the HIS may have it or not.
 func (s *Store) Ours(ctx context.Context, hospital string, from, to time.Time) reconcile.Stream {
 	return func(yield func(reconcile.Entry, error) bool) {
 		if err := s.ours(ctx, hospital, from, to, yield); err != nil {
@@ -33,12 +34,14 @@ func (s *Store) ours(ctx context.Context, hospital string, from, to time.Time, y
 	defer cancel()
 	rows, err := s.calm.Query(ctx, `
 		select l.type, l.number, l.order_id, coalesce(case when m.kind <> 'channel.refund' then m.receipt->>'his_no' end, i.key, ''), l.channel_no, l.channel,
-			l.amount, l.at, l.reversal, l.bill, l.business, l.message, case when m.id is null then 'delivered' else `+toldBy+` end,
-			not l.told or l.type = 'payment' and m.state <> 'delivered' and l.amount <= coalesce((
-				select sum(b.amount) from hub.ledger_entry b join hub.message g on g.id = b.message
-				where b.type = 'refund' and not b.told and b.order_id = l.number and b.hospital = l.hospital
-					and g.superseded_by is null and g.state <> 'cancelled' and not g.test), 0)
+			l.amount, l.at, l.reversal, l.bill, l.business, l.message,
+			case when m.id is null then 'delivered' when not l.told and l.type = 'payment' and not back.whole then '' else `+toldBy+` end,
+			not l.told or l.type = 'payment' and m.state <> 'delivered' and back.whole
 		from hub.ledger_entry l
+		left join lateral (
+			select l.amount <= coalesce(sum(b.amount), 0) as whole from hub.ledger_entry b join hub.message g on g.id = b.message
+			where l.type = 'payment' and b.type = 'refund' and not b.told and b.order_id = l.number and b.hospital = l.hospital
+				and g.superseded_by is null and g.state <> 'cancelled' and not g.test) back on true
 		left join hub.message m on m.id = l.message
 		left join hub.inbound i on i.id = l.message
 		left join hub.queue q on q.message = l.message

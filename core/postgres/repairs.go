@@ -224,7 +224,11 @@ func (s *Store) CarryOut(ctx context.Context, repair int64, f func(ctx context.C
 		if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '10s', true)`); err != nil {
 			return err
 		}
-		message, err := s.attemptRepair(ctx, tx, c, r, f)
+		err := stillApproved(ctx, tx, c, r)
+		var message int64
+		if err == nil {
+			message, err = s.attemptRepair(ctx, tx, c, r, f)
+		}
 		if problem, ok := unrepairable(err); ok {
 			final = err
 			return failed(ctx, tx, c.ID, r, problem)
@@ -239,6 +243,32 @@ func (s *Store) CarryOut(ctx context.Context, repair int64, f func(ctx context.C
 	}
 	s.Woken(hospital)
 	return r, final
+}
+
+// stillApproved gives Problems when the repair is not what people said yes to any
+// more, or when another one of the case may still take effect.
+func stillApproved(ctx context.Context, tx pgx.Tx, c reconcile.Case, r reconcile.Repair) error {
+	if !slices.Contains(c.Class.Meaning().Repairs, r.Action) || !ofState(c) && r.Amount != c.Amount {
+		return core.Problems{{Field: "action", What: becauseChanged + " after it was approved; propose what repairs it now"}}
+	}
+	// A parked command of an earlier repair goes out when somebody releases it.
+	rows, err := tx.Query(ctx, `select message from hub.repair where case_id = $1 and id <> $2 and action <> $3 and message is not null and state = 'failed'`, c.ID, r.ID, string(r.Action))
+	if err != nil {
+		return err
+	}
+	before, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, message := range before {
+		switch open, err := undecided(ctx, tx, message); {
+		case err != nil:
+			return err
+		case open:
+			return core.Problems{{Field: "action", What: fmt.Sprintf("message %d of an earlier repair may still take effect: cancel it first, or release it", message)}}
+		}
+	}
+	return nil
 }
 
 // attemptRepair runs f so that nothing of it stays when it fails.

@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"hishub/core"
 	"hishub/core/delivery"
@@ -19,6 +22,22 @@ func (c carrier) Body(ctx context.Context, message int64) (core.Body, error) {
 		return nil, fmt.Errorf("read the body of message %d: %w", message, err)
 	}
 	return b, nil
+}
+
+// Undecided implements reconcile.Carrier.
+func (c carrier) Undecided(ctx context.Context, message int64) (bool, error) {
+	return undecided(ctx, c.tx, message)
+}
+
+func undecided(ctx context.Context, tx pgx.Tx, message int64) (bool, error) {
+	id, state, _, err := newestOf(ctx, tx, message)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // the HIS told us of it
+	}
+	if err != nil {
+		return false, fmt.Errorf("see what became of message %d: %w", id, err)
+	}
+	return state != delivery.Delivered && state != delivery.Cancelled, nil
 }
 
 // Resend implements reconcile.Carrier. What is decided goes out as a new message

@@ -50,7 +50,8 @@ type Entry struct {
 
 	// The rest is set on our side only.
 	Business Business `json:"business,omitempty"`
-	// Message is the one that tells the HIS of it (or what the HIS told us by), Told what became of that.
+	// Message is the one that tells the HIS of it (or what the HIS told us by), Told
+	// what became of that; empty when nobody is told and the HIS may have it all the same.
 	Message int64          `json:"message,omitempty"`
 	Told    delivery.State `json:"told,omitempty"`
 	// NoHIS: the HIS need not have it: it refused it for good and the money went

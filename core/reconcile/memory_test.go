@@ -595,6 +595,14 @@ func (c *memoryCarrier) Resend(_ context.Context, message int64, _, _ string) (i
 	return message, nil
 }
 
+func (c *memoryCarrier) Undecided(_ context.Context, message int64) (bool, error) {
+	if message < 1 || int(message) > len(c.messages) {
+		return false, errNoSuch
+	}
+	s := c.messages[message-1].State
+	return s != delivery.Delivered && s != delivery.Cancelled, nil
+}
+
 func (c *memoryCarrier) Body(_ context.Context, message int64) (core.Body, error) {
 	if message < 1 || int(message) > len(c.messages) {
 		return nil, errNoSuch

@@ -193,9 +193,28 @@ func (a *act) at() time.Time {
 // reason for the channel and the HIS, in bounds of both.
 func (a *act) reason() string { return fmt.Sprintf("reconciliation case %d of %s", a.c.ID, a.c.Day) }
 
+// enqueue hands a command in. One that an earlier repair of the case handed in is
+// not made anew but goes out again, and whoever may have it is asked first.
 func (a *act) enqueue(ctx context.Context, kind core.Kind, b core.Body) (int64, error) {
+	if t, ok := b.(interface{ Total() core.Fen }); ok && (kind == core.PayBack || kind == core.RefundCreate) && t.Total() > a.r.Amount {
+		return 0, a.tooMuch(t.Total())
+	}
 	accepted, err := a.do.Enqueue(ctx, a.c.Hospital, core.Message{Kind: kind, Body: b})
+	var before *core.Conflict
+	if errors.As(err, &before) && onlyApprovedLater(before.Fields) {
+		return a.do.Resend(ctx, before.ID, a.r.ApprovedBy, a.r.Note)
+	}
 	return accepted.ID, err
+}
+
+// tooMuch: people said yes to less.
+func (a *act) tooMuch(amount core.Fen) error {
+	return lacks("amount", fmt.Sprintf("%d fen would go back, and %d fen were approved; pay it back at the channel, or reverse it at the HIS, and record that", amount, a.r.Amount))
+}
+
+// onlyApprovedLater: two commands differ in nothing but when they were approved.
+func onlyApprovedLater(fields []string) bool {
+	return len(fields) == 1 && (fields[0] == "asked_at" || fields[0] == "refunded_at")
 }
 
 // resend tells the HIS again.
@@ -323,6 +342,16 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 	case len(paid) > 1:
 		return 0, lacks("action", fmt.Sprintf("the channel has %d payments of it: pay back at the channel which of them are too many, and record the refunds", len(paid)))
 	}
+	// What is parked may be released one day, and would tell the HIS of money that
+	// the patient has back; no later night looks at so old a day.
+	if len(a.f.Ours) > 0 && a.f.Ours[0].Message != 0 {
+		switch undecided, err := a.do.Undecided(ctx, a.f.Ours[0].Message); {
+		case err != nil:
+			return 0, err
+		case undecided:
+			return 0, lacks("action", fmt.Sprintf("message %d may still tell the HIS of the payment: cancel it first, then pay back", a.f.Ours[0].Message))
+		}
+	}
 	e := paid[0]
 	if e.ChannelNo == "" {
 		return 0, lacks("channel_no", "the channel's bill has no number of the payment; pay it back at the channel and record the refund")
@@ -373,6 +402,9 @@ func (a *act) payBackOurs(ctx context.Context) (int64, error) {
 func (a *act) payBackWindow(ctx context.Context) (int64, error) {
 	if len(a.f.HIS) == 0 {
 		return 0, lacks("action", "nobody has a refund of it")
+	}
+	if amount := a.f.HIS[0].Amount; amount > a.r.Amount {
+		return 0, a.tooMuch(amount)
 	}
 	if a.Platform != nil {
 		message, done, err := a.Platform.PayBack(ctx, a.c.Hospital, *a.f, a.r.Params)

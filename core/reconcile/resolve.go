@@ -137,7 +137,13 @@ func (l *left) decide(p Party, a *answers) outcome {
 	if l.doubt {
 		own := string(appendHome(nil, p, &l.Entry))
 		for _, k := range a[byChannel] {
-			if !k.weak && k.key != own {
+			switch {
+			case k.weak || k.key == own:
+			case p == Channel && k.key == own[:1]+l.ChannelNo:
+				// One order was paid twice: the second payment has a record of ours, under
+				// the channel's number, since it was paid back.
+				return outcome{key: k.key}
+			default:
 				return outcome{mark: crossed, key: own}
 			}
 		}

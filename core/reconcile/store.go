@@ -306,6 +306,8 @@ type Carrier interface {
 	// Resend makes a message go out again in its old place; the HIS is asked first
 	// whether it has it. It names the message that goes out.
 	Resend(ctx context.Context, message int64, who, note string) (int64, error)
+	// Undecided reports whether a message, or the one that took its place, may still go out.
+	Undecided(ctx context.Context, message int64) (bool, error)
 	// Body of an earlier message.
 	Body(ctx context.Context, message int64) (core.Body, error)
 }

@@ -187,7 +187,8 @@ func (g *group) atHIS(e *Entry, h *side) verdict {
 	waiting := e.Told == delivery.Queued || e.Told == delivery.Sending
 	if h.there() {
 		switch {
-		case e.NoHIS && e.Type == core.EntryPayment: // of a refund it may have told us
+		// Of a refund it may have told us; and a record of ours alone says nothing of it.
+		case e.NoHIS && e.Type == core.EntryPayment && e.Told != "":
 			return verdict{class: StateDiffers, cause: "the HIS need not have it, and has it"}
 		case e.Told == delivery.Parked:
 			return verdict{class: StateDiffers, cause: "the HIS has it, and our message that tells it is parked"}
