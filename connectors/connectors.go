@@ -10,6 +10,7 @@ import (
 	"hishub/connectors/option"
 	"hishub/connectors/rest"
 	"hishub/connectors/soap"
+	"hishub/connectors/tcp"
 	"hishub/connectors/wechatpay"
 	"hishub/core"
 )
@@ -38,6 +39,12 @@ var Kinds = []Kind{
 	{"db", db.Open, []string{
 		"driver", "dsn", "schema",
 		"timeout", "max_answer", "concurrency", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
+	}},
+	{"tcp", tcp.Open, []string{
+		"address", "framing.prefix", "framing.suffix", "framing.end", "framing.end_in_text",
+		"framing.length.digits", "framing.length.pad", "framing.length.base", "framing.length.bytes", "framing.length.order",
+		"framing.length.counts", "framing.length.includes_itself", "framing.length.plus", "framing.length.at", "keep",
+		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 }
 

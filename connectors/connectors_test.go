@@ -14,6 +14,7 @@ var least = map[string]map[string]any{
 	"soap": {"endpoint": "http://127.0.0.1:1/his", "namespace": "urn:his"},
 	"rest": {"base": "http://127.0.0.1:1"},
 	"db":   {"driver": "postgres", "dsn": "postgres://u:p@127.0.0.1:1/his"},
+	"tcp":  {"address": "127.0.0.1:1", "framing": "mllp"},
 }
 
 func TestEveryKindOpensWithoutNetwork(t *testing.T) {
@@ -48,7 +49,9 @@ func TestOptionsListedAreOptionsRead(t *testing.T) {
 			}
 		}
 		for name, v := range least[k.Name] {
-			options[name] = v
+			if _, ok := options[name].(map[string]any); !ok {
+				options[name] = v
+			}
 		}
 		_, err := k.Open(core.ConnectorSpec{Kind: k.Name, Options: options})
 		var ps core.Problems
@@ -101,7 +104,7 @@ func TestMistakesNameTheCure(t *testing.T) {
 		options map[string]any
 		want    core.Problem
 	}{
-		"kind":            {"saop", nil, core.Problem{Field: "kind", What: "not one of soap, rest, db; did you mean soap?"}},
+		"kind":            {"saop", nil, core.Problem{Field: "kind", What: "not one of soap, rest, db, tcp; did you mean soap?"}},
 		"charset":         {"rest", map[string]any{"charset": "GB2313"}, core.Problem{Field: "charset", What: "not one of UTF-8, GB18030, GBK"}},
 		"misspelt option": {"soap", map[string]any{"endpiont": "x"}, core.Problem{Field: "endpiont", What: "no such option; did you mean endpoint?"}},
 		"insecure":        {"rest", map[string]any{"tls": map[string]any{"insecure": true}}, core.Problem{Field: "tls.insecure", What: "is not offered: a HIS that is not verified may be anybody; name its certificate as tls.ca"}},

@@ -31,6 +31,7 @@ func TestImports(t *testing.T) {
 		"connectors/soap":              {"core", "connectors/option", "connectors/charset", "connectors/wire"},
 		"connectors/rest":              {"core", "connectors/option", "connectors/charset", "connectors/wire"},
 		"connectors/db":                {"core", "connectors/option", "connectors/charset", "connectors/wire"},
+		"connectors/tcp":               {"core", "connectors/option", "connectors/charset", "connectors/wire"},
 		"connectors/bill":              {"core"},
 		"connectors/wechatpay":         {"core", "connectors/bill", "connectors/option", "connectors/wire"},
 		"connectors/alipay":            {"core", "connectors/bill", "connectors/option", "connectors/charset", "connectors/wire"},

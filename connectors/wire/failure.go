@@ -96,11 +96,11 @@ func tlsFailure(err error) bool {
 		strings.Contains(err.Error(), "HTTP response to HTTPS client") || strings.HasPrefix(err.Error(), "tls: ")
 }
 
-// refusedHandshake tells an alert by which the other side ended the handshake.
+// RefusedHandshake tells an alert by which the other side ended the handshake.
 // In TLS 1.3 ours is over before the HIS looks at our certificate, so the
 // request may have left already; but one that refuses the certificate does not
 // read on.
-func refusedHandshake(err error) bool {
+func RefusedHandshake(err error) bool {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
 		return false

@@ -45,6 +45,11 @@ func ReadOptions(s *option.Set, files fs.FS) Options {
 // unencodable.
 func (o *Options) ReadHTTP(s *option.Set) {
 	o.ReadProxy(s)
+	o.ReadCharset(s)
+}
+
+// ReadCharset reads charset and unencodable.
+func (o *Options) ReadCharset(s *option.Set) {
 	name := s.Text("charset", "UTF-8")
 	unencodable := s.Text("unencodable", "refuse")
 	if _, err := charset.New(name, "refuse"); err != nil {

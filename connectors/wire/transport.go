@@ -92,7 +92,7 @@ func (t *Transport) RoundTrip(q *http.Request) (*http.Response, error) {
 	r, err := t.http.RoundTrip(q.WithContext(httptrace.WithClientTrace(q.Context(), trace)))
 	if err != nil {
 		// After a redirect, q.Response is the answer of the server that was asked first.
-		left := j.end() && !(j.first && refusedHandshake(err)) || q.Response != nil
+		left := j.end() && !(j.first && RefusedHandshake(err)) || q.Response != nil
 		if ctx := q.Context().Err(); ctx != nil {
 			err = ctx
 		}
