@@ -108,14 +108,24 @@ func (s *Store) Statements(ctx context.Context, hospital, day string) ([]reconci
 // StatementEntries implements reconcile.Store. It fails with ErrNotFound when a
 // statement, or some of its entries, are not there any more.
 func (s *Store) StatementEntries(ctx context.Context, statements ...int64) reconcile.Stream {
+	return s.entriesOf(ctx, statements, "")
+}
+
+// StatementRefunds implements reconcile.Store.
+func (s *Store) StatementRefunds(ctx context.Context, statements ...int64) reconcile.Stream {
+	return s.entriesOf(ctx, statements, core.EntryRefund)
+}
+
+// entriesOf statements; only those of a type unless that is empty.
+func (s *Store) entriesOf(ctx context.Context, statements []int64, only core.EntryType) reconcile.Stream {
 	return func(yield func(reconcile.Entry, error) bool) {
-		if err := s.statementEntries(ctx, statements, yield); err != nil {
+		if err := s.statementEntries(ctx, statements, only, yield); err != nil {
 			yield(reconcile.Entry{}, fmt.Errorf("read the entries of statements: %w", err))
 		}
 	}
 }
 
-func (s *Store) statementEntries(ctx context.Context, statements []int64, yield func(reconcile.Entry, error) bool) error {
+func (s *Store) statementEntries(ctx context.Context, statements []int64, only core.EntryType, yield func(reconcile.Entry, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var found, want, got int64
@@ -130,7 +140,7 @@ func (s *Store) statementEntries(ctx context.Context, statements []int64, yield 
 	}
 	// By day, too: it says which months are looked into.
 	rows, err := s.calm.Query(ctx, `select line, type, number, order_id, his_no, channel_no, channel, operator, amount, state, at, reversal, bill, fee
-		from hub.statement_entry where statement = any($1) and day = any($2::text[]::date[])`, statements, days)
+		from hub.statement_entry where statement = any($1) and day = any($2::text[]::date[]) and ($3 = '' or type = $3)`, statements, days, string(only))
 	if err != nil {
 		return err
 	}
@@ -154,7 +164,7 @@ func (s *Store) statementEntries(ctx context.Context, statements []int64, yield 
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if got != want {
+	if got != want && only == "" {
 		return fmt.Errorf("%d of %d entries: %w", got, want, ErrNotFound)
 	}
 	return nil
@@ -173,6 +183,9 @@ func spoolOf(day string, entries reconcile.Stream) (_ *spool, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// It has no name any more where the system allows that, so that it is gone with
+	// us, however we end.
+	_ = os.Remove(file.Name())
 	sp := &spool{file: file, day: day}
 	defer func() {
 		if err != nil {

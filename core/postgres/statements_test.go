@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -237,5 +238,25 @@ func TestPushedLedgerIsAStatement(t *testing.T) {
 	}
 	if types, _ := l.events(""); len(types) != 2 || !strings.HasPrefix(types[1], "inbound.ledger.push") {
 		t.Errorf("events: %v", types)
+	}
+}
+
+// A process that is killed while it takes somebody's books leaves no file of them.
+func TestBooksOnTheirWayLeaveNoFile(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
+	rows := 0
+	sp, err := spoolOf(night, func(yield func(reconcile.Entry, error) bool) {
+		for rows < 2000 && yield(reconcile.Entry{LedgerEntry: core.LedgerEntry{Type: core.EntryPayment, Number: "A1", Amount: 1}}, nil) {
+			rows++
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sp.close()
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) != 0 || sp.Entries != 2000 {
+		t.Errorf("%d entries, left behind: %v %v", sp.Entries, left, err)
 	}
 }
