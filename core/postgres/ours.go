@@ -22,14 +22,23 @@ const toldBy = `case when q.message is null then m.state when q.state = 'parked'
 // and whose whole amount went back without its being told. Of a payment that only
 // we recorded and that stands, Told is empty: the HIS may have it or not.
 func (s *Store) Ours(ctx context.Context, hospital string, from, to time.Time) reconcile.Stream {
+	return s.oursOf(ctx, hospital, from, to, "")
+}
+
+// OursRefunds implements reconcile.Store.
+func (s *Store) OursRefunds(ctx context.Context, hospital string, from, to time.Time) reconcile.Stream {
+	return s.oursOf(ctx, hospital, from, to, core.EntryRefund)
+}
+
+func (s *Store) oursOf(ctx context.Context, hospital string, from, to time.Time, only core.EntryType) reconcile.Stream {
 	return func(yield func(reconcile.Entry, error) bool) {
-		if err := s.ours(ctx, hospital, from, to, yield); err != nil {
+		if err := s.ours(ctx, hospital, from, to, only, yield); err != nil {
 			yield(reconcile.Entry{}, fmt.Errorf("read our ledger: %w", err))
 		}
 	}
 }
 
-func (s *Store) ours(ctx context.Context, hospital string, from, to time.Time, yield func(reconcile.Entry, error) bool) error {
+func (s *Store) ours(ctx context.Context, hospital string, from, to time.Time, only core.EntryType, yield func(reconcile.Entry, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rows, err := s.calm.Query(ctx, `
@@ -46,7 +55,8 @@ func (s *Store) ours(ctx context.Context, hospital string, from, to time.Time, y
 		left join hub.inbound i on i.id = l.message
 		left join hub.queue q on q.message = l.message
 		where l.hospital = $1 and l.at >= $2 and l.at < $3 and coalesce(not m.test and m.superseded_by is null, true)
-		order by l.at, l.message`, hospital, from, to)
+			and ($4 = '' or l.type = $4)
+		order by l.at, l.message`, hospital, from, to, string(only))
 	if err != nil {
 		return err
 	}

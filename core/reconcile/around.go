@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"hishub/core"
 )
 
 // A night compares its own day. What belongs together may lie in the books of
@@ -14,13 +12,13 @@ import (
 
 // findNeighbours adds what the store has of the days around.
 func (r *run) findNeighbours(ctx context.Context) error {
-	near, wide := r.reach()
+	near, _, ahead := r.reach()
 	own := map[int64]bool{}
 	for _, b := range slices.Concat(r.books.channel, r.books.his) {
 		own[b.ID] = true
 	}
 	// Nobody books before us by more than a day: channels and HIS's are only late.
-	for d := -1; d <= wide; d++ {
+	for d := -1; d <= ahead; d++ {
 		if d == 0 {
 			continue
 		}
@@ -61,16 +59,18 @@ func (r *run) lookBefore(ctx context.Context) error {
 	return nil
 }
 
-// reach is how many days around are looked at: near for every entry, wide for
-// money going back. What is told late to a HIS that dates by its own clock is
-// days off, and so is a refund that a channel takes up late.
-func (r *run) reach() (near, wide int) {
+// reach is how many days around are looked at: near for every entry, behind and
+// ahead for money going back. What is told late to a HIS that dates by its own
+// clock is days off, and so is a refund that a channel takes up late. A day that
+// is run again long after looks as far as its repairs may lie.
+func (r *run) reach() (near, behind, ahead int) {
 	const day = 24 * time.Hour
-	wide = max(1, int((r.place.RefundTransit+day-1)/day))
+	behind = max(1, int((r.place.RefundTransit+day-1)/day))
+	ahead = max(behind, min(oldest, int((r.now.Sub(r.to)+day-1)/day)))
 	if r.place.HISClock {
-		return wide, wide
+		return behind, behind, ahead
 	}
-	return 1, wide
+	return 1, behind, ahead
 }
 
 // nextKnown tells whose books of the day after are there.
@@ -114,13 +114,14 @@ func (r *run) read(ctx context.Context, of []book) Stream {
 	}
 	return func(yield func(Entry, error) bool) {
 		for _, b := range of {
-			for e, err := range r.Store.StatementEntries(ctx, b.ID) {
+			entries := r.Store.StatementEntries
+			if b.far {
+				entries = r.Store.StatementRefunds
+			}
+			for e, err := range entries(ctx, b.ID) {
 				if err != nil {
 					yield(Entry{}, fmt.Errorf("read the books of %s: %w", b.Source, err))
 					return
-				}
-				if b.far && e.Type != core.EntryRefund {
-					continue
 				}
 				e.Neighbour = b.neighbour || r.ofDay(b, e) != r.night.Day
 				r.done.Add(1)
@@ -149,21 +150,24 @@ func (r *run) ofDay(b book, e Entry) string {
 
 // readOurs streams our ledger of the day and of those around.
 func (r *run) readOurs(ctx context.Context) Stream {
-	near, wide := r.reach()
+	near, behind, ahead := r.reach()
+	first, last := r.from.AddDate(0, 0, -near), r.to.AddDate(0, 0, near)
 	return func(yield func(Entry, error) bool) {
-		for e, err := range r.Store.Ours(ctx, r.night.Hospital, r.from.AddDate(0, 0, -wide), r.to.AddDate(0, 0, wide)) {
-			if err != nil {
-				yield(Entry{}, fmt.Errorf("read our ledger: %w", err))
-				return
-			}
-			far := e.At.Before(r.from.AddDate(0, 0, -near)) || !e.At.Before(r.to.AddDate(0, 0, near))
-			if far && e.Type != core.EntryRefund {
-				continue
-			}
-			e.Neighbour = e.At.Before(r.from) || !e.At.Before(r.to)
-			r.done.Add(1)
-			if !yield(e, nil) {
-				return
+		for _, part := range []Stream{
+			r.Store.OursRefunds(ctx, r.night.Hospital, r.from.AddDate(0, 0, -behind), first),
+			r.Store.Ours(ctx, r.night.Hospital, first, last),
+			r.Store.OursRefunds(ctx, r.night.Hospital, last, r.to.AddDate(0, 0, ahead)),
+		} {
+			for e, err := range part {
+				if err != nil {
+					yield(Entry{}, fmt.Errorf("read our ledger: %w", err))
+					return
+				}
+				e.Neighbour = e.At.Before(r.from) || !e.At.Before(r.to)
+				r.done.Add(1)
+				if !yield(e, nil) {
+					return
+				}
 			}
 		}
 	}

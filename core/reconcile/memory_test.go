@@ -130,6 +130,24 @@ func (m *memory) StatementEntries(_ context.Context, statements ...int64) Stream
 	return streamOf(es)
 }
 
+func (m *memory) StatementRefunds(ctx context.Context, statements ...int64) Stream {
+	return refundsOf(m.StatementEntries(ctx, statements...))
+}
+
+func (m *memory) OursRefunds(ctx context.Context, hospital string, from, to time.Time) Stream {
+	return refundsOf(m.Ours(ctx, hospital, from, to))
+}
+
+func refundsOf(all Stream) Stream {
+	return func(yield func(Entry, error) bool) {
+		for e, err := range all {
+			if (err != nil || e.Type == core.EntryRefund) && !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
 func (m *memory) Ours(_ context.Context, hospital string, from, to time.Time) Stream {
 	m.mu.Lock()
 	defer m.mu.Unlock()

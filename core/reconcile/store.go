@@ -243,9 +243,13 @@ type Store interface {
 	Statements(ctx context.Context, hospital, day string) ([]Statement, error)
 	// StatementEntries streams the entries of statements.
 	StatementEntries(ctx context.Context, statements ...int64) Stream
+	// StatementRefunds streams of them what goes back only.
+	StatementRefunds(ctx context.Context, statements ...int64) Stream
 	// Ours streams our payments and refunds whose money moved in [from, to), test
 	// messages left out.
 	Ours(ctx context.Context, hospital string, from, to time.Time) Stream
+	// OursRefunds streams of them what goes back only.
+	OursRefunds(ctx context.Context, hospital string, from, to time.Time) Stream
 	// Records gives our prescriptions and orders that were told in [from, to), with
 	// the stage that we believe them to be at.
 	Records(ctx context.Context, hospital string, from, to time.Time) ([]Prescribed, error)
