@@ -254,7 +254,7 @@ type connector struct {
 	opened  core.Connector // nil where it could not or need not be opened
 }
 
-var connectorKinds = []string{"soap", "rest", "db"}
+var connectorKinds = []string{"soap", "rest", "db", "tcp"}
 
 func (l *loader) readConnectors(d *core.Dialect) {
 	l.connectors = map[string]*connector{}
@@ -267,10 +267,6 @@ func (l *loader) readConnectors(d *core.Dialect) {
 		kind, options := f.value.fields[0].key, f.value.fields[0].value
 		c := &connector{at: f.key.pos, options: options, timeout: durationOr30s(nil)}
 		l.connectors[f.key.text] = c
-		if kind.text == "tcp" {
-			l.mistake(kind.pos, "", "connectors of kind tcp are not supported yet")
-			continue
-		}
 		if !slices.Contains(connectorKinds, kind.text) {
 			l.mistake(kind.pos, didYouMean(kind.text, connectorKinds), "there is no connector of kind %q", kind.text)
 			continue

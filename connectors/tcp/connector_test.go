@@ -445,3 +445,19 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		})
 	}
 }
+
+// What follows a broken frame may be the rest of it, or anything.
+func TestAConnectionThatBrokeIsNotUsedAgain(t *testing.T) {
+	h, c := opened(t, eight, func(h *his, on net.Conn, request string, n int) bool {
+		if request == "break" {
+			io.WriteString(on, "OK......")
+			return true
+		}
+		return echo(h, on, request, n)
+	})
+	fails(t, c, ask("break"), core.InDoubt, "stands no number")
+	works(t, c, "next")
+	if h.accepted.Load() != 2 {
+		t.Errorf("%d connections, must be 2", h.accepted.Load())
+	}
+}
