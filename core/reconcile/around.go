@@ -60,15 +60,15 @@ func (r *run) lookBefore(ctx context.Context) error {
 }
 
 // reach is how many days around are looked at: near for every entry, behind and
-// ahead for money going back. What is told late to a HIS that dates by its own
-// clock is days off, and so is a refund that a channel takes up late. A day that
-// is run again long after looks as far as its repairs may lie.
+// ahead for money going back. A channel may take a refund up late, and a day that
+// is run again long after looks as far as its repairs may lie. A HIS that dates by
+// its own clock has everything that it was told late on another day.
 func (r *run) reach() (near, behind, ahead int) {
 	const day = 24 * time.Hour
 	behind = max(1, int((r.place.RefundTransit+day-1)/day))
 	ahead = max(behind, min(oldest, int((r.now.Sub(r.to)+day-1)/day)))
 	if r.place.HISClock {
-		return behind, behind, ahead
+		return oldest, oldest, oldest
 	}
 	return 1, behind, ahead
 }

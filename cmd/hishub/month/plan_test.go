@@ -172,7 +172,11 @@ func (h *hospital) add(w *world, r *rand.Rand, d int, k kind) *event {
 	}
 	switch k {
 	case lostCall, lostBooking, windowRefund, yuanAsFen, withoutMoney, paidTwice:
-		e.repairOn = min(d+1+r.IntN(3), w.days+1)
+		later := 1 + r.IntN(3)
+		if w.days > 10 && r.IntN(5) == 0 {
+			later = 9 // longer than a refund may take
+		}
+		e.repairOn = min(d+later, w.days+1)
 		if w.fair {
 			e.repairOn = w.days + 1
 		}
