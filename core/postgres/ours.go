@@ -77,6 +77,18 @@ func (s *Store) ours(ctx context.Context, hospital string, from, to time.Time, o
 	return rows.Err()
 }
 
+// ToldSince implements reconcile.Store.
+func (s *Store) ToldSince(ctx context.Context, hospital string, from, to, since time.Time) (told bool, err error) {
+	err = s.calm.QueryRow(ctx, `select exists (
+		select from hub.ledger_entry l left join hub.message m on m.id = l.message left join hub.inbound i on i.id = l.message
+		where l.hospital = $1 and l.at >= $2 and l.at < $3 and coalesce(m.accepted_at, i.arrived_at) > $4
+			and coalesce(not m.test and m.superseded_by is null, true))`, hospital, from, to, since).Scan(&told)
+	if err != nil {
+		return false, fmt.Errorf("look for money that we were told of late: %w", err)
+	}
+	return told, nil
+}
+
 // Records implements reconcile.Store: those that were accepted in that time, and
 // older ones that were taken back in it. VisitNo, PatientNo and Amount are empty
 // for one whose body is past its retention.

@@ -323,3 +323,33 @@ func prescribed(no string) *core.Prescription {
 		Amount: 1200, WrittenAt: dawn, ValidUntil: dawn.Add(72 * time.Hour),
 	}
 }
+
+func TestToldLate(t *testing.T) {
+	l := newLedger(t)
+	l.enqueue(paid("A1", dawn))
+	since := count[time.Time](l, `select clock_timestamp()`)
+	for name, c := range map[string]struct {
+		at   time.Time
+		test bool
+		want bool
+	}{
+		"of the day":     {at: dawn.AddDate(0, 0, 1).Add(-time.Second), want: true},
+		"the day after":  {at: dawn.AddDate(0, 0, 1)},
+		"the day before": {at: dawn.Add(-time.Second)},
+		"a test":         {at: dawn, test: true},
+	} {
+		if late, err := l.ToldSince(l.ctx, "h1", dawn, dawn.AddDate(0, 0, 1), since); err != nil || late {
+			t.Fatalf("before %s: %t %v", name, late, err)
+		}
+		m := paid("B "+name, c.at)
+		m.Test = c.test
+		id := l.enqueue(m)
+		if late, err := l.ToldSince(l.ctx, "h1", dawn, dawn.AddDate(0, 0, 1), since); err != nil || late != c.want {
+			t.Errorf("%s: %t %v", name, late, err)
+		}
+		if late, err := l.ToldSince(l.ctx, "h2", dawn, dawn.AddDate(0, 0, 1), since); err != nil || late {
+			t.Errorf("%s, another hospital: %t %v", name, late, err)
+		}
+		l.exec(`delete from hub.ledger_entry where message = $1`, id)
+	}
+}

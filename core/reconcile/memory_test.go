@@ -24,6 +24,7 @@ type memory struct {
 	statements []Statement
 	entries    map[int64][]Entry
 	ours       map[string][]Entry
+	toldAt     map[string]time.Time // by number; long before if there is none
 	records    map[string][]Prescribed
 	nights     []*memoryNight
 	cases      []*Case
@@ -58,7 +59,7 @@ var _ Store = (*memory)(nil)
 var errNoSuch = errors.New("no such thing")
 
 func newMemory() *memory {
-	return &memory{now: time.Now, entries: map[int64][]Entry{}, ours: map[string][]Entry{}, records: map[string][]Prescribed{}, trails: map[int64][]Trail{}}
+	return &memory{now: time.Now, entries: map[int64][]Entry{}, ours: map[string][]Entry{}, records: map[string][]Prescribed{}, trails: map[int64][]Trail{}, toldAt: map[string]time.Time{}}
 }
 
 func (m *memory) SaveStatement(_ context.Context, s Statement, entries Stream) (Statement, error) {
@@ -158,6 +159,15 @@ func (m *memory) Ours(_ context.Context, hospital string, from, to time.Time) St
 		}
 	}
 	return streamOf(es)
+}
+
+func (m *memory) ToldSince(ctx context.Context, hospital string, from, to, since time.Time) (bool, error) {
+	for e := range m.Ours(ctx, hospital, from, to) {
+		if m.toldAt[e.Number].After(since) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (m *memory) Records(_ context.Context, hospital string, from, to time.Time) ([]Prescribed, error) {

@@ -275,7 +275,8 @@ func (s *Schedule) missing(ctx context.Context, h *scheduled, place Place, now t
 }
 
 // verify runs closed days again whose findings are not settled: a repair shows
-// in the books, a refund has arrived. What ran since this night began is fresh.
+// in the books, a refund has arrived; and those of whose money we were told
+// since, which nobody has compared. What ran since this night began is fresh.
 func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, began time.Time) {
 	first, last := window(place, s.Runner.clock())
 	closed, unsettled, err := s.Runner.Store.Days(ctx, h.hospital, first, last)
@@ -285,22 +286,35 @@ func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, began 
 		}
 		return
 	}
-	slices.Sort(unsettled)
-	for _, day := range unsettled {
+	slices.Sort(closed)
+	for _, day := range closed {
 		if ctx.Err() != nil || !s.mine(h) {
 			return
-		}
-		if !slices.Contains(closed, day) {
-			continue
 		}
 		nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
 		if err != nil || len(nights) == 0 || !nights[0].Started.Before(began) {
 			continue
 		}
-		if left, err := s.left(ctx, nights[0]); err == nil && left {
+		again := false
+		if slices.Contains(unsettled, day) {
+			again, err = s.left(ctx, nights[0])
+		}
+		if err == nil && !again {
+			again, err = s.toldSince(ctx, place, nights[0])
+		}
+		if err == nil && again {
 			s.run(ctx, h, day)
 		}
 	}
+}
+
+// toldSince reports whether we were told of money of the night's day after it was run.
+func (s *Schedule) toldSince(ctx context.Context, place Place, newest Night) (bool, error) {
+	from, to, err := place.Day(newest.Day, place.Zone)
+	if err != nil {
+		return false, err
+	}
+	return s.Runner.Store.ToldSince(ctx, newest.Hospital, from, to, newest.Started)
 }
 
 // left reports whether another run of the day can find anything new. What counts

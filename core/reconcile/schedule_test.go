@@ -138,6 +138,27 @@ func TestAnUnsettledDayIsVerifiedByLaterNights(t *testing.T) {
 	})
 }
 
+// Somebody tells us days later of money of a day that was closed and clean. No
+// other night looks at that day.
+func TestADayOfWhichWeWereToldLateIsRunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNights(t)
+		n.start(nil)
+		defer n.s.Stop()
+		n.until("01-03 12:00:00")
+		same(t, "nights", n.ran(), []string{"12-31 done", "01-01 done", "01-02 done"})
+		n.store.ours[theHospital] = []Entry{{Told: delivery.Delivered, LedgerEntry: core.LedgerEntry{Type: core.EntryPayment, Number: "IH20000101",
+			Channel: "bank", ChannelNo: "B20000101", Amount: 2150, At: time.Date(1999, 12, 31, 12, 0, 0, 0, shanghai)}}}
+		n.store.toldAt["IH20000101"] = time.Now()
+		n.until("01-04 12:00:00")
+		same(t, "the night after", n.ran()[3:], []string{"01-03 done", "12-31 done"})
+		open, _ := n.store.Cases(context.Background(), CaseQuery{Live: true})
+		if len(open) != 1 || open[0].Class != MissingAtHIS || open[0].Day != "1999-12-31" {
+			t.Errorf("cases: %+v", open)
+		}
+	})
+}
+
 func TestADayIsNotVerifiedForWhatCountsOnAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)

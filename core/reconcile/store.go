@@ -250,6 +250,8 @@ type Store interface {
 	Ours(ctx context.Context, hospital string, from, to time.Time) Stream
 	// OursRefunds streams of them what goes back only.
 	OursRefunds(ctx context.Context, hospital string, from, to time.Time) Stream
+	// ToldSince reports whether we were told after since of money that moved in [from, to).
+	ToldSince(ctx context.Context, hospital string, from, to, since time.Time) (bool, error)
 	// Records gives our prescriptions and orders that were told in [from, to), with
 	// the stage that we believe them to be at.
 	Records(ctx context.Context, hospital string, from, to time.Time) ([]Prescribed, error)
