@@ -64,8 +64,8 @@ var Channels = []Kind{
 		"folder", "name", "ready", "charset", "delimiter", "header",
 		"columns.type", "columns.number", "columns.order_id", "columns.channel_no", "columns.his_no", "columns.amount", "columns.fee",
 		"columns.at", "columns.date", "columns.bill", "columns.operator",
-		"refund_columns.type", "refund_columns.number", "refund_columns.order_id", "refund_columns.channel_no", "refund_columns.his_no",
-		"refund_columns.amount", "refund_columns.fee", "refund_columns.at", "refund_columns.date", "refund_columns.bill", "refund_columns.operator",
+		"refund_columns.number", "refund_columns.order_id", "refund_columns.channel_no", "refund_columns.his_no",
+		"refund_columns.fee", "refund_columns.at", "refund_columns.date", "refund_columns.bill", "refund_columns.operator",
 		"unit", "times", "types", "first", "last", "sums", "count", "days", "max_bill",
 	}},
 }

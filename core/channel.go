@@ -125,7 +125,7 @@ type NightRules struct {
 	PaymentTransit, RefundTransit time.Duration
 	// FourEyesFrom is the amount from which a repair takes a second person.
 	FourEyesFrom Fen
-	// FullEvery is after how many nights by totals a night in full detail follows; 1 is always.
+	// FullEvery: every so-manieth night asks for each entry also where totals agree; 1 is always.
 	FullEvery int
 	// States: prescriptions and orders are compared too, by asking about each.
 	States bool

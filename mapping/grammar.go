@@ -221,6 +221,7 @@ var sessionTable = &table{"session", []key{
 var listenerTable = &table{"listener", []key{
 	{name: "soap", shape: value, doc: "SOAP 1.1 with its WSDL; options"},
 	{name: "rest", shape: value, doc: "HTTP; options"},
+	{name: "tcp", shape: value, doc: "a port of its own, framed by a length, an end or MLLP; options"},
 	{name: "envelope", shape: text, doc: "the envelope of its operations (default)"},
 }}
 
@@ -247,7 +248,7 @@ var reconcileTable = &table{"reconcile", []key{
 	{name: "operators", shape: listOf(text), doc: "our accounts at the HIS, for one that gives its ledger by them"},
 	{name: "channels", shape: listOf(text), doc: "ways of paying, for a HIS that gives its ledger by them"},
 	{name: "four_eyes_from", shape: text, doc: "yuan: from this amount on a repair takes a second person (0.00)"},
-	{name: "full_every", shape: number, doc: "after how many nights by totals one in full detail follows; 1 is always (7)"},
+	{name: "full_every", shape: number, doc: "every so-manieth night asks for each entry also where totals agree; 1 is always (7)"},
 	{name: "states", shape: truth, doc: "prescriptions and orders are compared, too (true)"},
 	{name: "exclude", shape: listOf(cond), doc: "conditions over entry and party: what is left out"},
 }}

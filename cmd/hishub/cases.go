@@ -125,6 +125,21 @@ func (c *reconcileNote) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error { return s.Note(ctx, c.Case, c.By, c.Text) })
 }
 
+type reconcileAssign struct {
+	place
+	Case  int64  `arg:"" help:"Case."`
+	Owner string `arg:"" help:"finance, operations, hospital_it, or a person."`
+	By    string `default:"${user}" help:"Who."`
+}
+
+func (reconcileAssign) Help() string {
+	return "Example:\n  hishub reconcile assign 17 hospital_it"
+}
+
+func (c *reconcileAssign) Run(ctx context.Context) error {
+	return c.with(ctx, func(s *postgres.Store) error { return s.Assign(ctx, c.Case, c.By, c.Owner) })
+}
+
 type reconcilePropose struct {
 	place
 	Case   int64  `arg:"" help:"Case."`
@@ -146,7 +161,7 @@ func (c *reconcilePropose) Run(ctx context.Context) error {
 		p := reconcile.Params{VisitNo: c.Visit, PatientNo: c.Who, Bill: c.Bill, OrderID: c.Order}
 		r, err := s.Propose(ctx, c.Case, reconcile.Action(c.Action), p, c.By, c.Note)
 		if err == nil {
-			fmt.Printf("repair %d: %s is proposed; another person approves it with: hishub reconcile approve %d\n", r.ID, r.Action, r.ID)
+			fmt.Printf("repair %d: %s is proposed; approve it with: hishub reconcile approve %d (from the hospital's four_eyes_from on another person must)\n", r.ID, r.Action, r.ID)
 		}
 		return err
 	})

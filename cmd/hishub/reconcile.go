@@ -19,6 +19,7 @@ type reconcileCmd struct {
 	Show     reconcileShow     `cmd:"" help:"Show runs, or one run with what it found."`
 	Cases    reconcileCases    `cmd:"" help:"List differences with what people do about them, or show one with its trail."`
 	Note     reconcileNote     `cmd:"" help:"Add a note to a case."`
+	Assign   reconcileAssign   `cmd:"" help:"Say whose work a case is."`
 	Propose  reconcilePropose  `cmd:"" help:"Propose a repair of a case."`
 	Approve  reconcileApprove  `cmd:"" help:"Say yes to a repair; the running hub carries it out when enough have."`
 	Reject   reconcileReject   `cmd:"" help:"Say no to a repair."`
@@ -120,7 +121,7 @@ type reconcileBackfill struct {
 }
 
 func (reconcileBackfill) Help() string {
-	return "Example:\n  hishub reconcile backfill dongshan 2026-01-01 2026-01-31\n\nDays that are closed are left as they are. Exit status 3 when there are differences."
+	return "Example:\n  hishub reconcile backfill dongshan 2026-01-01 2026-01-31\n\nDays that are closed are left as they are. Exit status 3 when there are differences, 1 when a day is not done."
 }
 
 func (c *reconcileBackfill) Run(ctx context.Context) error {
@@ -143,15 +144,23 @@ func (c *reconcileBackfill) Run(ctx context.Context) error {
 	if c.To == "" {
 		c.To = where.LastDay(time.Now())
 	}
-	differences := 0
+	differences, undone := 0, 0
 	err = h.runner.Backfill(ctx, c.Hospital, c.From, c.To, c.By, func(n reconcile.Night) {
 		differences += n.Differences()
+		if n.State != reconcile.NightDone {
+			undone++
+		}
 		fmt.Printf("%s  %-8s %d matched, %d differences  %s\n", n.Day, n.State, n.Counts[reconcile.Matched], n.Differences(), n.Problem)
 	})
-	if err == nil && differences > 0 {
-		err = errDifferences
+	switch {
+	case err != nil:
+		return err
+	case undone > 0:
+		return fmt.Errorf("%d days are not done; run it again when what they wait for is there", undone)
+	case differences > 0:
+		return errDifferences
 	}
-	return err
+	return nil
 }
 
 type reconcileShow struct {

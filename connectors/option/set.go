@@ -5,6 +5,7 @@ package option
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,22 +205,32 @@ func (s *Set) Map(name string) *Set {
 }
 
 // File is the content of the folder's file that the option names, or the PEM
-// text that stands in its place; nil if it is missing or cannot be read.
+// text that stands in its place (line ends may be written \n); nil if it is
+// missing or cannot be read.
 func (s *Set) File(name string, files fs.FS) []byte {
 	t := s.Text(name, "")
 	switch {
 	case t == "":
 		return nil
 	case strings.HasPrefix(strings.TrimSpace(t), "-----BEGIN "):
-		return []byte(t)
+		// A file of variables holds one line a variable: its line ends are written \n.
+		return []byte(strings.ReplaceAll(t, `\n`, "\n"))
 	case files == nil:
 		s.Problem(name, "names a file, but there is no folder")
 		return nil
 	}
 	b, err := fs.ReadFile(files, t)
-	if err != nil {
+	switch {
+	case err == nil:
+		return b
+	case !fileName.MatchString(t):
+		// It may be a key, whose text must not be shown.
+		s.Problem(name, "neither the name of a file in the hospital folder nor PEM text that begins with -----BEGIN")
+	default:
 		s.Problem(name, fmt.Sprintf("no readable file %q in the hospital folder", t))
-		return nil
 	}
-	return b
+	return nil
 }
+
+// fileName is what may be repeated in an error: short, and with an ending.
+var fileName = regexp.MustCompile(`^[\w./ -]{0,60}\.[a-zA-Z]{2,8}$`)

@@ -65,7 +65,7 @@ type backfill struct {
 	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
 	Body     struct {
 		From string `json:"from" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the first day"`
-		To   string `json:"to" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the last day; at most 92 days, and before today"`
+		To   string `json:"to" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the last day; at most 92 days, and over at the hospital"`
 		Full bool   `json:"full,omitempty" doc:"ask the HIS for each entry, whatever its totals say"`
 	}
 }
@@ -173,8 +173,8 @@ func (a *api) backfill(ctx context.Context, ask reconcile.Ask, from, to string) 
 	if err != nil {
 		return Backfilling{}, err
 	}
-	if to >= time.Now().In(place.Zone).Format(time.DateOnly) {
-		return Backfilling{}, invalid(core.Problems{{Field: "to", What: "not over yet at the hospital; yesterday is the last day that can be compared"}})
+	if last := place.LastDay(time.Now()); to > last {
+		return Backfilling{}, invalid(core.Problems{{Field: "to", What: "not over yet at the hospital; " + last + " is the last day that can be compared"}})
 	}
 	closed, _, err := a.Store.Days(ctx, ask.Hospital, days[0], dayAfter(to))
 	if err != nil {

@@ -62,7 +62,7 @@ type Signs struct {
 	// HIS has answered this process, so a closed breaker means something.
 	Broken   time.Time
 	Answered bool
-	// Night is what is wrong with the latest night; "" is nothing.
+	// Night is what is wrong with the latest night, or that it is late; "" is nothing.
 	Night string
 	// ClockOff is how far the HIS's clock was ahead of ours when it was asked last,
 	// at ClockAsked; zero when it was never asked.
