@@ -57,6 +57,7 @@ func TestFourEyesOnARepair(t *testing.T) {
 		"one of two is not enough":                    {lost("A1", 1000), "", []yes{{"alice", nil}}, reconcile.RepairProposed},
 		"the same twice":                              {lost("A1", 1000), "", []yes{{"alice", nil}, {"alice", reconcile.ErrSecondPerson}}, reconcile.RepairProposed},
 		"two keys of one person":                      {lost("A1", 1000), "", []yes{{"alice (key 1)", nil}, {"alice (key 2)", reconcile.ErrSecondPerson}, {"bob (key 1)", nil}}, reconcile.RepairApproved},
+		"one person written otherwise":                {lost("A1", 1000), "Alice  Wu (key 1)", []yes{{" alice wu", reconcile.ErrSecondPerson}}, reconcile.RepairProposed},
 		"a person's proposal is the first yes":        {lost("A1", 1000), "alice", []yes{{"alice", reconcile.ErrSecondPerson}, {"bob", nil}}, reconcile.RepairApproved},
 		"a third has nothing to say":                  {lost("A1", 1000), "alice", []yes{{"bob", nil}, {"carol", reconcile.ErrNotOpen}}, reconcile.RepairApproved},
 		"the policy moves no money":                   {lost("A1", 5), "", []yes{{"policy", reconcile.ErrSecondPerson}}, reconcile.RepairProposed},

@@ -265,9 +265,9 @@ func closeProposal(ctx context.Context, tx pgx.Tx, proposal int64, who string, a
 	return err
 }
 
-// person is who without the key that was used: two keys of one person are one
-// pair of eyes.
+// person is who without the key that was used, however the name is written: two
+// keys of one person are one pair of eyes.
 func person(who string) string {
 	name, _, _ := strings.Cut(who, " (key ")
-	return name
+	return strings.ToLower(strings.Join(strings.Fields(name), " "))
 }
