@@ -55,7 +55,7 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := core.Response{Received: received, Status: "200"}
-		if err := c.read(&r); err != nil {
+		if err := c.read(nil, &r); err != nil {
 			b.Fatal(err)
 		}
 	}

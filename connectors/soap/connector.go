@@ -32,6 +32,8 @@ type Connector struct {
 	version  version
 	header   header
 	security *security // nil is none
+	address  *addressing
+	mtom     bool
 	action   action
 	unwrap   bool
 	contract *contract // nil without a WSDL
@@ -57,6 +59,8 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.style.qualified = s.Bool("qualified", true)
 	c.action = readAction(s, c.version)
 	c.security = readSecurity(s)
+	c.address = readAddressing(s)
+	c.mtom = s.Bool("mtom", false)
 	c.unwrap = s.Bool("unwrap", true)
 	options := wire.ReadOptions(s, spec.Files)
 	options.ReadHTTP(s)
@@ -69,6 +73,8 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		s.Problem("header", err.Error())
 	}
 	switch {
+	case file == "" && c.mtom:
+		s.Problem("mtom", "leave it out: only a wsdl says which values are binary")
 	case file == "" && port != "":
 		s.Problem("port", "leave it out: only a wsdl has several")
 	case file == "" && c.style.namespace == "":
@@ -83,11 +89,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		if spec.Files == nil {
 			s.Problem("wsdl", "names a file, but there is no folder")
 		} else if c.contract, err = readContract(spec.Files, file, c.version, port); err != nil {
-			name := "wsdl"
-			if errors.As(err, &errPort{}) {
-				name = "port"
-			}
-			s.Problem(name, err.Error())
+			wrong(s, err)
 		} else if err := c.header.of(c.contract); err != nil {
 			s.Problem("header", err.Error())
 		} else if ns := c.style.namespace; ns != "" && !c.contract.uses(ns) {
@@ -102,6 +104,21 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		return described{c}, nil
 	}
 	return c, nil
+}
+
+// wrong notes all that is wrong with a WSDL, each with its place.
+func wrong(s *option.Set, err error) {
+	var all mistakes
+	switch {
+	case errors.As(err, &errPort{}):
+		s.Problem("port", err.Error())
+	case errors.As(err, &all):
+		for _, what := range all {
+			s.Problem("wsdl", what)
+		}
+	default:
+		s.Problem("wsdl", err.Error())
+	}
 }
 
 // action is how the action of an operation is told.
@@ -181,7 +198,7 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 	if err != nil {
 		return r, wire.Fault(op, err)
 	}
-	if err := c.read(&r); err != nil {
+	if err := c.read(m.operation, &r); err != nil {
 		f := wire.InDoubt(op, err)
 		f.RetryAfter = wire.RetryAfter(answer.Header)
 		return r, f
@@ -191,6 +208,7 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 
 // message is a request ready for the wire.
 type message struct {
+	operation *operation
 	url     *url.URL
 	headers []core.Field
 	body    []byte
@@ -224,7 +242,15 @@ func (c *Connector) write(q core.Request, at stamp) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.headers = c.version.headers(c.way.Charset.Name(), c.action.write(o.action))
+	m.operation = o
+	w := writer{style: c.style}
+	root := ""
+	if c.mtom {
+		w.packed = &attachments{}
+		m.headers, root = c.version.packedHeaders(c.way.Charset.Name(), c.action.write(o.action), at.boundary())
+	} else {
+		m.headers = c.version.headers(c.way.Charset.Name(), c.action.write(o.action))
+	}
 	for _, h := range q.Headers {
 		if err := m.set(h); err != nil {
 			return nil, err
@@ -235,17 +261,17 @@ func (c *Connector) write(q core.Request, at stamp) (*message, error) {
 			return nil, err
 		}
 	}
-	blocks, err := c.header.write(c.style, o)
+	header, body, err := c.header.with(q.Body)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := header.write(c.style, c.version, o)
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	secret, masked := "", ""
-	if c.security != nil {
-		secret, masked = c.security.write(at)
-	}
-	w := writer{style: c.style}
+	secret, masked := c.blocks(o, at)
 	w.begin(c.version, c.way.Charset.Name(), secret+blocks)
-	if err := w.call(q.Operation, o.input, q.Body); err != nil {
+	if err := w.call(q.Operation, o, o.input, body); err != nil {
 		return nil, err
 	}
 	w.end()
@@ -255,9 +281,29 @@ func (c *Connector) write(q core.Request, at stamp) (*message, error) {
 	m.shown = m.body
 	if masked != secret {
 		// The header is the first place where that text can stand.
-		m.shown, err = c.way.Charset.Encode(nil, strings.Replace(string(w.b), secret, masked, 1))
+		if m.shown, err = c.way.Charset.Encode(nil, strings.Replace(string(w.b), secret, masked, 1)); err != nil {
+			return nil, err
+		}
 	}
-	return m, err
+	if c.mtom {
+		m.body = w.packed.pack(m.body, root, at.boundary())
+		m.shown = w.packed.pack(m.shown, root, at.boundary())
+	}
+	return m, nil
+}
+
+// blocks are the headers that the options make, and how they may be shown.
+func (c *Connector) blocks(o *operation, at stamp) (secret, masked string) {
+	if c.security != nil {
+		secret, masked = c.security.write(at)
+	}
+	if c.address != nil {
+		to := *c.endpoint
+		to.User = nil
+		secret += c.address.write(o, to.String(), at)
+		masked += c.address.write(o, wire.Shown(&to), at)
+	}
+	return secret, masked
 }
 
 // resolve finds what the WSDL says of an operation; without one, its name and action.
@@ -308,13 +354,34 @@ func (c *Connector) withQuery(query []core.Field) (*url.URL, error) {
 }
 
 // read opens the envelope in r.Received.
-func (c *Connector) read(r *core.Response) error {
-	text, err := c.way.Charset.Decode(r.Received)
+func (c *Connector) read(o *operation, r *core.Response) error {
+	done := strings.HasPrefix(r.Status, "2") && len(strings.TrimSpace(string(r.Received))) == 0
+	if done && (r.Status == "202" && c.contract == nil || o != nil && o.oneWay) {
+		return nil
+	}
+	contentType, _ := core.Text(r.Headers.Get("content-type"))
+	received, parts, err := unpack(contentType, r.Received)
 	if err != nil {
 		return err
 	}
-	name, content, err := readEnvelope(text)
+	text, err := c.way.Charset.Decode(received)
+	if err != nil {
+		return err
+	}
+	e, err := openEnvelope(text)
+	if err != nil {
+		return fmt.Errorf("HTTP %s without a SOAP envelope: %w", r.Status, err)
+	}
+	if c.contract == nil {
+		o = nil // what was sent by the names of the folder says nothing about the answer
+	}
+	name, content, err := e.call(o)
+	if err == nil && len(parts) > 0 {
+		content, err = included(content, parts)
+	}
 	switch {
+	case err != nil && o != nil && o.oneWay && len(e.children()) == 0 && strings.HasPrefix(r.Status, "2"):
+		return nil
 	case err != nil:
 		return fmt.Errorf("HTTP %s without a SOAP envelope: %w", r.Status, err)
 	case name == "Fault":
@@ -367,7 +434,8 @@ func (c *Connector) Read(q core.Request, answer []byte) (core.Response, error) {
 		return core.Response{}, wire.InDoubt(op, err)
 	}
 	r := core.Response{Status: strconv.Itoa(recorded.Status), Headers: recorded.Headers, Received: recorded.Body}
-	if err := c.read(&r); err != nil {
+	o, _ := c.resolve(q.Operation)
+	if err := c.read(o, &r); err != nil {
 		return r, wire.InDoubt(op, err)
 	}
 	return r, nil

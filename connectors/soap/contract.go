@@ -1,12 +1,10 @@
 package soap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -20,55 +18,73 @@ import (
 // version of SOAP.
 type contract struct {
 	file       string
+	version    version
 	operations map[string]*operation
 }
 
 type operation struct {
 	name   string
 	action string
-	input  *element // the wrapper of the parameters
-	output *element // nil if the WSDL has none that we know
+	// input is the wrapper of the parameters. One without a name is no wrapper: what
+	// is in it stands in the body itself.
+	input   *element
+	output  *element // nil if the WSDL has none that we know
+	encoded bool
+	// oneWay: the HIS gives no answer but HTTP's.
+	oneWay bool
+	// several: the body of the answer has several children that belong together.
+	several bool
 	// headers are the blocks that soap:header binds to the request.
 	headers []*element
-	// unknown says why the operation cannot be called.
+	// addressed is the action of WS-Addressing.
+	addressed string
+	// unknown says why the operation cannot be called, and where.
 	unknown string
+	// where it is bound, and all that its bytes depend on there.
+	ports   []string
+	meaning string
 }
 
 // describeDepth ends the description of types that hold themselves.
 const describeDepth = 8
 
-// maxFiles bounds how many files a WSDL may draw in.
-const maxFiles = 100
-
-// readContract reads a WSDL and the files that it imports from the folder.
-// gowsdl reads the WSDL's own parts; the schemas are ours, because order is
-// everything in them and gowsdl keeps only a part of it. port picks one of
-// several ports, or bindings; "" takes them all.
+// readContract reads a WSDL and the files that it imports from the folder. The
+// words of the WSDL are gowsdl's; reading is ours, because gowsdl loses prefixes
+// and places, knows one version of SOAP, and keeps only a part of a schema, in
+// which order is everything. port picks one of several ports, or bindings; ""
+// takes them all.
 func readContract(files fs.FS, file string, v version, port string) (*contract, error) {
-	d := definitions{files: files, version: v, schemas: newSchemas(), seen: map[string]bool{}}
-	if err := d.read(file); err != nil {
-		return nil, err
-	}
-	binding, err := d.binding(port)
+	d, err := readDefinitions(files, file, v)
 	if err != nil {
 		return nil, err
 	}
-	c := &contract{file: file, operations: map[string]*operation{}}
-	for _, w := range d.wsdls {
-		for _, b := range w.Binding {
-			// gowsdl sees only the bindings of one version in this field.
-			if b.SOAPBinding.Transport == "" || binding != "" && b.Name != binding {
-				continue
+	only, err := d.binding(port)
+	if err != nil {
+		return nil, err
+	}
+	c := &contract{file: file, version: v, operations: map[string]*operation{}}
+	for _, b := range d.order {
+		if !d.bound(b) || only != nil && b != only {
+			continue
+		}
+		seen := map[string]bool{}
+		for _, n := range b.all(wsdlNamespace, "operation") {
+			name := n.attrs["name"]
+			o := d.operation(b, n)
+			first, ok := c.operations[name]
+			switch {
+			case !ok:
+				c.operations[name] = o
+			case seen[name]:
+				first.unknown = fmt.Sprintf("one name for two operations, overloaded at %s", n.place())
+			case first.meaning != o.meaning:
+				first.ports = append(first.ports, b.attrs["name"])
 			}
-			for _, o := range b.Operations {
-				if _, ok := c.operations[o.Name]; !ok {
-					c.operations[o.Name] = d.operation(b, o)
-				}
-			}
+			seen[name] = true
 		}
 	}
 	if len(c.operations) == 0 {
-		what := "the file has no SOAP " + v.name + " binding with operations"
+		what := file + ": the file has no SOAP " + v.name + " binding with operations"
 		if d.others {
 			what += `; it has one of SOAP ` + v.other().name + `: write version: "` + v.other().name + `"`
 		}
@@ -77,275 +93,254 @@ func readContract(files fs.FS, file string, v version, port string) (*contract, 
 	return c, nil
 }
 
-// binding finds what port means: a port of a service, or a binding itself.
-func (d *definitions) binding(port string) (string, error) {
-	if port == "" {
-		return "", nil
-	}
-	bindings := map[string]string{}
-	for _, w := range d.wsdls {
-		for _, b := range w.Binding {
-			if b.SOAPBinding.Transport != "" {
-				bindings[b.Name] = b.Name
-			}
-		}
-	}
-	for _, w := range d.wsdls {
-		for _, s := range w.Service {
-			for _, p := range s.Ports {
-				if b, ok := bindings[local(p.Binding)]; ok {
-					bindings[p.Name] = b
-				}
-			}
-		}
-	}
-	if b, ok := bindings[port]; ok {
-		return b, nil
-	}
-	return "", errPort{"the wsdl has no port " + noSuch("", port, slices.Sorted(maps.Keys(bindings))) + " (SOAP " + d.version.name + ")"}
-}
+// transports are the names of HTTP in a binding.
+var transports = []string{"", "http://schemas.xmlsoap.org/soap/http", "http://schemas.xmlsoap.org/soap/http/", "http://www.w3.org/2003/05/soap/bindings/HTTP/", "http://schemas.xmlsoap.org/wsdl/soap/http"}
 
-// errPort is a mistake of the option port, not of the file.
-type errPort struct{ what string }
-
-func (e errPort) Error() string { return e.what }
-
-// definitions is a WSDL with all that it imports.
-type definitions struct {
-	files   fs.FS
-	version version
-	others  bool // there are bindings of the other version
-	wsdls   []*gowsdl.WSDL
-	schemas *schemas
-	seen    map[string]bool
-}
-
-func (d *definitions) read(file string) error {
-	if d.seen[file] {
-		return nil
+// operation reads what a binding says of an operation, and what its portType does.
+func (d *definitions) operation(b, n *node) *operation {
+	binding := b.one(d.version.binding, "binding")
+	bound := n.one(d.version.binding, "operation")
+	soap := gowsdl.WSDLSOAPOperation{SOAPAction: bound.attrs["soapAction"], Style: bound.attrs["style"]}
+	if soap.Style == "" {
+		soap.Style = binding.attrs["style"]
 	}
-	d.seen[file] = true
-	if len(d.seen) > maxFiles {
-		return fmt.Errorf("more than %d files are imported", maxFiles)
-	}
-	document, err := fs.ReadFile(d.files, file)
-	if err != nil {
-		return fmt.Errorf("no readable file %q in the hospital folder", file)
-	}
-	locations, err := d.schemas.read(document)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if root, err := parse(document); err == nil && len(root.children) == 1 && root.children[0].name.Local == "definitions" {
-		w := new(gowsdl.WSDL)
-		d.others = d.others || bytes.Contains(document, []byte(d.version.other().binding))
-		if err := decoder(d.version.bound(document)).Decode(w); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		d.wsdls = append(d.wsdls, w)
-		for _, i := range w.Imports {
-			locations = append(locations, i.Location)
-		}
-	} else if len(d.wsdls) == 0 {
-		return fmt.Errorf("%s is no WSDL 1.1", file)
-	}
-	for _, l := range locations {
-		if l == "" {
-			continue
-		}
-		if strings.Contains(l, "://") {
-			return fmt.Errorf("%s imports from the network; save that file beside it and write its name as the location", file)
-		}
-		if err := d.read(path.Join(path.Dir(file), l)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *definitions) operation(b *gowsdl.WSDLBinding, bound *gowsdl.WSDLOperation) *operation {
-	o := &operation{name: bound.Name, action: bound.SOAPOperation.SOAPAction}
-	style := bound.SOAPOperation.Style
-	if style == "" {
-		style = b.SOAPBinding.Style
-	}
-	if bound.Input.SOAPBody.Use == "encoded" {
-		o.unknown = `the encoded use; leave out the wsdl and write namespace: and qualified: false`
+	o := &operation{name: n.attrs["name"], action: soap.SOAPAction, ports: []string{b.attrs["name"]}}
+	refuse := func(what string, at *node) *operation {
+		o.unknown = what + " (" + at.place() + ")"
+		o.meaning = o.unknown
 		return o
 	}
-	port := d.port(local(b.Type), bound.Name)
-	if port == nil {
-		o.unknown = "an operation that its portType does not have"
-		return o
+	if t := binding.attrs["transport"]; !slices.Contains(transports, t) {
+		return refuse("the transport "+bounded(t)+", which is not HTTP", binding)
 	}
-	if style == "rpc" {
-		o.input, o.unknown = d.call(bound.Name, port.Input.Message, bound.Input.SOAPBody)
-		o.output, _ = d.call(bound.Name+"Response", port.Output.Message, bound.Output.SOAPBody)
-	} else {
-		o.input, o.unknown = d.wrapper(port.Input.Message, bound.Input.SOAPBody.Parts)
-		o.output, _ = d.wrapper(port.Output.Message, bound.Output.SOAPBody.Parts)
+	portType := lookup(d.portTypes, b, b.attrs["type"])
+	if portType == nil {
+		return refuse("the portType "+bounded(b.attrs["type"])+" that is declared nowhere", b)
 	}
-	for _, h := range bound.Input.SOAPHeader {
-		if e, _ := d.part(h.Message, h.Part); e != nil {
-			o.headers = append(o.headers, e)
+	port, many := abstract(portType, n)
+	switch {
+	case port == nil:
+		return refuse("an operation that its portType does not have", n)
+	case many:
+		return refuse("one name for two operations of the portType", port)
+	case port.one(wsdlNamespace, "input").missing():
+		return refuse("an operation that begins with the HIS (it has no input)", port)
+	}
+	for _, child := range port.children {
+		if child.is(wsdlNamespace, "output") {
+			return refuse("an operation that begins with the HIS (its output comes first)", port)
+		} else if child.is(wsdlNamespace, "input") {
+			break
 		}
+	}
+	in, out := port.one(wsdlNamespace, "input"), port.one(wsdlNamespace, "output")
+	o.oneWay = out.missing()
+	o.addressed = d.addressed(port, in, portType, o)
+	o.parameters(d, soap.Style, n, in)
+	if !o.oneWay {
+		o.results(d, soap.Style, n, out)
 	}
 	return o
 }
 
+// abstract finds the operation of the portType that a binding means; where
+// several have the name, the names of their inputs tell them apart.
+func abstract(portType, bound *node) (found *node, many bool) {
+	wanted := bound.one(wsdlNamespace, "input").attrs["name"]
+	for _, n := range portType.all(wsdlNamespace, "operation") {
+		if n.attrs["name"] != bound.attrs["name"] {
+			continue
+		}
+		if found == nil {
+			found = n
+			continue
+		}
+		switch in := n.one(wsdlNamespace, "input").attrs["name"]; {
+		case wanted == "" || in == found.one(wsdlNamespace, "input").attrs["name"]:
+			many = true
+		case in == wanted:
+			found = n
+		}
+	}
+	return found, many
+}
+
+// parameters reads the input: the body's parts and those that are headers.
+func (o *operation) parameters(d *definitions, style string, bound, in *node) {
+	direction := bound.one(wsdlNamespace, "input")
+	body, at, ok := d.body(direction)
+	o.encoded = body.Use == "encoded"
+	o.meaning = strings.Join([]string{style, body.Use, body.Namespace, body.Parts, o.action, in.resolve(in.attrs["message"]).String()}, "|")
+	parts, message := d.message(in, in.attrs["message"])
+	if message == nil {
+		o.unknown = "the message " + bounded(in.attrs["message"]) + " that is declared nowhere (" + in.place() + ")"
+		return
+	}
+	inHeader := map[string]bool{}
+	direction.walk(func(n *node) {
+		if n.is(d.version.binding, "header") {
+			o.header(d, n, message, inHeader)
+		}
+	})
+	if !ok {
+		o.unknown = "parts that travel as attachments (" + direction.place() + ")"
+		return
+	}
+	if o.encoded && style != "rpc" {
+		o.unknown = "the encoded use in document style (" + at.place() + ")"
+		return
+	}
+	parts, o.unknown = chosen(parts, body, at, inHeader)
+	if o.unknown != "" {
+		return
+	}
+	if style == "rpc" {
+		o.input, o.unknown = d.call(o.name, parts, body, bound, at)
+	} else {
+		o.input, o.unknown = d.document(parts)
+	}
+}
+
+// results reads the output. What is not known there matters to nobody: answers
+// are read by the names that stand in them.
+func (o *operation) results(d *definitions, style string, bound, out *node) {
+	body, at, _ := d.body(bound.one(wsdlNamespace, "output"))
+	parts, message := d.message(out, out.attrs["message"])
+	if message == nil {
+		return
+	}
+	inHeader := map[string]bool{}
+	for _, n := range bound.one(wsdlNamespace, "output").all(d.version.binding, "header") {
+		if lookup(d.messages, n, n.attrs["message"]) == message {
+			inHeader[n.attrs["part"]] = true
+		}
+	}
+	parts, _ = chosen(parts, body, at, inHeader)
+	if style == "rpc" {
+		o.output, _ = d.call(o.name+"Response", parts, body, bound, at)
+		return
+	}
+	o.output, _ = d.document(parts)
+	o.several = len(parts) > 1
+}
+
+// chosen are the parts of the body: those that soap:body names, else those that
+// no soap:header takes.
+func chosen(parts []part, body gowsdl.WSDLSOAPBody, at *node, inHeader map[string]bool) ([]part, string) {
+	var found []part
+	if _, named := at.attrs["parts"]; !named {
+		for _, p := range parts {
+			if !inHeader[p.Name] {
+				found = append(found, p)
+			}
+		}
+		return found, ""
+	}
+	for _, name := range strings.Fields(body.Parts) {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.Name == name }) {
+			return nil, "the part " + name + " that its message does not have (" + at.place() + ")"
+		}
+	}
+	for _, p := range parts {
+		if slices.Contains(strings.Fields(body.Parts), p.Name) {
+			found = append(found, p)
+		}
+	}
+	return found, ""
+}
+
+func (o *operation) header(d *definitions, n, message *node, inHeader map[string]bool) {
+	h := gowsdl.WSDLSOAPHeader{Message: n.attrs["message"], Part: n.attrs["part"], Use: n.attrs["use"], Namespace: n.attrs["namespace"]}
+	parts, m := d.message(n, h.Message)
+	if m == message {
+		inHeader[h.Part] = true
+	}
+	for _, p := range parts {
+		if p.Name != h.Part {
+			continue
+		}
+		var e *element
+		if p.Element != "" {
+			e, _ = d.element(p)
+		} else if e, _ = d.typed(p); e != nil {
+			e.namespace = h.Namespace
+		}
+		if e != nil {
+			o.headers = append(o.headers, e)
+		}
+	}
+}
+
 // call is the wrapper of the rpc style: named after the operation, in the
 // namespace of the binding, around the parts of the message, which have none.
-func (d *definitions) call(name, message string, body gowsdl.WSDLSOAPBody) (*element, string) {
-	w, parts := d.message(message)
-	if w == nil {
-		return nil, "a message that is declared nowhere"
-	}
+func (d *definitions) call(name string, parts []part, body gowsdl.WSDLSOAPBody, bound, at *node) (*element, string) {
 	t := &typ{name: name, complex: true}
 	for _, p := range parts {
-		if body.Parts != "" && !slices.Contains(strings.Fields(body.Parts), p.Name) {
-			continue
+		e, unknown := d.typed(p)
+		if e == nil {
+			return nil, unknown
 		}
-		if p.Type == "" {
-			return nil, "the rpc style with a part that is an element"
-		}
-		prefix, name, ok := strings.Cut(p.Type, ":")
-		if !ok {
-			prefix, name = "", p.Type
-		}
-		e := &element{name: p.Name, required: true, typ: d.typ(w.Xmlns[prefix], name)}
-		t.content = append(t.content, particle{kind: oneElement, element: e, required: true})
+		t.content = append(t.content, particle{kind: oneElement, element: e, min: 1, max: 1})
 	}
 	namespace := body.Namespace
-	if namespace == "" {
-		namespace = w.TargetNamespace
+	if _, ok := at.attrs["namespace"]; !ok {
+		namespace = d.target(bound)
 	}
-	return &element{name: name, namespace: namespace, required: true, typ: t.complete()}, ""
+	return &element{name: name, namespace: namespace, min: 1, max: 1, typ: t.complete(), at: at.place()}, ""
 }
 
-// typ finds a type; gowsdl loses prefixes that are declared below the root, and
-// a name that occurs once will do for them.
-func (d *definitions) typ(namespace, name string) *typ {
-	if namespace != "" {
-		return d.schemas.named(qname{namespace, name})
+// target is the namespace of the file in which something stands.
+func (d *definitions) target(n *node) string {
+	if root := d.sources.roots[n.file]; root != nil {
+		return root.attrs["targetNamespace"]
 	}
-	var found []qname
-	for q := range d.schemas.types {
-		if q.local == name {
-			found = append(found, q)
-		}
-	}
-	if len(found) == 1 {
-		return d.schemas.named(found[0])
-	}
-	return &typ{name: name}
+	return ""
 }
 
-func (d *definitions) message(name string) (*gowsdl.WSDL, []*gowsdl.WSDLPart) {
-	for _, w := range d.wsdls {
-		for _, m := range w.Messages {
-			if m.Name == local(name) {
-				return w, m.Parts
-			}
-		}
-	}
-	return nil, nil
-}
-
-// part is the element that a part of a message names.
-func (d *definitions) part(message, part string) (*element, string) {
-	w, parts := d.message(message)
+// document is what a body of the document style has: one element, the wrapper
+// of the parameters, or any other elements side by side.
+func (d *definitions) document(parts []part) (*element, string) {
+	t := &typ{complex: true}
 	for _, p := range parts {
-		if p.Name != part || p.Element == "" {
-			continue
+		if p.Element == "" {
+			return nil, "the document style with a part that is a type, which stacks write in different ways (" + p.at.place() + ")"
 		}
-		prefix, name, ok := strings.Cut(p.Element, ":")
-		if !ok {
-			prefix, name = "", p.Element
+		e, unknown := d.element(p)
+		if e == nil {
+			return nil, unknown
 		}
-		if e := d.element(w.Xmlns[prefix], name); e != nil {
+		if len(parts) == 1 && e.typ.complex {
 			return e, ""
 		}
-		return nil, "the element " + name + " that is declared nowhere"
+		t.content = append(t.content, particle{kind: oneElement, element: e, min: 1, max: 1})
 	}
-	return nil, "a part that is declared nowhere"
-}
-
-func (d *definitions) port(portType, operation string) *gowsdl.WSDLOperation {
-	for _, w := range d.wsdls {
-		for _, p := range w.PortTypes {
-			if p.Name != portType {
-				continue
-			}
-			for _, o := range p.Operations {
-				if o.Name == operation {
-					return o
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// wrapper is the one element of a message's body; parts names it where others
-// of the message are headers.
-func (d *definitions) wrapper(message, parts string) (*element, string) {
-	w, all := d.message(message)
-	if w == nil {
-		return nil, "a message that is declared nowhere"
-	}
-	only := strings.TrimSpace(parts)
-	if only == "" && len(all) == 1 {
-		only = all[0].Name
-	}
-	i := slices.IndexFunc(all, func(p *gowsdl.WSDLPart) bool { return p.Name == only })
-	if i < 0 || all[i].Element == "" {
-		return nil, "a message that is not one element (document/literal wrapped is)"
-	}
-	e, unknown := d.part(message, only)
-	if e != nil && !e.typ.complex {
-		return nil, "the element " + e.name + " that is no wrapper of parameters"
-	}
-	return e, unknown
-}
-
-// element finds a global element; where gowsdl lost a prefix that was declared
-// below the root, a name that occurs once will do.
-func (d *definitions) element(namespace, name string) *element {
-	if e := d.schemas.global(qname{namespace, name}); e != nil {
-		return e
-	}
-	var found []qname
-	for q := range d.schemas.elements {
-		if q.local == name {
-			found = append(found, q)
-		}
-	}
-	if len(found) == 1 {
-		return d.schemas.global(found[0])
-	}
-	return nil
+	return &element{min: 1, max: 1, typ: t.complete()}, ""
 }
 
 // find gives an operation that can be called.
 func (c *contract) find(name string) (*operation, error) {
 	o, ok := c.operations[name]
 	if !ok {
-		names := make([]string, 0, len(c.operations))
-		for n := range c.operations {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		what := "there are " + strings.Join(names, ", ")
+		names := slices.Sorted(maps.Keys(c.operations))
+		what := "there are " + joinedValues(names)
 		if near := option.Near(name, names); len(near) > 0 {
 			what = "did you mean " + strings.Join(near, " or ") + "?"
 		}
 		return nil, fmt.Errorf("%s has no operation %s; %s", c.file, name, what)
 	}
+	if len(o.ports) > 1 {
+		return nil, fmt.Errorf("operation %s of %s is bound in several ways; write port: with one of %s", name, c.file, strings.Join(o.ports, ", "))
+	}
 	if o.unknown != "" {
-		return nil, fmt.Errorf("operation %s of %s uses %s, which is not known yet", name, c.file, o.unknown)
+		return nil, fmt.Errorf("operation %s of %s uses %s, which is not supported", name, c.file, o.unknown)
 	}
 	if u := o.input.typ.unknown; u != "" {
-		return nil, fmt.Errorf("the parameters of %s in %s use %s, which is not known yet", name, c.file, u)
+		return nil, fmt.Errorf("the parameters of %s in %s use %s, which is not supported", name, c.file, u)
+	}
+	for _, e := range o.input.typ.all {
+		if o.input.typ.needed[e.name] && e.typ.unknown != "" {
+			return nil, fmt.Errorf("the parameter %s of %s in %s uses %s, which is not supported", e.name, name, c.file, e.typ.unknown)
+		}
 	}
 	return o, nil
 }
@@ -361,7 +356,7 @@ func (c *contract) uses(namespace string) bool {
 
 func (o *operation) shape() core.Shape {
 	s := core.Shape{Operation: o.name, Parameters: o.input.typ.parameters(describeDepth)}
-	if o.output != nil {
+	if _, alone := o.output.alone(); o.output != nil && !alone { // the answer of a lone element is its text
 		s.Results = o.output.typ.parameters(describeDepth)
 	}
 	return s

@@ -26,7 +26,7 @@ func readHeader(v any) (header, error) {
 		return header{}, errors.New("not a document")
 	}
 	h := header{blocks: tree}
-	_, err := h.write(style{}, nil) // what cannot be written is a mistake of the folder
+	_, err := h.write(style{}, soap11, nil) // what cannot be written is a mistake of the folder
 	return h, err
 }
 
@@ -40,16 +40,38 @@ func (h *header) of(c *contract) error {
 		}
 	}
 	for _, o := range c.operations {
-		if _, err := h.write(style{}, o); err != nil {
+		if _, err := h.write(style{}, c.version, o); err != nil {
 			return fmt.Errorf("of operation %s: %w", o.name, err)
 		}
 	}
 	return nil
 }
 
+// headerName is where the folder's send has blocks of this message alone.
+const headerName = ".soap:Header"
+
+// with takes the blocks that a message brings itself, in the place of the
+// constant ones of the same name.
+func (h header) with(body core.Value) (header, core.Value, error) {
+	t, ok := body.(core.Tree)
+	if !ok {
+		return h, body, nil
+	}
+	i := slices.IndexFunc(t, func(f core.Field) bool { return f.Name == headerName })
+	if i < 0 {
+		return h, body, nil
+	}
+	own, ok := t[i].Value.(core.Tree)
+	if !ok && t[i].Value != nil {
+		return h, body, errors.New(headerName + ": not a document")
+	}
+	merged := slices.DeleteFunc(slices.Clone(h.blocks), func(f core.Field) bool { return own.Has(f.Name) })
+	return header{append(merged, own...), h.bound}, slices.Delete(slices.Clone(t), i, i+1), nil
+}
+
 // write gives the blocks of one operation; nil is one that no WSDL describes.
-func (h header) write(s style, o *operation) (string, error) {
-	w := writer{style: s}
+func (h header) write(s style, v version, o *operation) (string, error) {
+	w := writer{style: s, version: v}
 	for _, block := range h.blocks {
 		var described *element
 		if o != nil {

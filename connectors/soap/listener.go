@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -95,7 +96,7 @@ func (l *listener) own(s *option.Set, spec core.ListenerSpec, file string) {
 	}
 	c, err := readContract(spec.Files, file, soap11, "")
 	if err != nil {
-		s.Problem("wsdl", err.Error())
+		wrong(s, err)
 		return
 	}
 	for _, call := range spec.Calls {
@@ -119,17 +120,22 @@ func (l *listener) Read(q core.Incoming) (core.Arrival, error) {
 	if err != nil {
 		return a, fmt.Errorf("read a request: %w", err)
 	}
-	name, content, err := readEnvelope(text)
+	e, err := openEnvelope(text)
+	if err != nil {
+		return a, fmt.Errorf("read a request: %w", err)
+	}
+	name, _, err := e.first()
 	if err != nil {
 		return a, fmt.Errorf("read a request: %w", err)
 	}
 	a.Call = name
-	if l.contract != nil {
-		for _, o := range l.contract.operations {
-			if o.input != nil && o.input.name == name {
-				a.Call = o.name
-			}
-		}
+	o := l.called(name)
+	if o != nil {
+		a.Call = o.name
+	}
+	_, content, err := e.call(o)
+	if err != nil {
+		return a, fmt.Errorf("read a request: %w", err)
 	}
 	a.Body = content
 	if t, ok := content.(core.Tree); ok {
@@ -144,17 +150,35 @@ func (l *listener) Read(q core.Incoming) (core.Arrival, error) {
 	return a, nil
 }
 
+// called is the operation whose request has that element in its body.
+func (l *listener) called(name string) *operation {
+	if l.contract == nil {
+		return nil
+	}
+	for _, call := range slices.Sorted(maps.Keys(l.contract.operations)) {
+		o := l.contract.operations[call]
+		if o.input == nil {
+			continue
+		}
+		if alone, ok := o.input.alone(); o.input.name == name || ok && alone == name {
+			return o
+		}
+	}
+	return nil
+}
+
 // Write implements core.Wire.
 func (l *listener) Write(a core.Arrival, r core.Reply) (core.Outgoing, error) {
 	w := writer{style: style{namespace: l.namespace, qualified: true}}
 	var wrapper *element
+	var called *operation
 	result := l.result
 	if l.contract != nil {
 		o, err := l.contract.find(a.Call)
 		if err != nil {
 			return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
 		}
-		wrapper = o.output
+		called, wrapper = o, o.output
 		if named := o.output.typ.all; len(named) == 1 {
 			result = named[0].name
 		}
@@ -166,7 +190,7 @@ func (l *listener) Write(a core.Arrival, r core.Reply) (core.Outgoing, error) {
 		body = core.Tree{{Name: result, Value: body}}
 	}
 	w.begin(soap11, l.charset.Name(), "")
-	if err := w.call(a.Call+"Response", wrapper, body); err != nil {
+	if err := w.call(a.Call+"Response", called, wrapper, body); err != nil {
 		return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
 	}
 	w.end()

@@ -1,7 +1,6 @@
 package soap
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,38 +11,6 @@ import (
 
 // maxDepth bounds how deep an answer's elements may be nested.
 const maxDepth = 100
-
-// readEnvelope opens an envelope: the local name and the content of the first
-// element in its body. Prefixes and namespaces are not looked at; HIS write
-// them as they like. Entities other than XML's own five, and document type
-// declarations, are refused.
-func readEnvelope(text string) (name string, content core.Value, err error) {
-	r := reader{s: strings.TrimPrefix(text, "\uFEFF")}
-	if err := r.skipMisc(); err != nil {
-		return "", nil, err
-	}
-	root, err := r.element(0)
-	if err != nil {
-		return "", nil, err
-	}
-	if err := r.skipMisc(); err != nil {
-		return "", nil, err
-	}
-	if r.i < len(r.s) {
-		return "", nil, r.fail("something follows the document")
-	}
-	envelope, _ := root.Value.(core.Tree)
-	if root.Name != "Envelope" || !envelope.Has("Body") {
-		return "", nil, errors.New("the document is no envelope with a body")
-	}
-	body, _ := envelope.Get("Body").(core.Tree)
-	for _, f := range body {
-		if !strings.HasPrefix(f.Name, ".") && f.Name != core.TextName {
-			return f.Name, f.Value, nil
-		}
-	}
-	return "", nil, errors.New("the envelope's body is empty")
-}
 
 type reader struct {
 	s string

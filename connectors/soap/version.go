@@ -1,7 +1,6 @@
 package soap
 
 import (
-	"bytes"
 	"strings"
 
 	"hishub/core"
@@ -13,11 +12,13 @@ type version struct {
 	namespace string // of the envelope
 	// binding is the namespace of a WSDL's bindings.
 	binding string
+	// encoding is the namespace of the encoded use.
+	encoding string
 }
 
 var (
-	soap11 = version{"1.1", "http://schemas.xmlsoap.org/soap/envelope/", "http://schemas.xmlsoap.org/wsdl/soap/"}
-	soap12 = version{"1.2", "http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/wsdl/soap12/"}
+	soap11 = version{"1.1", "http://schemas.xmlsoap.org/soap/envelope/", "http://schemas.xmlsoap.org/wsdl/soap/", encoding11}
+	soap12 = version{"1.2", "http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/wsdl/soap12/", encoding12}
 )
 
 // other is the version that this one is not.
@@ -26,17 +27,6 @@ func (v version) other() version {
 		return soap12
 	}
 	return soap11
-}
-
-// bound makes the bindings of this version the ones that gowsdl, which knows
-// those of SOAP 1.1 only, reads.
-func (v version) bound(wsdl []byte) []byte {
-	if v == soap11 {
-		return wsdl
-	}
-	wsdl = bytes.ReplaceAll(wsdl, []byte(`"`+soap11.binding+`"`), []byte(`"urn:not-bound"`))
-	wsdl = bytes.ReplaceAll(wsdl, []byte(`'`+soap11.binding+`'`), []byte(`'urn:not-bound'`))
-	return bytes.ReplaceAll(wsdl, []byte(soap12.binding), []byte(soap11.binding))
 }
 
 // headers of HTTP that name charset and action. The action is nil for none.

@@ -137,13 +137,17 @@ func TestActions(t *testing.T) {
 }
 
 func TestPorts(t *testing.T) {
-	for port, want := range map[string]string{"Other": `"other"`, "ClinicOther": `"other"`, "Main": `"l"`, "": `"other"`} {
+	for port, want := range map[string]string{"Other": `"other"`, "ClinicOther": `"other"`, "Main": `"l"`} {
 		head, _ := written(t, clinic(t, map[string]any{"port": port}), core.Request{Operation: "List"})
 		if !strings.HasSuffix(head, "SOAPAction: "+want) {
 			t.Errorf("%s: %s", port, head)
 		}
 	}
-	_, err := Open(core.ConnectorSpec{Options: map[string]any{"endpoint": "http://h/", "wsdl": "clinic.wsdl", "port": "Mian"}, Files: clinicFiles})
+	_, err := clinic(t, nil).(core.Offline).Write(core.Request{Operation: "List"})
+	if err == nil || !strings.Contains(err.Error(), "is bound in several ways; write port: with one of ClinicOther, ClinicSoap") {
+		t.Error(err)
+	}
+	_, err = Open(core.ConnectorSpec{Options: map[string]any{"endpoint": "http://h/", "wsdl": "clinic.wsdl", "port": "Mian"}, Files: clinicFiles})
 	var ps core.Problems
 	if !errors.As(err, &ps) || ps[0].Field != "port" || !strings.Contains(ps[0].What, "did you mean Main?") {
 		t.Error(err)

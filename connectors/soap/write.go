@@ -21,11 +21,19 @@ type style struct {
 // writer puts an envelope together, in UTF-8.
 type writer struct {
 	style
-	b []byte
+	b       []byte
+	version version
+	// encoded: every value says its type, as SOAP's encoding wants it.
+	encoded bool
+	// declared: the element that is open has the prefix of xsi:nil and xsi:type.
+	declared bool
+	// packed takes binary values out of the envelope; nil leaves them in it.
+	packed *attachments
 }
 
 // begin writes the envelope down to its body. header is the content of the header.
 func (w *writer) begin(v version, charset, header string) {
+	w.version = v
 	w.b = make([]byte, 0, 1024)
 	w.add(`<?xml version="1.0" encoding="`, charset, `"?><`, envelopePrefix, `:Envelope xmlns:`, envelopePrefix, `="`, v.namespace, `">`)
 	if header != "" {
@@ -44,8 +52,21 @@ func (w *writer) add(texts ...string) {
 	}
 }
 
-// call writes the wrapper with its parameters.
-func (w *writer) call(operation string, wrapper *element, body core.Value) error {
+// call writes the wrapper with its parameters. What a WSDL has in the body
+// without a wrapper is written by its own names.
+func (w *writer) call(name string, o *operation, wrapper *element, body core.Value) error {
+	if o != nil && wrapper != nil && wrapper.typ.takesText() && wrapper.typ.complex {
+		if text, ok := core.Text(body); ok {
+			if _, isTree := body.(core.Tree); !isTree {
+				body = core.Tree{{Name: core.TextName, Value: textOf(body, text)}}
+			}
+		}
+	}
+	if bare, ok := wrapper.alone(); ok {
+		if _, isTree := body.(core.Tree); !isTree && body != nil {
+			body = core.Tree{{Name: bare, Value: body}}
+		}
+	}
 	var parameters core.Tree
 	switch body := body.(type) {
 	case nil:
@@ -54,15 +75,38 @@ func (w *writer) call(operation string, wrapper *element, body core.Value) error
 	default:
 		return errors.New("a SOAP call carries named parameters, not a text; write send: {parameter: ...}")
 	}
-	name, namespace := operation, w.namespace
+	if wrapper != nil && wrapper.name == "" {
+		w.prefix = "" // each element of the body brings its own namespace
+		return w.described(wrapper.typ, parameters, "", "")
+	}
+	namespace := w.namespace
 	if wrapper != nil {
 		name, namespace = wrapper.name, wrapper.namespace
 		w.namespace = namespace // what the prefix stands for
 	}
-	if w.prefix == "" && wrapper != nil && wrapper.typ.unqualified() {
+	w.encoded = o != nil && o.encoded
+	if w.prefix == "" && wrapper != nil && (wrapper.typ.unqualified() || w.encoded) {
 		w.prefix = spare // else every parameter would need xmlns=""
 	}
 	return w.wrapped(name, namespace, wrapper, parameters)
+}
+
+// textOf keeps what kind of text it is.
+func textOf(v core.Value, text string) core.Value {
+	if text == "" {
+		return nil
+	}
+	return v
+}
+
+func (t *typ) takesText() bool { return t.text || t.mixed || t.free }
+
+// alone is the only element of a body without a wrapper.
+func (e *element) alone() (string, bool) {
+	if e == nil || e.name != "" || len(e.typ.all) != 1 {
+		return "", false
+	}
+	return e.typ.all[0].name, true
 }
 
 // spare is the prefix of a wrapper whose parameters have no namespace.
@@ -85,17 +129,30 @@ func (w *writer) wrapped(name, namespace string, described *element, given core.
 		w.attribute(namespace)
 		w.add(`"`)
 	}
-	var err error
 	if described != nil {
-		if err = w.declaredAttributes(described.typ, given, name); err != nil {
+		t, err := w.actual(described, given, name)
+		if err != nil {
+			return err
+		}
+		w.declared = false
+		if w.encoded {
+			w.encoding()
+		} else if t != described.typ {
+			w.add(w.instance())
+			w.typeAttribute(t.qname)
+		}
+		if err = w.declaredAttributes(t, given, name, false); err != nil {
 			return err
 		}
 		w.add(">")
-		err = w.described(described.typ, given, inherited, "")
-	} else {
-		w.add(">")
-		err = w.free(given, inherited, "")
+		if err = w.described(t, given, inherited, ""); err != nil {
+			return err
+		}
+		w.add("</", tag, ">")
+		return nil
 	}
+	w.add(">")
+	err := w.free(given, inherited, "")
 	w.add("</", tag, ">")
 	return err
 }
@@ -179,6 +236,10 @@ func (w *writer) attributes(t core.Tree, path string) error {
 		if !ok {
 			continue
 		}
+		if f.Name == typeName || f.Name == nilName {
+			name = f.Name[1:]
+			w.add(w.instance())
+		}
 		text, ok := core.Text(f.Value)
 		if !ok || !isName(name) || forbidden(text) {
 			return fmt.Errorf("%sattribute %s cannot be written", at(path), name)
@@ -189,6 +250,8 @@ func (w *writer) attributes(t core.Tree, path string) error {
 	}
 	return nil
 }
+
+var errNotText = errors.New("is a document, not text")
 
 var errForbidden = errors.New("holds a control character, which XML cannot carry")
 
@@ -211,6 +274,21 @@ func (w *writer) text(v core.Value) error {
 		w.escape(s, false)
 	}
 	return nil
+}
+
+// simple writes a leaf that the WSDL has a type for.
+func (w *writer) simple(x *simple, v core.Value) error {
+	if text, ok := core.Text(v); ok && text != "" {
+		if _, raw := v.(core.Raw); !raw {
+			if err := x.check(text); err != nil {
+				return err
+			}
+		}
+		if w.packed != nil && x != nil && x.base == "base64Binary" {
+			return w.packed.include(w, text)
+		}
+	}
+	return w.text(v)
 }
 
 func (w *writer) attribute(s string) { w.escape(s, true) }
