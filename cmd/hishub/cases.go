@@ -237,7 +237,7 @@ type reconcileReceipt struct {
 	Channel   core.Channel `arg:"" help:"Way of paying: wechat, alipay, unionpay, insurance, bank, cash."`
 	Day       string       `arg:"" help:"Business day that it settles, yyyy-MM-dd."`
 	Amount    string       `arg:"" help:"Yuan, as 1024.50."`
-	Reference string       `arg:"" help:"The bank's own number; the same again replaces it."`
+	Reference string       `arg:"" help:"The bank's own number; the same again of one channel replaces it, and what it said before is kept."`
 	By        string       `default:"${user}" help:"Who."`
 }
 

@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HISHUB_DATA", filepath.Join(e.WorkDir, "data"))
 			e.Setenv("USER", "tester")
 			e.Setenv("SUDO_USER", "")
+			e.Setenv("DAY", time.Now().In(time.FixedZone("", 8*3600)).AddDate(0, 0, -1).Format(time.DateOnly)) // no day may be too old to be compared
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -57,6 +57,8 @@ type Options struct {
 
 	// patience with a run, runPatience if 0; tests have less.
 	patience time.Duration
+	// now is time.Now if nil; tests stand still.
+	now func() time.Time
 }
 
 // Questions asks a HIS at once (*delivery.Questions).

@@ -100,6 +100,11 @@ func (a *api) cases() {
 			}
 			hospitals = []string{in.Hospital}
 		}
+		if in.Day != "" {
+			if err := knownDay("query.day", in.Day); err != nil {
+				return nil, err
+			}
+		}
 		all, next, err := a.caseList(ctx, reconcile.CaseQuery{
 			Hospitals: hospitals, State: in.State, Class: in.Class, Day: in.Day, Number: in.Number, Live: in.Live, Before: in.Before, Limit: in.Limit,
 		})

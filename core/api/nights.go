@@ -84,6 +84,11 @@ func (a *api) nights() {
 		id: "list-nights", method: http.MethodGet, path: "/v1/hospitals/{hospital}/nights", right: mayRunNight, tag: "Nights",
 		title: "List a hospital's nights", doc: "Newest first. One that waits for somebody's books says in `problem` for whose, and runs again by itself.",
 	}, func(ctx context.Context, rq *request, in *nightQuery) (*nightList, error) {
+		if in.Day != "" {
+			if err := knownDay("query.day", in.Day); err != nil {
+				return nil, err
+			}
+		}
 		nights, err := a.Store.Nights(ctx, in.Hospital, in.Day, in.Limit)
 		out := &nightList{}
 		out.Body.Nights = append([]reconcile.Night{}, nights...)
@@ -135,8 +140,8 @@ func (a *api) place(ctx context.Context, hospital string) (reconcile.Place, erro
 
 // runNight starts a run and shows it, ended or not.
 func (a *api) runNight(ctx context.Context, rq *request, ask reconcile.Ask) (*nightAnswer, error) {
-	if _, err := time.Parse(time.DateOnly, ask.Day); err != nil {
-		return nil, invalid(core.Problems{{Field: "path.day", What: "not a date like 2026-01-05"}})
+	if err := knownDay("path.day", ask.Day); err != nil {
+		return nil, err
 	}
 	result, ended := a.runs.wait(ctx, a.runs.start(ask))
 	if !ended {
@@ -173,7 +178,14 @@ func (a *api) backfill(ctx context.Context, ask reconcile.Ask, from, to string) 
 	if err != nil {
 		return Backfilling{}, err
 	}
-	if last := place.LastDay(time.Now()); to > last {
+	now := time.Now
+	if a.now != nil {
+		now = a.now
+	}
+	if err := place.TooOld("from", from, now()); err != nil {
+		return Backfilling{}, err
+	}
+	if last := place.LastDay(now()); to > last {
 		return Backfilling{}, invalid(core.Problems{{Field: "to", What: "not over yet at the hospital; " + last + " is the last day that can be compared"}})
 	}
 	closed, _, err := a.Store.Days(ctx, ask.Hospital, days[0], dayAfter(to))
@@ -187,20 +199,30 @@ func (a *api) backfill(ctx context.Context, ask reconcile.Ask, from, to string) 
 	return Backfilling{Days: append([]string{}, missing...), Closed: len(days) - len(missing)}, nil
 }
 
+// knownDay refuses what is no date, or of a year in which no hub had books: the
+// database knows no year 0.
+func knownDay(field, day string) error {
+	var what string
+	switch d, err := time.Parse(time.DateOnly, day); {
+	case err != nil:
+		what = "not a date like 2026-01-05"
+	case d.Year() < 2000 || d.Year() > 2100:
+		what = "of no year between 2000 and 2100"
+	default:
+		return nil
+	}
+	return invalid(core.Problems{{Field: field, What: what}})
+}
+
 // span lists the days from..to, both among them, at most longestSpan.
 func span(from, to, fromField, toField string) ([]string, error) {
-	first, err1 := time.Parse(time.DateOnly, from)
-	last, err2 := time.Parse(time.DateOnly, to)
-	var wrong core.Problems
-	if err1 != nil {
-		wrong = append(wrong, core.Problem{Field: fromField, What: "not a date like 2026-01-05"})
+	for _, d := range [][2]string{{fromField, from}, {toField, to}} {
+		if err := knownDay(d[0], d[1]); err != nil {
+			return nil, err
+		}
 	}
-	if err2 != nil {
-		wrong = append(wrong, core.Problem{Field: toField, What: "not a date like 2026-01-05"})
-	}
-	if len(wrong) > 0 {
-		return nil, invalid(wrong)
-	}
+	first, _ := time.Parse(time.DateOnly, from)
+	last, _ := time.Parse(time.DateOnly, to)
 	if last.Before(first) {
 		return nil, invalid(core.Problems{{Field: toField, What: "before the first day"}})
 	}
@@ -225,6 +247,9 @@ const runsOfADay = 1000
 
 // night finds a run of a day; 0 is the newest.
 func (a *api) night(ctx context.Context, hospital, day string, run int) (NightDetail, error) {
+	if err := knownDay("path.day", day); err != nil {
+		return NightDetail{}, err
+	}
 	nights, err := a.Store.Nights(ctx, hospital, day, runsOfADay)
 	if err != nil {
 		return NightDetail{}, err

@@ -23,7 +23,7 @@ type newSettlement struct {
 		Channel   core.Channel `json:"channel" enum:"wechat,alipay,unionpay,insurance,bank,cash"`
 		Day       string       `json:"day" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05" doc:"the business day that it settles"`
 		Amount    core.Fen     `json:"amount" doc:"fen; negative when the channel took money back"`
-		Reference string       `json:"reference" minLength:"1" maxLength:"64" doc:"the bank's own number; the same again replaces it"`
+		Reference string       `json:"reference" minLength:"1" maxLength:"64" doc:"the bank's own number; the same again of one channel replaces it, and what it replaced stays in the list"`
 	}
 }
 
@@ -47,8 +47,8 @@ func (a *api) settlements() {
 		if _, err := a.place(ctx, in.Hospital); err != nil { // unknown hospitals have no bank
 			return nil, err
 		}
-		if _, err := time.Parse(time.DateOnly, in.Body.Day); err != nil {
-			return nil, invalid(core.Problems{{Field: "day", What: "not a date like 2026-01-05"}})
+		if err := knownDay("day", in.Body.Day); err != nil {
+			return nil, err
 		}
 		reference := strings.TrimSpace(in.Body.Reference)
 		if reference == "" {

@@ -71,7 +71,7 @@ func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
 	}
 	w.options = Options{
 		Version: "test", Store: store, Questions: questions, Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: place}, Place: place,
+		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: place, Now: standing}, Place: place, now: standing,
 		Repairs: &reconcile.Repairs{Store: store, Place: place, Log: slog.New(slog.DiscardHandler)},
 		Ready:   []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
 	}
@@ -82,6 +82,9 @@ func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
 	t.Cleanup(w.server.Close)
 	return w
 }
+
+// standing is the time at which nights are run: days that are too old stay so.
+func standing() time.Time { return time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hishub/core"
 	"hishub/core/reconcile"
 )
 
@@ -24,9 +25,11 @@ const (
 )
 
 // found are the differences of run $1, one of each number: the first in the order
-// of classes, $2.
+// of classes, $2. Others of the number have no case of their own; more says in the
+// trail that there are some.
 const found = `found as materialized (
-	select distinct on (f.type, f.number) f.id, f.type, f.number, f.class, f.amount, f.proposed
+	select distinct on (f.type, f.number) f.id, f.type, f.number, f.class, f.amount, f.proposed,
+		coalesce('; and ' || nullif(count(*) over (partition by f.type, f.number) - 1, 0) || ' more of this number', '') as more
 	from hub.finding f where f.night = $1 and f.class = any($2)
 	order by f.type, f.number, array_position($2::text[], f.class), f.id)`
 
@@ -58,7 +61,7 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	// before this run began. What was proposed for another finding falls away, and
 	// what the policy proposed and would not propose now.
 	_, err := tx.Exec(ctx, `with `+found+`, live as materialized (
-			select c.id, c.class <> f.class or c.amount <> f.amount as changed, f.id as finding, f.proposed,
+			select c.id, c.class <> f.class or c.amount <> f.amount as changed, f.id as finding, f.proposed, f.more,
 				c.state = 'repairing' and coalesce((select r.state in ('done', 'failed', 'rejected') and coalesce(r.ended_at < $6, true)
 					from hub.repair r where r.case_id = c.id order by r.id desc limit 1), true) as back
 			from found f join hub.case c on c.hospital || '' = $3 and c.type = f.type and c.number = f.number and c.state in ('open', 'repairing')
@@ -71,7 +74,7 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from live l
 			where r.case_id = l.id and r.state = 'proposed' and (l.changed or r.proposed_by = $9 and r.approved_by = '' and r.action <> l.proposed)
 		)
-		insert into hub.case_trail (case_id, who, verb, note) select id, $5, case when back then 'reopened' else 'found' end, $7 from live`,
+		insert into hub.case_trail (case_id, who, verb, note) select id, $5, case when back then 'reopened' else 'found' end, $7 || more from live`,
 		n.ID, classes, n.Hospital, owners, n.Who, n.Started, run, becauseChanged, policy)
 	if err != nil {
 		return fmt.Errorf("add to cases: %w", err)
@@ -80,14 +83,14 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	// Those that were resolved and are back. One that was written off stays so, as
 	// long as it is the same.
 	_, err = tx.Exec(ctx, `with `+found+`, was as materialized (
-			select c.id, f.id as finding from found f cross join lateral (
+			select c.id, f.id as finding, f.more from found f cross join lateral (
 				select c.id, c.state from hub.case c where c.hospital || '' = $3 and c.number = f.number and c.type = f.type order by c.id desc limit 1) c
 			where c.state = 'resolved'
 		), again as (
 			update hub.case c set state = 'open', ended_at = null, class = f.class, amount = f.amount, night = $1, finding = `+whole+`, owner = `+ownerOf+`
 			from was w join hub.finding f on f.id = w.finding where c.id = w.id
 		)
-		insert into hub.case_trail (case_id, who, verb, note) select id, $5, 'reopened', $6 from was`, n.ID, classes, n.Hospital, owners, n.Who, run)
+		insert into hub.case_trail (case_id, who, verb, note) select id, $5, 'reopened', $6 || more from was`, n.ID, classes, n.Hospital, owners, n.Who, run)
 	if err != nil {
 		return fmt.Errorf("reopen cases: %w", err)
 	}
@@ -96,9 +99,9 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 			select $3, $7::text::date, f.type, f.number, f.class, f.amount, `+ownerOf+`, $1, `+whole+` from found f
 			where not exists (select from hub.case c where c.hospital || '' = $3 and c.number = f.number and c.type = f.type
 				and (c.state in ('open', 'repairing') or c.state = 'written_off' and c.class = f.class and c.amount = f.amount))
-			order by f.id returning id
+			order by f.id returning id, type, number
 		)
-		insert into hub.case_trail (case_id, who, verb, note) select id, $5, 'opened', $6 from made`, n.ID, classes, n.Hospital, owners, n.Who, run, n.Day)
+		insert into hub.case_trail (case_id, who, verb, note) select m.id, $5, 'opened', $6 || f.more from made m join found f using (type, number)`, n.ID, classes, n.Hospital, owners, n.Who, run, n.Day)
 	if err != nil {
 		return fmt.Errorf("open cases: %w", err)
 	}
@@ -123,12 +126,25 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 	// newest run of another day has, which found it last; and where the HIS's books
 	// took no part, nothing is said of what they have or lack.
 	//
+	// Nor is anything said of a channel whose bill took no part: the folder has lost
+	// it, perhaps. ways are the ways of paying that a case hangs on: those of its lines
+	// in a bill, or of a booking without money; "" is any. last and now are whose
+	// bills the run had that found it, and this one. A way that has no bill of its
+	// own name came in another's. What a rule of the folder leaves out needs no bill.
+	//
 	// A payment that nobody knew of has a record since somebody said that it goes
 	// back, and is no difference any more. It is one until the money went back.
 	_, err = tx.Exec(ctx, `with gone as materialized (
 			select c.id from hub.case c join hub.night l on l.id = c.night
+			cross join lateral (select array(select case s->>'source' when 'ledger.insurance' then 'insurance' else s->>'source' end
+				from jsonb_array_elements(case jsonb_typeof(l.statements) when 'array' then l.statements else '[]' end) s where s->>'party' = 'channel') as last) b
+			cross join lateral (select case when c.finding ? 'channel' then array(select distinct coalesce(e->>'channel', '') from jsonb_array_elements(c.finding->'channel') e)
+				when c.class = 'without_money' then array[coalesce(nullif(c.finding->'ours'->0->>'channel', ''), c.finding->'his'->0->>'channel', '')] else '{}' end as ways) w
 			where c.hospital = $2 and c.day = $3::text::date and c.state in ('open', 'repairing') and c.night <> $1
 				and ($4 <> '' or c.type not in ('payment', 'refund') or c.class <> 'missing_at_his' and c.finding->'his' is null)
+				and (not exists (select from unnest(w.ways) way where way <> all($10) and (way = any(b.last) or not b.last <@ $10))
+					or not c.finding ? 'channel' and exists (select from hub.finding f where f.night = $1 and f.type = c.type and f.number = c.number
+						and f.class = 'excluded' and f.cause = $11 and (f.ours is not null or not c.finding ? 'ours')))
 				and not exists (select from hub.finding f where f.night = $1 and f.type = c.type and f.number = c.number and f.class = any($5))
 				and not exists (select from hub.finding f where f.type = c.type and f.number = c.number and f.class = any($9) and f.night = (
 					select max(o.id) from hub.night o where o.hospital = $2 and o.state = 'done' and o.day <> $3::text::date and o.day = l.day))
@@ -141,11 +157,27 @@ func openCases(ctx context.Context, tx pgx.Tx, n reconcile.Night) error {
 			update hub.repair r set state = 'rejected', problem = $8, ended_at = clock_timestamp() from gone g where r.case_id = g.id and r.state in ('proposed', 'approved')
 		)
 		insert into hub.case_trail (case_id, who, verb, note) select id, $6, 'resolved', $7 from gone`,
-		n.ID, n.Hospital, n.Day, string(n.Detail), held, n.Who, run, becauseGone, slices.Concat(classes, held))
+		n.ID, n.Hospital, n.Day, string(n.Detail), held, n.Who, run, becauseGone, slices.Concat(classes, held), billed(n), reconcile.ByRule)
 	if err != nil {
 		return fmt.Errorf("resolve cases: %w", err)
 	}
 	return nil
+}
+
+// billed are the ways of paying whose bills took part in a run. The insurance's
+// may be one that the HIS gave.
+func billed(n reconcile.Night) []string {
+	ways := []string{}
+	for _, s := range n.Statements {
+		switch {
+		case s.Party != reconcile.Channel:
+		case s.Source == string(core.InsuranceLedger):
+			ways = append(ways, "insurance")
+		default:
+			ways = append(ways, s.Source)
+		}
+	}
+	return ways
 }
 
 const caseColumns = `c.id, c.hospital, to_char(c.day, 'YYYY-MM-DD'), c.type, c.number, c.class, c.amount, c.state, c.owner, c.opened_at, c.ended_at, c.night, c.finding`

@@ -22,7 +22,7 @@ func (s *Store) Mending(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// RepairHospital is whose case a repair is of; ErrNotFound when there is none.
+// RepairHospital implements reconcile.Store.
 func (s *Store) RepairHospital(ctx context.Context, repair int64) (hospital string, err error) {
 	err = s.calm.QueryRow(ctx, `select c.hospital from hub.repair r join hub.case c on c.id = r.case_id where r.id = $1`, repair).Scan(&hospital)
 	if errors.Is(err, pgx.ErrNoRows) {

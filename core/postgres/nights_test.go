@@ -312,8 +312,94 @@ func TestManyCasesAtOnce(t *testing.T) {
 	if n := count[string](l, `select count(*) || ' ' || count(*) filter (where class = 'missing_at_his') || ' ' || (select count(*) from hub.repair) from hub.case`); n != "5000 5000 5000" {
 		t.Errorf("cases: %s", n)
 	}
+	// What has no case of its own is said in the trail of the one that has.
+	for number, want := range map[string]string{"A1": "run 1 of 2026-01-05; and 1 more of this number, run 2 of 2026-01-05; and 1 more of this number", "A2": "run 1 of 2026-01-05, run 2 of 2026-01-05"} {
+		if got := count[string](l, `select string_agg(t.note, ', ' order by t.id) from hub.case_trail t join hub.case c on c.id = t.case_id where c.number = '`+number+`' and t.verb in ('opened', 'found')`); got != want {
+			t.Errorf("trail of %s: %s", number, got)
+		}
+	}
 	l.run(night)
 	if len(l.live()) != 0 {
 		t.Error("not all were resolved")
 	}
+	l.run(night, lost("A1", 5), lost("A1", 6), lost("A1", 7))
+	if got := count[string](l, `select note from hub.case_trail where verb = 'reopened'`); got != "run 4 of 2026-01-05; and 2 more of this number" {
+		t.Errorf("reopened: %s", got)
+	}
+}
+
+// with is a run of the night whose books are those of the HIS and of these channels.
+func (l *ledger) with(sources []string, findings ...reconcile.Finding) {
+	l.tb.Helper()
+	n, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+	l.must(err)
+	l.must(l.Found(l.ctx, n.ID, findings))
+	n.State, n.Detail, n.Closed = reconcile.NightDone, reconcile.Full, true
+	n.Statements = []reconcile.Statement{{Party: reconcile.HIS, Source: "ledger.detail"}}
+	for _, s := range sources {
+		n.Statements = append(n.Statements, reconcile.Statement{Party: reconcile.Channel, Source: s})
+	}
+	_, err = l.EndNight(l.ctx, n)
+	l.must(err)
+}
+
+// A channel that the folder has lost says nothing: what its bill showed stays open
+// until its bill is there again.
+func TestAChannelThatTookNoPartResolvesNothing(t *testing.T) {
+	entry := func(number string, c core.Channel) []reconcile.Entry {
+		return []reconcile.Entry{{LedgerEntry: core.LedgerEntry{Type: core.EntryPayment, Number: number, Channel: c, Amount: 5, At: dawn}}}
+	}
+	finding := func(c reconcile.Class, number string, way core.Channel) reconcile.Finding {
+		f := reconcile.Finding{Class: c, Type: core.EntryPayment, Number: number, Amount: 5}
+		switch c {
+		case reconcile.WithoutMoney:
+			f.Ours = entry(number, way)
+		default:
+			f.Channel = entry(number, way)
+		}
+		return f
+	}
+	hisOnly := reconcile.Finding{Class: reconcile.WithoutMoney, Type: core.EntryPayment, Number: "W3", Amount: 5, HIS: entry("W3", "")}
+	all := []reconcile.Finding{
+		finding(reconcile.PaidTwice, "W1", "wechat"), finding(reconcile.MissingHere, "W2", "wechat"), hisOnly, finding(reconcile.WithoutMoney, "W4", "wechat"),
+		finding(reconcile.MissingHere, "W5", "unionpay"), // in the bill of another name
+		finding(reconcile.WithoutMoney, "A1", "alipay"), finding(reconcile.MissingHere, "A2", "alipay"),
+		finding(reconcile.MissingHere, "I1", "insurance"), lost("L1", 5),
+	}
+	l := newLedger(t)
+	live := func(when, want string) {
+		t.Helper()
+		var numbers []string
+		for _, c := range l.live() {
+			numbers = append(numbers, c.Number)
+		}
+		slices.Sort(numbers)
+		if got := strings.Join(numbers, " "); got != want {
+			t.Errorf("%s: live are %s, want %s", when, got, want)
+		}
+	}
+	l.with([]string{"wechat", "alipay", "ledger.insurance"}, all...)
+	live("found", "A1 A2 I1 L1 W1 W2 W3 W4 W5")
+	l.with([]string{"alipay", "ledger.insurance"})
+	live("without wechat", "W1 W2 W3 W4 W5")
+	l.with(nil)
+	live("without any", "W1 W2 W3 W4 W5")
+	// A rule that leaves our booking out is people's word; one about another party is not.
+	byRule := func(f reconcile.Finding, cause string) reconcile.Finding {
+		f.Class, f.Cause = reconcile.Excluded, cause
+		return f
+	}
+	l.with(nil, byRule(all[3], "it is of zero yuan"))
+	live("excluded for another reason", "W1 W2 W3 W4 W5")
+	other := finding(reconcile.PaidTwice, "W4", "wechat")
+	twice := hisOnly
+	twice.Number = "W1"
+	l.with(nil, byRule(other, reconcile.ByRule), byRule(twice, reconcile.ByRule))
+	live("a rule about another's entry", "W1 W2 W3 W4 W5")
+	l.with(nil, byRule(all[3], reconcile.ByRule))
+	live("our booking is left out by a rule", "W1 W2 W3 W5")
+	l.with([]string{"wechat", "alipay"})
+	live("wechat only is back", "W3 W5")
+	l.with([]string{"wechat", "alipay", "insurance"})
+	live("all are back", "")
 }

@@ -31,7 +31,8 @@ func newClosing(t *testing.T) *closing {
 		Can: func(k core.Kind) bool { return k == core.LedgerDetail },
 	}
 	where := func(context.Context, string) (reconcile.Place, error) { return place, nil }
-	c.runner = reconcile.Runner{Store: c.Store, Asker: c, Place: where}
+	now := func() time.Time { return dawn.AddDate(0, 0, 60) }
+	c.runner = reconcile.Runner{Store: c.Store, Asker: c, Place: where, Now: now}
 	c.repairs = reconcile.Repairs{Store: c.Store, Place: where}
 	return c
 }

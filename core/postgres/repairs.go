@@ -16,12 +16,12 @@ import (
 )
 
 const repairColumns = `r.id, r.case_id, r.action, r.params, r.note, r.amount, r.state, r.proposed_by, r.proposed_at, r.approved_by, r.second_by,
-	coalesce(r.approved_at, 'epoch'), coalesce(r.message, 0), r.problem`
+	coalesce(r.approved_at, 'epoch'), coalesce(r.message, 0), r.problem, r.people`
 
 func scanRepair(row pgx.CollectableRow) (r reconcile.Repair, err error) {
 	var params []byte
 	err = row.Scan(&r.ID, &r.Case, &r.Action, &params, &r.Note, &r.Amount, &r.State, &r.ProposedBy, &r.ProposedAt, &r.ApprovedBy, &r.SecondBy,
-		&r.ApprovedAt, &r.Message, &r.Problem)
+		&r.ApprovedAt, &r.Message, &r.Problem, &r.People)
 	if err != nil {
 		return r, err
 	}
@@ -142,7 +142,8 @@ func (s *Store) onRepair(ctx context.Context, id int64, what string, f func(cont
 
 // Approve implements reconcile.Store. From fourEyesFrom on two people must have
 // said yes: who proposed it, if that was a person, and ApprovedBy; or ApprovedBy
-// and SecondBy. The policy may say yes only to telling the HIS of a prescription or
+// and SecondBy. How many it takes is kept at the first yes, so that a rule that is
+// loosened between two does not let the first person finish alone. The policy may say yes only to telling the HIS of a prescription or
 // order again, in which no money moves.
 func (s *Store) Approve(ctx context.Context, repair int64, who, note string, fourEyesFrom core.Fen) (reconcile.Repair, error) {
 	if who == "" {
@@ -156,8 +157,11 @@ func (s *Store) Approve(ctx context.Context, repair int64, who, note string, fou
 		if who == policy && !harmless {
 			return reconcile.ErrSecondPerson
 		}
-		enough, column := true, "approved_by"
+		enough, column, people := true, "approved_by", max(r.People, 1)
 		if r.Amount > 0 && r.Amount >= fourEyesFrom {
+			people = 2
+		}
+		if people > 1 {
 			if r.ProposedBy != policy && person(r.ProposedBy) == person(who) || person(r.ApprovedBy) == person(who) {
 				return reconcile.ErrSecondPerson
 			}
@@ -167,7 +171,7 @@ func (s *Store) Approve(ctx context.Context, repair int64, who, note string, fou
 			}
 		}
 		_, err := tx.Exec(ctx, `update hub.repair set `+column+` = $2, state = case when $3 then 'approved' else state end,
-			approved_at = case when $3 then clock_timestamp() end where id = $1`, repair, clean(who), enough)
+			approved_at = case when $3 then clock_timestamp() end, people = $4 where id = $1`, repair, clean(who), enough, people)
 		if err != nil {
 			return err
 		}

@@ -93,6 +93,24 @@ func TestFourEyesOnARepair(t *testing.T) {
 	}
 }
 
+// The folder's rule is loosened between two: what the first yes needed is needed
+// still, and nobody's yes takes the place of another's.
+func TestFourEyesOnARepairWhoseRuleChanges(t *testing.T) {
+	l := newLedger(t)
+	r := *l.opened(lost("A1", 1200)).Repair
+	first, err := l.Approve(l.ctx, r.ID, "alice", "", 1000)
+	if err != nil || first.State != reconcile.RepairProposed || first.People != 2 {
+		t.Fatalf("the first: %+v %v", first, err)
+	}
+	if _, err := l.Approve(l.ctx, r.ID, "alice", "", 1_000_000); !errors.Is(err, reconcile.ErrSecondPerson) {
+		t.Errorf("the first alone: %v", err)
+	}
+	second, err := l.Approve(l.ctx, r.ID, "bob", "", 1_000_000)
+	if err != nil || second.State != reconcile.RepairApproved || second.ApprovedBy != "alice" || second.SecondBy != "bob" || second.People != 2 {
+		t.Errorf("the second: %+v %v", second, err)
+	}
+}
+
 func TestProposals(t *testing.T) {
 	l := newLedger(t)
 	c := l.opened(lost("A1", 1200))

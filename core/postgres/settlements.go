@@ -10,10 +10,12 @@ import (
 	"hishub/core/reconcile"
 )
 
-// SaveSettlement implements reconcile.Store.
+// SaveSettlement implements reconcile.Store. The same again changes nothing.
 func (s *Store) SaveSettlement(ctx context.Context, t reconcile.Settlement) error {
-	_, err := s.calm.Exec(ctx, `insert into hub.settlement (hospital, reference, channel, day, amount, who) values ($1, $2, $3, $4::text::date, $5, $6)
-		on conflict (hospital, reference) do update set channel = excluded.channel, day = excluded.day, amount = excluded.amount, who = excluded.who, at = clock_timestamp()`,
+	_, err := s.calm.Exec(ctx, `insert into hub.settlement as s (hospital, reference, channel, day, amount, who) values ($1, $2, $3, $4::text::date, $5, $6)
+		on conflict (hospital, channel, reference) do update set day = excluded.day, amount = excluded.amount, who = excluded.who, at = clock_timestamp(),
+			replaced = s.replaced || jsonb_build_object('day', s.day, 'amount', s.amount, 'who', s.who, 'at', s.at)
+			where (s.day, s.amount) <> (excluded.day, excluded.amount)`,
 		t.Hospital, clean(t.Reference), string(t.Channel), t.Day, int64(t.Amount), clean(t.Who))
 	if err != nil {
 		return fmt.Errorf("keep a settlement of hospital %s: %w", t.Hospital, err)
@@ -23,7 +25,7 @@ func (s *Store) SaveSettlement(ctx context.Context, t reconcile.Settlement) erro
 
 // Settlements implements reconcile.Store: those of the days from, to and between.
 func (s *Store) Settlements(ctx context.Context, hospital, from, to string) ([]reconcile.Settlement, error) {
-	rows, err := s.calm.Query(ctx, `select hospital, channel, to_char(day, 'YYYY-MM-DD'), amount, reference, who, at from hub.settlement
+	rows, err := s.calm.Query(ctx, `select hospital, channel, to_char(day, 'YYYY-MM-DD'), amount, reference, who, at, nullif(replaced, '[]') from hub.settlement
 		where hospital = $1 and day between $2::text::date and $3::text::date order by day, channel, reference`, hospital, from, to)
 	var all []reconcile.Settlement
 	if err == nil {

@@ -21,6 +21,25 @@ func (p Place) LastDay(now time.Time) string {
 	}
 }
 
+// MostAge is how many days old a day may be that is run: what was kept of older
+// ones is gone, and no channel has a bill of them.
+const MostAge = 400
+
+// FirstDay is the oldest business day that may still be run.
+func (p Place) FirstDay(now time.Time) string {
+	return now.In(p.Zone).AddDate(0, 0, -MostAge).Format(time.DateOnly)
+}
+
+// TooOld says of a day (yyyy-MM-dd) that it cannot be run any more; field names it.
+// Nil when it can.
+func (p Place) TooOld(field, day string, now time.Time) error {
+	first := p.FirstDay(now)
+	if day >= first {
+		return nil
+	}
+	return core.Problems{{Field: field, What: fmt.Sprintf("more than %d days ago; %s is the first day that can be compared", MostAge, first)}}
+}
+
 // MostDays bounds a backfill: channels keep bills for three months.
 const MostDays = 92
 
@@ -40,6 +59,13 @@ func (r *Runner) Backfill(ctx context.Context, hospital, from, to, who string, r
 		return core.Problems{{Field: "to", What: "before from"}}
 	case last.Sub(first) >= MostDays*24*time.Hour:
 		return core.Problems{{Field: "to", What: fmt.Sprintf("more than %d days; backfill them in parts", MostDays)}}
+	}
+	place, err := r.Place(ctx, hospital)
+	if err == nil {
+		err = place.TooOld("from", from, r.clock())
+	}
+	if err != nil {
+		return err
 	}
 	closed, _, err := r.Store.Days(ctx, hospital, from, to)
 	if err != nil {

@@ -37,7 +37,7 @@ func (g *group) classify() error {
 			case nameless:
 				g.judge([]placed{e})
 			case byRule:
-				g.put([]placed{e}, verdict{class: Excluded, cause: "a rule of the hospital's folder leaves it out"})
+				g.put([]placed{e}, verdict{class: Excluded, cause: ByRule})
 			case several:
 				g.put([]placed{e}, verdict{class: Ambiguous, cause: "its numbers fit more than one of ours, so nobody can say which it is"})
 			case crossed:
@@ -58,6 +58,9 @@ func (g *group) classify() error {
 	}
 	return nil
 }
+
+// ByRule is the cause of what a rule of the folder leaves out.
+const ByRule = "a rule of the hospital's folder leaves it out"
 
 // verdict is the class of a group, and why.
 type verdict struct {

@@ -140,11 +140,11 @@ func (c *comparison) stage(p Party, books Stream, m mark) error {
 		switch {
 		case out:
 			record = appendEntry(record[:0], m|byRule, &e)
-			key = append(key[:1], shown(p, &e)...)
+			key = append(key[:1], c.rules.shown(p, &e)...)
 			err = c.apart.add(key, record)
 		case p == Ours && len(key) == 1: // ours always has a number; if not, nothing can meet it
 			record = appendEntry(record[:0], m|nameless, &e)
-			key = append(key[:1], shown(p, &e)...)
+			key = append(key[:1], c.rules.shown(p, &e)...)
 			err = c.apart.add(key, record)
 		default:
 			record = appendEntry(record[:0], m, &e)

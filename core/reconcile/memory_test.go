@@ -449,6 +449,9 @@ func (m *memory) Approve(_ context.Context, repair int64, who, note string, four
 		first = r.ProposedBy
 	}
 	if r.Amount >= fourEyesFrom {
+		r.People = 2
+	}
+	if r.People > 1 {
 		if first == who {
 			return *r, ErrSecondPerson
 		}
@@ -475,6 +478,15 @@ func (m *memory) Reject(_ context.Context, repair int64, who, note string) (Repa
 	r.State = RepairRejected
 	m.note(r.Case, who, "rejected", note)
 	return *r, nil
+}
+
+func (m *memory) RepairHospital(_ context.Context, repair int64) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if repair < 1 || int(repair) > len(m.repairs) {
+		return "", errNoSuch
+	}
+	return m.cases[m.repairs[repair-1].Case-1].Hospital, nil
 }
 
 func (m *memory) ToCarryOut(_ context.Context, hospital string) ([]Repair, error) {
@@ -551,9 +563,17 @@ func (m *memory) Follow(_ context.Context, hospital string) error {
 func (m *memory) SaveSettlement(_ context.Context, s Settlement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.settled = append(slices.DeleteFunc(m.settled, func(o Settlement) bool {
-		return o.Hospital == s.Hospital && o.Channel == s.Channel && o.Day == s.Day && o.Reference == s.Reference
-	}), s)
+	i := slices.IndexFunc(m.settled, func(o Settlement) bool {
+		return o.Hospital == s.Hospital && o.Channel == s.Channel && o.Reference == s.Reference
+	})
+	if i < 0 {
+		m.settled = append(m.settled, s)
+		return nil
+	}
+	if o := m.settled[i]; o.Day != s.Day || o.Amount != s.Amount {
+		s.Replaced = append(slices.Clone(o.Replaced), Replaced{o.Day, o.Amount, o.Who, o.At})
+		m.settled[i] = s
+	}
 	return nil
 }
 

@@ -78,6 +78,9 @@ func (r *Runner) Run(ctx context.Context, a Ask) (Night, error) {
 	if from.After(now) {
 		return Night{}, core.Problems{{Field: "day", What: "has not begun yet"}}
 	}
+	if err := place.TooOld("day", a.Day, now); err != nil {
+		return Night{}, err
+	}
 	n, err := r.Store.BeginNight(ctx, a.Hospital, a.Day, a.Who, lease)
 	if err != nil {
 		return Night{}, err

@@ -48,14 +48,14 @@ func Automatic(f Finding) bool {
 }
 
 // Approve is a person's yes to a repair; when that is enough it is carried out
-// at once. Errors: ErrSecondPerson, ErrNotOpen, core.Problems when the repair
-// lacks something.
+// at once. Errors: ErrSecondPerson, ErrNotOpen, the store's ErrNotFound,
+// core.Problems when the repair lacks something.
 func (r *Repairs) Approve(ctx context.Context, repair int64, who, note string) (Repair, error) {
-	c, err := r.caseOf(ctx, repair)
+	hospital, err := r.Store.RepairHospital(ctx, repair)
 	if err != nil {
 		return Repair{}, err
 	}
-	place, err := r.Place(ctx, c.Hospital)
+	place, err := r.Place(ctx, hospital)
 	if err != nil {
 		return Repair{}, err
 	}
@@ -68,28 +68,6 @@ func (r *Repairs) Approve(ctx context.Context, repair int64, who, note string) (
 		return approved, err
 	}
 	return carried, err
-}
-
-// caseOf finds the case whose repair it is. A repair that is open belongs to a live case.
-func (r *Repairs) caseOf(ctx context.Context, repair int64) (Case, error) {
-	q := CaseQuery{Live: true, Limit: 200}
-	for {
-		cases, err := r.Store.Cases(ctx, q)
-		if err != nil {
-			return Case{}, err
-		}
-		for _, c := range cases {
-			if c.Repair != nil && c.Repair.ID == repair {
-				return c, nil
-			}
-			if q.Before == 0 || c.ID < q.Before {
-				q.Before = c.ID
-			}
-		}
-		if len(cases) < q.Limit {
-			return Case{}, ErrNotOpen
-		}
-	}
 }
 
 // Sweep carries out what was approved and is not carried out yet, and follows

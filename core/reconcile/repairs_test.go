@@ -284,8 +284,43 @@ func TestALargeAmountTakesTwoPeople(t *testing.T) {
 	if _, err := d.repairs.Approve(ctx, proposed.ID, "zhao", ""); !errors.Is(err, ErrNotOpen) {
 		t.Errorf("a third: %v", err)
 	}
-	if _, err := d.repairs.Approve(ctx, 99, "zhao", ""); !errors.Is(err, ErrNotOpen) {
+	if _, err := d.repairs.Approve(ctx, 99, "zhao", ""); !errors.Is(err, errNoSuch) {
 		t.Errorf("no such repair: %v", err)
+	}
+}
+
+// A first yes under a stricter rule needs its second, whatever the rule is then.
+func TestARuleThatIsLoosenedBetweenTwoApprovals(t *testing.T) {
+	ctx := context.Background()
+	d := newFinance(t)
+	d.place.FourEyesFrom = 1000
+	c := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH2", Amount: 2150, Of: "IH1", Channel: []Entry{paid("IH2", 2150)}})
+	if _, err := d.repairs.Approve(ctx, c.Repair.ID, "li", ""); err != nil {
+		t.Fatal(err)
+	}
+	d.place.FourEyesFrom = 100_000
+	if _, err := d.repairs.Approve(ctx, c.Repair.ID, "li", ""); !errors.Is(err, ErrSecondPerson) {
+		t.Errorf("the same alone: %v", err)
+	}
+	r, err := d.repairs.Approve(ctx, c.Repair.ID, "wang", "")
+	if err != nil || r.ApprovedBy != "li" || r.SecondBy != "wang" {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// listless cannot list cases: an approval must not need it.
+type listless struct{ Store }
+
+func (listless) Cases(context.Context, CaseQuery) ([]Case, error) {
+	return nil, errors.New("walked over all cases")
+}
+
+func TestAnApprovalReadsOneRepair(t *testing.T) {
+	d := newFinance(t)
+	c := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH2", Amount: 2150, Of: "IH1", Channel: []Entry{paid("IH2", 2150)}})
+	d.repairs.Store = listless{d.store}
+	if r, err := d.repairs.Approve(context.Background(), c.Repair.ID, "li", ""); err != nil || r.State != RepairSent {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

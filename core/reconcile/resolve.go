@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hishub/core"
 )
@@ -55,6 +56,7 @@ const (
 // left is an entry whose number alone does not say where it belongs.
 type left struct {
 	mark
+	rules *Rules
 	// doubt: its number is exactly one of ours, but the channel's number is not.
 	doubt bool
 	// orders are, in the second round, the payments that a refund may be of; many
@@ -88,6 +90,7 @@ type index func(r round, emit func(name []byte, key []byte, weak bool) error) er
 
 // round is one look-up of everything that is left.
 type round struct {
+	rules  *Rules
 	second bool
 	filter *filter
 }
@@ -196,23 +199,32 @@ func (l *left) pick(a []answer) (outcome, bool) {
 func (l *left) is(m mark) outcome {
 	p := l.party()
 	t, _ := home(p, &l.Entry)
-	return outcome{mark: m, key: string(t) + shown(p, &l.Entry)}
+	return outcome{mark: m, key: string(t) + l.rules.shown(p, &l.Entry)}
 }
 
-// shown is what people see in the place of our number.
-func shown(p Party, e *Entry) string {
+// shown is what people see in the place of our number. What has no number at all
+// is named by its place in whose books of which day: a case of one day must not
+// be that of another.
+func (r *Rules) shown(p Party, e *Entry) string {
 	t, number := home(p, e)
 	first := e.ChannelNo
 	if p == HIS && t == keyRefund {
 		first = cmp.Or(e.HisNo, first) // the channel's number is that of the payment, as a rule
 	}
-	return cmp.Or(number, first, e.HisNo, "row "+strconv.FormatInt(e.Row, 10))
+	if n := cmp.Or(number, first, e.HisNo); n != "" {
+		return n
+	}
+	at := e.At
+	if at.IsZero() {
+		at = r.To.Add(-1) // the business day, whenever it ends
+	}
+	return "row " + strconv.FormatInt(e.Row, 10) + " of " + string(p) + " on " + at.In(r.From.Location()).Format(time.DateOnly)
 }
 
 // unresolved keeps what it has for a key.
 func (l *left) unresolved(p Party) outcome {
 	t, number := home(p, &l.Entry)
-	key := string(t) + shown(p, &l.Entry)
+	key := string(t) + l.rules.shown(p, &l.Entry)
 	switch {
 	case number != "":
 	case l.ChannelNo == "" && l.HisNo == "":
@@ -308,7 +320,7 @@ func (r round) names(p Party, e *Entry, key []byte, weak bool, emit func(name, k
 	case e.Reversal:
 		return nil
 	case p == HIS && t == keyPayment && len(key) == 1:
-		key = append([]byte{t}, shown(p, e)...) // where it is unless it finds one of ours, and then what takes it back does so too
+		key = append([]byte{t}, r.rules.shown(p, e)...) // where it is unless it finds one of ours, and then what takes it back does so too
 	case len(key) == 1:
 		return nil // without a number it has no place yet
 	}
@@ -356,7 +368,7 @@ func (c *comparison) leave(to *sorter, l *left) error {
 }
 
 func (c *comparison) readLeft(rest []byte) *left {
-	l := &left{doubt: rest[0]&1 != 0, many: rest[0]&2 != 0}
+	l := &left{rules: &c.rules, doubt: rest[0]&1 != 0, many: rest[0]&2 != 0}
 	t := text{string(rest[2:])}
 	for range rest[1] {
 		l.orders = append(l.orders, t.text())
@@ -389,7 +401,7 @@ func (c *comparison) eachLeft(lefts *sorter, f func(id []byte, l *left) error) e
 // lookUp asks all that is left in one round and calls each with the answers, in
 // the order of leaving.
 func (c *comparison) lookUp(p Party, lefts *sorter, second bool, known index, each func(*left, *answers) error) error {
-	r := round{second: second, filter: newFilter(lefts.n)}
+	r := round{rules: &c.rules, second: second, filter: newFilter(lefts.n)}
 	asked, found := c.desk.sorter(), c.desk.sorter()
 	defer asked.close()
 	defer found.close()

@@ -175,6 +175,8 @@ type Repair struct {
 	ApprovedBy string    `json:"approved_by,omitempty"`
 	SecondBy   string    `json:"second_by,omitempty"`
 	ApprovedAt time.Time `json:"approved_at,omitzero"`
+	// People is how many must say yes, by the rule at the first yes; 0 before.
+	People int `json:"people,omitempty" doc:"how many people must say yes; known from the first yes on"`
 	// Message is the command in the ledger.
 	Message int64  `json:"message,omitempty"`
 	Problem string `json:"problem,omitempty"`
@@ -216,9 +218,19 @@ type Settlement struct {
 	Channel   core.Channel `json:"channel"`
 	Day       string       `json:"day" doc:"the business day that it settles"`
 	Amount    core.Fen     `json:"amount"`
-	Reference string       `json:"reference" doc:"the bank's own number; the same again replaces it"`
+	Reference string       `json:"reference" doc:"the bank's own number; the same again of one channel replaces it"`
 	Who       string       `json:"who"`
 	At        time.Time    `json:"at"`
+	// Replaced is what stood in its place before, oldest first; only the store sets it.
+	Replaced []Replaced `json:"replaced,omitempty" doc:"what was entered under this number before, oldest first"`
+}
+
+// Replaced is what somebody had entered of a settlement before another took its place.
+type Replaced struct {
+	Day    string    `json:"day"`
+	Amount core.Fen  `json:"amount"`
+	Who    string    `json:"who"`
+	At     time.Time `json:"at"`
 }
 
 // RefundLine is one refund with its arrival.
@@ -266,8 +278,10 @@ type Store interface {
 	Found(ctx context.Context, night int64, findings []Finding) error
 	// EndNight ends the run. In the same transaction, when it is done: each
 	// difference opens a case or is added to the open one of its number, with the
-	// repair that the policy proposes; cases of the day that it did not find are
-	// resolved; the first such run of a day with n.Closed set closes it (the runner
+	// repair that the policy proposes (of several of one number the first in the order
+	// of classes; the trail says how many more there are); cases of the day that it
+	// did not find are resolved, if those whose books they hang on took part: the HIS,
+	// or the channel among n.Statements; the first such run of a day with n.Closed set closes it (the runner
 	// sets it once the day has ended; a later run that has it set comes back without).
 	EndNight(ctx context.Context, n Night) (Night, error)
 	// Nights lists runs, newest first; hospital and day may be empty.
@@ -289,9 +303,12 @@ type Store interface {
 	Propose(ctx context.Context, id int64, action Action, p Params, who, note string) (Repair, error)
 	// Approve is one person's yes; the repair is approved when enough have said it:
 	// one, or from fourEyesFrom on two different people, of whom a person who
-	// proposed it is one. ErrSecondPerson when the same says it again.
+	// proposed it is one. Two that were needed at the first yes stay needed, however
+	// fourEyesFrom is later. ErrSecondPerson when the same says it again.
 	Approve(ctx context.Context, repair int64, who, note string, fourEyesFrom core.Fen) (Repair, error)
 	Reject(ctx context.Context, repair int64, who, note string) (Repair, error)
+	// RepairHospital is whose case a repair is of. ErrNotFound of the store when there is none.
+	RepairHospital(ctx context.Context, repair int64) (string, error)
 	// ToCarryOut lists approved repairs, oldest first.
 	ToCarryOut(ctx context.Context, hospital string) ([]Repair, error)
 	// CarryOut runs f with the repair and its case locked, in one transaction with
@@ -301,6 +318,8 @@ type Store interface {
 	// Follow moves sent repairs on by what became of their messages.
 	Follow(ctx context.Context, hospital string) error
 
+	// SaveSettlement keeps one by hospital, channel and reference. Another day or
+	// amount takes the place of what is there, which goes into Replaced.
 	SaveSettlement(ctx context.Context, s Settlement) error
 	Settlements(ctx context.Context, hospital, from, to string) ([]Settlement, error)
 	Refunds(ctx context.Context, hospital string, from, to time.Time) ([]RefundLine, error)

@@ -31,7 +31,7 @@ type Gatherer struct {
 }
 
 // Document of a day (2026-01-05) or a month (2026-01). The error is core.Problems
-// when it is neither.
+// when it is neither, or of no year between 2000 and 2100.
 func (g Gatherer) Document(ctx context.Context, hospital, period string) (Document, error) {
 	if _, err := time.Parse(time.DateOnly, period); err == nil {
 		d, err := g.Day(ctx, hospital, period)
@@ -49,6 +49,9 @@ func (g Gatherer) Document(ctx context.Context, hospital, period string) (Docume
 
 // Day gathers one day.
 func (g Gatherer) Day(ctx context.Context, hospital, day string) (Day, error) {
+	if d, err := time.Parse(time.DateOnly, day); err == nil && !bounded(d) {
+		return Day{}, noYear()
+	}
 	of, err := g.of(ctx, hospital)
 	if err != nil {
 		return Day{}, err
@@ -56,11 +59,21 @@ func (g Gatherer) Day(ctx context.Context, hospital, day string) (Day, error) {
 	return of.day(ctx, day)
 }
 
+// bounded: a year in which a hub may have had books. The store knows no year 0.
+func bounded(d time.Time) bool { return d.Year() >= 2000 && d.Year() <= 2100 }
+
+func noYear() error {
+	return core.Problems{{Field: "period", What: "of no year between 2000 and 2100"}}
+}
+
 // Month gathers the days of a month (2026-01) that have begun.
 func (g Gatherer) Month(ctx context.Context, hospital, month string) (Month, error) {
 	first, err := time.Parse("2006-01", month)
 	if err != nil {
 		return Month{}, core.Problems{{Field: "period", What: "not a day like 2026-01-05 or a month like 2026-01"}}
+	}
+	if !bounded(first) {
+		return Month{}, noYear()
 	}
 	of, err := g.of(ctx, hospital)
 	if err != nil {

@@ -139,6 +139,7 @@ create table hub.repair (
     approved_at timestamptz,
     message     bigint,
     problem     text not null default '',
+    people      smallint not null default 0, -- that it took at its first approval; a later rule takes no fewer
     ended_at    timestamptz -- done, failed or rejected
 );
 create unique index repair_open on hub.repair (case_id) where state in ('proposed', 'approved', 'sent');
@@ -154,7 +155,8 @@ create table hub.settlement (
     amount    bigint not null,
     who       text not null,
     at        timestamptz not null default clock_timestamp(),
-    primary key (hospital, reference)
+    replaced  jsonb not null default '[]', -- what stood here before, oldest first: day, amount, who, at
+    primary key (hospital, channel, reference)
 );
 create index settlement_day on hub.settlement (hospital, day);
 
