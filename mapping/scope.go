@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -136,6 +137,11 @@ var machinery = []expr.Option{
 // several repetitions, which is always a thinking error.
 func get(v, key any) (any, error) {
 	if i, ok := key.(int); ok {
+		// A position of HL7, or of a record without names; anything else has none
+		// and counts repetitions.
+		if t, ok := v.(core.Tree); ok && i > 0 && t.Has(strconv.Itoa(i)) {
+			return t.Get(strconv.Itoa(i)), nil
+		}
 		return item(v, i), nil
 	}
 	name, err := functions.Text(key)
