@@ -77,7 +77,7 @@ func (l *line) alive() bool {
 			return false
 		}
 		l.late = false
-		l.under.SetDeadline(time.Time{})
+		_ = l.under.SetDeadline(time.Time{})
 	}
 	return l.reader.Buffered() == 0 && !l.under.Gone()
 }

@@ -4,10 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -257,6 +264,63 @@ func TestWhoMayNotCallHearsNothing(t *testing.T) {
 	if got := c.results(1); !slices.Equal(got, []string{"stranger"}) {
 		t.Error(got)
 	}
+}
+
+// Who calls is told by the common name of its certificate.
+func TestAPortWithCertificates(t *testing.T) {
+	own, his, other := certificate(t, "hub.example"), certificate(t, "his.example"), certificate(t, "other.example")
+	known := x509.NewCertPool()
+	for _, c := range []tls.Certificate{his, other} {
+		known.AddCert(c.Leaf)
+	}
+	c := newCalled(t, func(l *core.Listening) {
+		l.Allow, l.Client = nil, "his.example"
+		l.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: known, ClientAuth: tls.VerifyClientCertIfGiven}
+	})
+	roots := x509.NewCertPool()
+	roots.AddCert(own.Leaf)
+	call := func(with ...tls.Certificate) *phone {
+		secured := tls.Client(c.dial().Conn, &tls.Config{RootCAs: roots, ServerName: "hub.example", Certificates: with})
+		if err := secured.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		return &phone{t, secured, bufio.NewReader(secured)}
+	}
+	p := call(his)
+	p.say("R1\nR2\n")
+	p.hear("R1 done")
+	p.hear("R2 done")
+	call(other).ended()
+	call().ended()
+	plain := c.dial()
+	plain.say("R3\n")
+	if b, err := io.ReadAll(plain.Conn); strings.Contains(string(b), "done") {
+		t.Errorf("heard %q, %v", b, err)
+	}
+	if got := c.results(5); !slices.Equal(got, []string{"done", "done", "stranger", "stranger", "stranger"}) {
+		t.Error(got)
+	}
+}
+
+func certificate(t *testing.T, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 func TestWhatCannotBeReadEndsTheConnection(t *testing.T) {
