@@ -217,7 +217,9 @@ func (s *schemas) elementType(n *node, sc *schema, heads int) *typ {
 	return anyType()
 }
 
-func anyType() *typ { return &typ{name: "anyType", qname: qname{schemaNamespace, "anyType"}, complex: true, free: true} }
+func anyType() *typ {
+	return &typ{name: "anyType", qname: qname{schemaNamespace, "anyType"}, complex: true, free: true}
+}
 
 func refused(name, what string) *typ { return &typ{name: name, complex: true, unknown: what} }
 
