@@ -154,6 +154,21 @@ func TestSchemasWithoutEnd(t *testing.T) {
 	}
 }
 
+// What a folder need not use may be anything; what it uses is told at its place.
+func TestWhatIsNotSupportedInsideIsDescribed(t *testing.T) {
+	c, err := opened(map[string]string{"w.wsdl": small("", `<x:sequence><x:element name="a" minOccurs="0"><x:complexType><x:sequence><x:element name="b" type="t:nix"/></x:sequence></x:complexType></x:element></x:sequence>`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape, err := c.(core.Describer).Describe("Do")
+	if err != nil || shape.Parameters[0].Unknown != "" || !strings.HasPrefix(shape.Parameters[0].Children[0].Unknown, "the type {urn:t}nix that is declared nowhere (w.wsdl:3:") {
+		t.Errorf("%+v %v", shape, err)
+	}
+	if _, err := c.(core.Offline).Write(core.Request{Operation: "Do"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // spied is a folder that fails the test where somebody asks for more than it has.
 type spied struct {
 	fs.FS
