@@ -293,7 +293,7 @@ func TestAPortWithCertificates(t *testing.T) {
 	call(other).ended()
 	call().ended()
 	plain := c.dial()
-	plain.say("R3\n")
+	plain.say("R3, and no TLS\n")
 	if b, err := io.ReadAll(plain.Conn); strings.Contains(string(b), "done") {
 		t.Errorf("heard %q, %v", b, err)
 	}
