@@ -259,7 +259,7 @@ func (r *delimitedReader) value() (string, int, *Error) {
 	n, which := r.index(r.text[begin:])
 	raw := r.text[begin : begin+n]
 	r.skip(n, which)
-	if r.lenient && r.delimitedFormat.row == "\n" && which != 0 && strings.HasSuffix(raw, "\r") {
+	if r.forgivesCR() && which != 0 && strings.HasSuffix(raw, "\r") {
 		raw = raw[:len(raw)-1]
 		r.at(begin+len(raw), "a CR before the end of the row")
 	}
@@ -269,6 +269,11 @@ func (r *delimitedReader) value() (string, int, *Error) {
 	}
 	value, err := r.take(raw, note)
 	return value, which, err
+}
+
+// forgivesCR: of rows that end with LF, those that end with CR LF.
+func (r *delimitedReader) forgivesCR() bool {
+	return r.lenient && r.delimitedFormat.row == "\n" && !strings.Contains(r.sep, "\r")
 }
 
 func (r *delimitedReader) skip(n, which int) {
@@ -296,7 +301,7 @@ func (r *delimitedReader) quotedValue() (string, int, *Error) {
 		i++
 	}
 	r.i = i
-	if r.lenient && r.delimitedFormat.row == "\n" && (r.text[i:] == "\r" || strings.HasPrefix(r.text[i:], "\r\n")) {
+	if r.forgivesCR() && (r.text[i:] == "\r" || strings.HasPrefix(r.text[i:], "\r\n")) {
 		r.at(i, "a CR before the end of the row")
 		r.i++
 	}

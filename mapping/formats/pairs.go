@@ -153,7 +153,7 @@ func (f *pairsFormat) ReadForgiving(text string) (core.Value, []string, error) {
 	for i < len(text) {
 		n, _ := f.index(text[i:])
 		pair := text[i : i+n]
-		if f.lenient && f.sep == "\n" && strings.HasSuffix(pair, "\r") {
+		if f.lenient && f.sep == "\n" && !strings.Contains(f.equals, "\r") && strings.HasSuffix(pair, "\r") {
 			pair = pair[:len(pair)-1]
 			noted.at(i+len(pair), "a CR before the end of the line")
 		}

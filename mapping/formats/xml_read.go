@@ -421,7 +421,8 @@ func (r *xmlReader) looseAnd(name, reason string) *Error {
 		return r.fail(r.i, reason)
 	}
 	entity := "&" + name + ";"
-	if text := html.UnescapeString(entity); name != "" && text != entity && !strings.HasSuffix(text, ";") {
+	letters := strings.IndexFunc(name, func(c rune) bool { return c > 'z' || !xmlNameByte[c] || c < '0' }) < 0
+	if text := html.UnescapeString(entity); letters && text != entity && !strings.HasSuffix(text, ";") {
 		r.at(r.i, "an entity that is not declared")
 		r.addText(text)
 		r.i += len(entity)
