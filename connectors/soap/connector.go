@@ -379,6 +379,9 @@ func (c *Connector) read(o *operation, r *core.Response) error {
 	if err == nil && len(parts) > 0 {
 		content, err = included(content, parts)
 	}
+	if len(e.header) > 0 {
+		r.Headers = append(r.Headers, core.Field{Name: "soap_header", Value: e.header})
+	}
 	switch {
 	case err != nil && o != nil && o.oneWay && len(e.children()) == 0 && strings.HasPrefix(r.Status, "2"):
 		return nil

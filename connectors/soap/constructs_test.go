@@ -38,6 +38,10 @@ var calls = []struct {
 	body                 core.Value
 }{
 	{"wrapped.zeep-4.2.1.xml", "lab", "lab.wsdl", nil, "Submit", zeeped()},
+	{"document-typed-parts.zeep-4.2.1.xml", "", "bare.wsdl", nil, "Typed", tree{f("l", tree{f("c", "1")}), f("p", "v")}},
+	{"document-typed-parts.php-8.2.36.xml", "", "bare.wsdl", nil, "Typed", tree{f("l", tree{f("c", "1")}), f("p", "v")}},
+	{"document-typed-part.zeep-4.2.1.xml", "", "bare.wsdl", nil, "One", tree{f("c", "1")}},
+	{"document-typed-part.php-8.2.36.xml", "", "bare.wsdl", nil, "One", tree{f("c", "1")}},
 	{"rpc-literal.zeep-4.2.1.xml", "", "rpc.wsdl", map[string]any{"port": "Literal"}, "Put", put},
 	{"rpc-literal.php-8.2.36.xml", "", "rpc.wsdl", map[string]any{"port": "Literal"}, "Put", put},
 	{"rpc-encoded.php-8.2.36.xml", "", "rpc.wsdl", map[string]any{"port": "Encoded"}, "Add", add},
@@ -160,7 +164,7 @@ func TestConstructsThatAreRefused(t *testing.T) {
 		body                    core.Value
 		want                    string
 	}{
-		{"lab", "lab.wsdl", "Typed", tree{}, "the document style with a part that is a type, which stacks write in different ways (abstract.wsdl:14:32), which is not supported"},
+		{"", "bare.wsdl", "RpcEl", tree{}, "the rpc style with a part that is an element, which stacks write in different ways (bare.wsdl:3:"},
 		{"lab", "lab.wsdl", "Redefined", tree{}, "xs:redefine (xsd/order.xsd:7:3)"},
 		{"lab", "lab.wsdl", "Lost", tree{}, "the element {urn:lab}Wrod that is declared nowhere (abstract.wsdl:16:31); there is Word"},
 		{"lab", "lab.wsdl", "Asked", tree{}, "begins with the HIS"},
@@ -233,6 +237,19 @@ func TestBodiesWithoutWrapper(t *testing.T) {
 	r, err := c.(core.Offline).Read(core.Request{Operation: "Pair"}, []byte(enveloped(`<Word>a</Word><Number>2</Number>`)))
 	if diff := cmp.Diff(tree{f("Word", "a"), f("Number", "2")}, r.Body); err != nil || diff != "" {
 		t.Error(err, diff)
+	}
+}
+
+func TestHeaderBlocksOfAnswers(t *testing.T) {
+	c := from(t, "lab", "lab.wsdl", nil).(core.Offline)
+	r, err := c.Read(core.Request{Operation: "Submit"}, []byte(`<S:Envelope xmlns:S="x"><S:Header><Session S:mustUnderstand="1"><key>k</key></Session></S:Header><S:Body><R><no>1</no></R></S:Body></S:Envelope>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, _ := r.Headers.Get("soap_header").(tree)
+	session, _ := blocks.Get("Session").(tree)
+	if session.Get("key") != "k" || r.Body != "1" {
+		t.Errorf("%v %v", r.Headers, r.Body)
 	}
 }
 

@@ -302,10 +302,11 @@ func (d *definitions) target(n *node) string {
 func (d *definitions) document(parts []part) (*element, string) {
 	t := &typ{complex: true}
 	for _, p := range parts {
+		read := d.element
 		if p.Element == "" {
-			return nil, "the document style with a part that is a type, which stacks write in different ways (" + p.at.place() + ")"
+			read = d.typed // stacks write an element of the part's name, in no namespace
 		}
-		e, unknown := d.element(p)
+		e, unknown := read(p)
 		if e == nil {
 			return nil, unknown
 		}

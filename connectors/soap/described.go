@@ -368,9 +368,8 @@ func attributesOf(t core.Tree) core.Tree {
 	return found
 }
 
-// anything writes a child for which the type has no name. One of a namespace
-// (.xmlns) in which the WSDL declares an element of the name is written by that
-// declaration; others have no namespace unless they bring one.
+// anything writes a child for which the type has no name. It has no namespace
+// unless it brings one (.xmlns), and its children have the same.
 func (w *writer) anything(name string, v core.Value, inherited, path string) error {
 	if !isName(name) {
 		return fmt.Errorf("%s%s is not a name that XML allows", path, name)
