@@ -166,7 +166,9 @@ func (l *loader) readFormats() {
 	for _, f := range functions.For(l.zone) {
 		l.words[f.Name] = true
 	}
+	l.readers = map[string]*namedFormat{}
 	for name, f := range l.formats {
+		l.readers["from_"+name] = &namedFormat{"from_" + name, f}
 		f := reader("from_"+name, f)
 		l.words[f.Name] = true
 		l.language = append(l.language, f.Option())

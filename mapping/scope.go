@@ -118,6 +118,7 @@ const (
 	nothing    = "·nil"
 	absentCall = "·absent"
 	codeCall   = "·code"
+	readCall   = "·read"
 )
 
 var machinery = []expr.Option{
@@ -130,6 +131,10 @@ var machinery = []expr.Option{
 	// Resolved while rewriting; they are here so that their arguments get types.
 	expr.Function("code", func(...any) (any, error) { return nil, nil }),
 	expr.Function("from_code", func(...any) (any, error) { return nil, nil }),
+	expr.Function(readCall, func(args ...any) (any, error) {
+		f := args[1].(*namedFormat)
+		return args[0].(*run).read(f.name, f.textFormat, args[2])
+	}),
 	expr.Function(codeCall, func(args ...any) (any, error) { return args[0].(*lookup).find(args[1]) }),
 }
 
