@@ -360,3 +360,34 @@ func problems(t *testing.T, err error) core.Problems {
 	}
 	return ps
 }
+
+// A client of the encoded use, Axis 1 among them, calls us with references, and
+// wants to be told the type of the result.
+func TestListenerOfTheEncodedUse(t *testing.T) {
+	listening, err := Listen(core.ListenerSpec{Options: map[string]any{"wsdl": "rpc.wsdl"}, Files: os.DirFS("testdata"), Calls: []string{"Add"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := enveloped(`<n:Add xmlns:n="urn:ward:calls"><no xsi:type="xsd:string">1</no><line href="#a"/></n:Add><multiRef id="a" e:root="0"><code xsi:type="xsd:string">C</code></multiRef>`)
+	a, err := listening.Wire.Read(core.Incoming{Method: "POST", Path: "/", Body: []byte(body)})
+	if diff := cmp.Diff(tree{f("no", "1"), f("line", tree{f("code", "C")})}, a.Body); err != nil || a.Call != "Add" || diff != "" {
+		t.Error(a.Call, err, diff)
+	}
+	out, err := listening.Wire.Write(a, core.Reply{Body: "done"})
+	if err != nil || !strings.Contains(string(out.Body), `<m:AddResponse xmlns:m="urn:ward:calls" soap:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"`) || !strings.Contains(string(out.Body), `<return xsi:type="xsd:string">done</return></m:AddResponse>`) {
+		t.Errorf("%v %s", err, out.Body)
+	}
+	// A body that is one element is answered by one.
+	listening, err = Listen(core.ListenerSpec{Options: map[string]any{"wsdl": "lab.wsdl"}, Files: os.DirFS("testdata/lab"), Calls: []string{"Ping"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err = listening.Wire.Read(core.Incoming{Method: "POST", Path: "/", Body: []byte(enveloped(`<Word xmlns="urn:lab">hello</Word>`))})
+	if err != nil || a.Call != "Ping" || a.Body != "hello" {
+		t.Error(a, err)
+	}
+	out, err = listening.Wire.Write(a, core.Reply{Body: "there"})
+	if err != nil || !strings.Contains(string(out.Body), `<soap:Body><Word xmlns="urn:lab">there</Word></soap:Body>`) {
+		t.Errorf("%v %s", err, out.Body)
+	}
+}

@@ -113,6 +113,12 @@ func (d *definitions) operation(b, n *node) *operation {
 	if t := binding.attrs["transport"]; !slices.Contains(transports, t) {
 		return refuse("the transport "+bounded(t)+", which is not HTTP", binding)
 	}
+	if strings.ContainsFunc(o.action, func(r rune) bool { return r < ' ' || r == 0x7f || r == '"' }) {
+		return refuse("a soapAction that no header of HTTP can carry", bound)
+	}
+	if soap.Style == "rpc" && !isLocalName(o.name) {
+		return refuse("an operation whose name is none, "+bounded(o.name), n)
+	}
 	portType := lookup(d.portTypes, b, b.attrs["type"])
 	if portType == nil {
 		return refuse("the portType "+bounded(b.attrs["type"])+" that is declared nowhere", b)

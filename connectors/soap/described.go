@@ -136,8 +136,6 @@ func (w *writer) element(e *element, v core.Value, inherited, path string) error
 	case isTree:
 		err = w.described(t, given, inside, here+".")
 	case v == nil:
-	case t.unknown != "":
-		err = fmt.Errorf("the WSDL uses %s here, which is not supported", t.unknown)
 	case t.complex && !t.text:
 		err = w.contentText(t, v, here)
 	default:
@@ -185,6 +183,9 @@ func (w *writer) actual(e *element, given core.Tree, path string) (*typ, error) 
 	}
 	if asked != "" {
 		return t.standIn(asked, path)
+	}
+	if t.unknown != "" {
+		return nil, fmt.Errorf("%s: the WSDL uses %s here, which is not supported", path, t.unknown)
 	}
 	if t.abstract {
 		return nil, fmt.Errorf("%s: the type %s is abstract; write %s: with one of %s", path, t.name, typeName, joinedValues(locals(t.derivations())))

@@ -3,6 +3,7 @@ package soap
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"hishub/core"
 )
@@ -68,8 +69,8 @@ func (w *writer) arrayType(t *typ, given core.Tree) {
 		return
 	}
 	outer := ""
-	if len(a.dimensions) > 2 {
-		outer = a.dimensions[:len(a.dimensions)-len("[]")]
+	if last := strings.LastIndexByte(a.dimensions, '['); last > 0 {
+		outer = a.dimensions[:last]
 	}
 	w.add(` enc:arrayType="`, prefix, ":", of.local, outer, "[", size, `]"`)
 }

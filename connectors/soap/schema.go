@@ -119,8 +119,8 @@ func (s *schemas) declareOne(n *node, sc *schema, unknown string) {
 		return
 	}
 	at := qname{sc.target, n.attrs["name"]}
-	if at.local == "" {
-		return
+	if !isLocalName(at.local) {
+		return // what has no name, or none that XML allows, cannot be asked for
 	}
 	if first, ok := into[at]; ok {
 		switch {
@@ -329,6 +329,9 @@ func (s *schemas) local(n *node, sc *schema) (particle, bool) {
 		}
 		if form == "qualified" {
 			e.namespace = sc.target
+		}
+		if !isLocalName(e.name) {
+			e.typ = refused(e.name, "an element whose name is none, "+bounded(e.name)+" ("+n.place()+")")
 		}
 		s.describe(e, n, sc)
 		p.element = e

@@ -51,6 +51,7 @@ func TestImports(t *testing.T) {
 		"missing":                   {map[string]string{"w.wsdl": importing("o.xsd")}, `w.wsdl:2:73: no readable file "o.xsd" in the hospital folder; put it beside w.wsdl`},
 		"of the web":                {map[string]string{"w.wsdl": importing("http://his/x/o.xsd")}, `w.wsdl:2:73 imports from the network (http://his/x/o.xsd), which is never read; save that file in the hospital folder as "o.xsd"`},
 		"of the web by number":      {map[string]string{"w.wsdl": importing("http://his/S.svc?xsd=xsd0")}, `save that file in the hospital folder as "xsd0.xsd"`},
+		"a service of the web":      {map[string]string{"w.wsdl": strings.Replace(importing("o.xsd"), "<types>", `<import namespace="urn:q" location="http://his/S.asmx?wsdl"/><types>`, 1), "o.xsd": other}, `save that file in the hospital folder as "S.asmx.wsdl"`},
 		"a file address":            {map[string]string{"w.wsdl": importing("file:///etc/passwd")}, "never read"},
 		"two of the name":           {map[string]string{"w.wsdl": importing("http://his/o.xsd"), "a/o.xsd": other, "b/o.xsd": other}, "could be a/o.xsd or b/o.xsd; keep one of them"},
 		"a page":                    {map[string]string{"w.wsdl": importing("o.xsd"), "o.xsd": "<!DOCTYPE html><html><head><meta></head></html>"}, "o.xsd:1:41: not XML"},
@@ -136,6 +137,9 @@ func TestSchemasWithoutEnd(t *testing.T) {
 		"a group of nothing":      {"", `<x:group ref="t:nix"/>`, "the group nix that is declared nowhere (w.wsdl:3:37)"},
 		"a typing error":          {"", `<x:sequence><x:element name="a" type="x:strnig"/></x:sequence>`, "the type {http://www.w3.org/2001/XMLSchema}strnig that is declared nowhere"},
 		"a construct of nobody":   {"", `<x:openContent/>`, "xs:openContent (w.wsdl:3:37)"},
+		"a name that is none":     {"", `<x:sequence><x:element name="a b" fixed="1"/></x:sequence>`, "an element whose name is none, a b (w.wsdl:3:49)"},
+		"an attribute of no name": {"", `<x:attribute name="&quot;>" use="required" fixed="1"/>`, "an attribute whose name is none"},
+		"an array of no type":     {`<x:complexType name="A"><x:complexContent><x:restriction base="e:Array" xmlns:e="http://schemas.xmlsoap.org/soap/encoding/"><x:attribute ref="e:arrayType" xmlns:w="http://schemas.xmlsoap.org/wsdl/" w:arrayType="x:int[]&quot;[]"/></x:restriction></x:complexContent></x:complexType>`, `<x:sequence><x:element name="a" type="t:A"/></x:sequence>`, "that is none"},
 		"notations and keys":      {`<x:notation name="n" public="p"/><x:annotation><x:documentation>d</x:documentation></x:annotation>`, `<x:sequence/>`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
