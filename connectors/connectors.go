@@ -28,7 +28,7 @@ type Kind struct {
 // Kinds is every kind, in the order of the documentation.
 var Kinds = []Kind{
 	{"soap", soap.Open, []string{
-		"endpoint", "wsdl", "port", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap",
+		"endpoint", "wsdl", "port", "version", "namespace", "prefix", "qualified", "action", "header", "unwrap", "mtom", "addressing",
 		"security.timestamp", "security.username_token.user", "security.username_token.password", "security.username_token.type",
 		"timeout", "max_answer", "concurrency", "charset", "unencodable", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
@@ -64,8 +64,8 @@ var Channels = []Kind{
 		"folder", "name", "ready", "charset", "delimiter", "header",
 		"columns.type", "columns.number", "columns.order_id", "columns.channel_no", "columns.his_no", "columns.amount", "columns.fee",
 		"columns.at", "columns.date", "columns.bill", "columns.operator",
-		"refund_columns.number", "refund_columns.order_id", "refund_columns.channel_no", "refund_columns.his_no",
-		"refund_columns.fee", "refund_columns.at", "refund_columns.date", "refund_columns.bill", "refund_columns.operator",
+		"refund_columns.type", "refund_columns.number", "refund_columns.order_id", "refund_columns.channel_no", "refund_columns.his_no",
+		"refund_columns.amount", "refund_columns.fee", "refund_columns.at", "refund_columns.date", "refund_columns.bill", "refund_columns.operator",
 		"unit", "times", "types", "first", "last", "sums", "count", "days", "max_bill",
 	}},
 }

@@ -5,6 +5,7 @@ import (
 
 	"hishub/connectors/rest"
 	"hishub/connectors/soap"
+	"hishub/connectors/tcp"
 	"hishub/core"
 )
 
@@ -15,6 +16,7 @@ var ListenerKinds = []struct {
 }{
 	{"soap", soap.Listen},
 	{"rest", rest.Listen},
+	{"tcp", tcp.Listen},
 }
 
 // Listen makes a listener of its options. The error is core.Problems.

@@ -25,7 +25,7 @@ func TestListenersNameWhatIsWrongWithTheirOptions(t *testing.T) {
 		"no namespace":     {"soap", map[string]any{}, `namespace: missing`},
 		"no name":          {"soap", map[string]any{"namespace": "urn:x", "parameters": []any{"a b"}}, `parameters: not a list of names`},
 		"two descriptions": {"soap", map[string]any{"wsdl": "x.wsdl", "namespace": "urn:x"}, `namespace: leave it out: the wsdl decides`},
-		"kind":             {"smoke", nil, `kind: not one of soap, rest`},
+		"kind":             {"smoke", nil, `kind: not one of soap, rest, tcp`},
 	} {
 		_, err := Listen(core.ListenerSpec{Kind: c.kind, Options: c.options, Files: fstest.MapFS{}, Calls: []string{"Apply"}})
 		var ps core.Problems

@@ -83,5 +83,8 @@ type Parameter struct {
 	Type     string
 	Required bool
 	List     bool
+	// Unknown says what of the description nothing can be written in, and where it
+	// stands; "" is a parameter that can be given.
+	Unknown  string
 	Children []Parameter
 }

@@ -215,6 +215,9 @@ type Verdict struct {
 	Parts []Part
 	// Next is the mark of the next page, nil at the end.
 	Next *string
+	// Forgave is what a lenient format took although it was wrong, as in
+	// "from_loose: 3:12: a comma is missing": at most 20, without any value.
+	Forgave []string
 	// Err says why nothing better than in_doubt, unavailable or invalid could be
 	// found. It holds no values.
 	Err error

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bufio"
+	"crypto/tls"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -11,7 +13,7 @@ import (
 // Listener is an entrance through which a HIS calls us, at /his/<hospital>/<name>.
 type Listener struct {
 	Name string
-	Kind string // soap, rest
+	Kind string // soap, rest, tcp
 	Listening
 	// Kinds are what can be told or asked here, in the order of the catalogue.
 	Kinds []Kind
@@ -33,6 +35,10 @@ func (d *Dialect) Pushes(kind Kind) bool {
 // Listening is what a transport makes of a listener's options.
 type Listening struct {
 	Wire Wire
+	// Address is where a Stream listens, "10.1.2.3:6661"; the others share that of
+	// the hub. TLS may be nil.
+	Address string
+	TLS     *tls.Config
 	// Timeout is how long the HIS waits for its answer.
 	Timeout time.Duration
 	// Allow are the addresses that may call; nil: any. Client is the common name
@@ -69,6 +75,16 @@ type Wire interface {
 	Refuse(status int, words string) Outgoing
 	// Description is what is published of the listener (a WSDL), nil if nothing is.
 	Description(address string) []byte
+}
+
+// Stream is a Wire whose requests come one after the other over connections to
+// an address of its own. A refusal without a body ends the connection.
+type Stream interface {
+	Wire
+	// Next reads the next request as Read takes it, of at most so many bytes and the
+	// frame around them. The error is io.EOF when none was begun; after any other
+	// the connection is of no use. It holds no values.
+	Next(r *bufio.Reader, most int64) ([]byte, error)
 }
 
 // Incoming is a request as it came, Path being what follows the listener's own,

@@ -64,6 +64,7 @@ type (
 type textFormat interface {
 	Write(core.Value) (string, error)
 	Read(string) (core.Value, error)
+	ReadForgiving(string) (core.Value, []string, error)
 }
 
 // document compiles a value: a cell, a map or a list. typ is what expressions

@@ -456,6 +456,9 @@ func (l *loader) parameters(n *node, known []core.Parameter, of string) {
 		for _, p := range known {
 			if p.Name == name {
 				found = true
+				if p.Unknown != "" {
+					l.mistake(f.key.pos, "leave it out, or the wsdl", "%s.%s uses %s, which is not supported", of, name, p.Unknown)
+				}
 				l.parameters(f.value, p.Children, of+"."+name)
 				for _, item := range f.value.items {
 					l.parameters(item, p.Children, of+"."+name)

@@ -80,7 +80,7 @@ func (s *scope) expression(n *node, skip int) *program {
 	if text, ok := tree.Node.(*ast.StringNode); ok {
 		out.text, out.fixed = text.Value, true
 	}
-	ast.Walk(&tree.Node, loading{})
+	ast.Walk(&tree.Node, loading{s.unit.folder.readers})
 	if err = optimizer.Optimize(&tree.Node, c); err == nil {
 		out.run, err = compiler.Compile(tree, c)
 	}

@@ -154,7 +154,7 @@ func (l *loader) readFormats() {
 				continue
 			}
 			kind, options := f.value.fields[0].key, f.value.fields[0].value
-			format, err := formats.New(kind.text, plainOptions(options, func(n *node) string { return n.text }))
+			format, err := formats.New(kind.text, formatOptions(options))
 			if err != nil {
 				l.formatMistakes(kind, options, err)
 				format = l.formats["xml"].(formats.Format) // so that its users are checked
@@ -166,7 +166,9 @@ func (l *loader) readFormats() {
 	for _, f := range functions.For(l.zone) {
 		l.words[f.Name] = true
 	}
+	l.readers = map[string]*namedFormat{}
 	for name, f := range l.formats {
+		l.readers["from_"+name] = &namedFormat{"from_" + name, f}
 		f := reader("from_"+name, f)
 		l.words[f.Name] = true
 		l.language = append(l.language, f.Option())
@@ -213,6 +215,27 @@ func (l *loader) formatMistakes(kind, options *node, err error) {
 func (l *loader) format(name string) textFormat { return l.formats[name] }
 
 func (l *loader) formatNames() []string { return slices.Collect(maps.Keys(l.formats)) }
+
+// formatOptions are the options of a format. Those that are maps keep the order in
+// which they are written: it is the order of columns.
+func formatOptions(n *node) map[string]any {
+	out := map[string]any{}
+	for _, f := range n.fields {
+		out[f.key.text] = formatOption(f.value)
+	}
+	return out
+}
+
+func formatOption(n *node) any {
+	if n.kind != mapNode {
+		return plainOption(n, func(n *node) string { return n.text })
+	}
+	out := core.Tree{}
+	for _, f := range n.fields {
+		out = append(out, core.Field{Name: f.key.text, Value: formatOption(f.value)})
+	}
+	return out
+}
 
 // plainOptions are options as Go values; text is put through expand.
 func plainOptions(n *node, expand func(*node) string) map[string]any {

@@ -19,7 +19,7 @@ type listener struct {
 	envelope string
 }
 
-var listenerKinds = []string{"soap", "rest"}
+var listenerKinds = []string{"soap", "rest", "tcp"}
 
 func (l *loader) readListeners() {
 	l.listeners = map[string]*listener{}
@@ -47,7 +47,7 @@ func (l *loader) readListeners() {
 		}
 		if in.kind == "" {
 			if f.value.kind == mapNode && !f.value.broken {
-				l.mistake(f.key.pos, "write soap: {…} or rest: {…}", "the listener %q has no kind", in.name)
+				l.mistake(f.key.pos, "write soap: {…}, rest: {…} or tcp: {…}", "the listener %q has no kind", in.name)
 			}
 			continue
 		}

@@ -71,7 +71,7 @@ func (m *mapper) done(r *run) {
 	clear(r.slots)
 	clear(r.env)
 	r.env[runName] = r
-	r.in, r.response, r.arrival, r.depth = core.Input{}, core.Response{}, core.Arrival{}, 0
+	r.in, r.response, r.arrival, r.depth, r.forgave = core.Input{}, core.Response{}, core.Arrival{}, 0, nil
 	m.pool.Put(r)
 }
 
@@ -161,7 +161,9 @@ func (m *mapper) Decode(in core.Input, response core.Response) (v core.Verdict) 
 	}()
 	r.response = response
 	r.set(m.came, response.Body)
-	return m.judge(r)
+	v = m.judge(r)
+	v.Forgave = r.forgave
+	return v
 }
 
 // judge goes through the rules in their one order. When none holds, or one

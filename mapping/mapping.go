@@ -80,6 +80,7 @@ type loader struct {
 	language   []expr.Option   // the functions that a cell may call, and their rules
 	words      map[string]bool // their names
 	formats    map[string]textFormat
+	readers    map[string]*namedFormat // by from_<format>
 	codes      map[string]*codeTable
 	constants  map[string]member
 	secrets    map[string]member

@@ -147,7 +147,7 @@ func openChannel(spec core.ConnectorSpec) (core.Connector, error) {
 }
 
 // good are the test folders without mistakes.
-var good = []string{"dongshan", "xihe", "nanshan", "beishan"}
+var good = []string{"dongshan", "xihe", "nanshan", "beishan", "lihe"}
 
 // folder reads a test folder into memory, so that tests can change it.
 func folder(t testing.TB, name string) fstest.MapFS {

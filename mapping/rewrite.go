@@ -65,11 +65,28 @@ func (w *rewriter) load(p *ast.Node, slot int, typ reflect.Type) {
 	ast.Patch(p, n)
 }
 
-// loading turns those names into what computes the values; nothing is checked
-// after it.
-type loading struct{}
+// loading turns those names into what computes the values, and the readers of
+// formats into ones that know the run; nothing is checked after it.
+type loading struct {
+	readers map[string]*namedFormat
+}
 
-func (loading) Visit(p *ast.Node) {
+// namedFormat is a format and the function that reads it.
+type namedFormat struct {
+	name string
+	textFormat
+}
+
+func (l loading) Visit(p *ast.Node) {
+	if n, ok := (*p).(*ast.CallNode); ok {
+		callee, _ := n.Callee.(*ast.IdentifierNode)
+		if callee != nil && l.readers[callee.Value] != nil && len(n.Arguments) == 1 {
+			out := call(readCall, &ast.IdentifierNode{Value: runName}, &ast.ConstantNode{Value: l.readers[callee.Value]}, n.Arguments[0])
+			out.SetNature(*n.Nature())
+			ast.Patch(p, out)
+		}
+		return
+	}
 	n, ok := (*p).(*ast.IdentifierNode)
 	if !ok || !strings.HasPrefix(n.Value, slotName) {
 		return

@@ -2,12 +2,16 @@ package mapping
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
 	"hishub/core"
+	"hishub/mapping/formats"
+	"hishub/mapping/functions"
 )
 
 // run is one Encode or Decode at work: what came in, and what was computed so
@@ -23,6 +27,8 @@ type run struct {
 	machines []*vm.VM
 	depth    int
 	unit     *unit
+	// forgave is what lenient formats forgave so far.
+	forgave []string
 }
 
 type slotState struct {
@@ -40,6 +46,25 @@ func (r *run) slot(i int) (any, error) {
 		*s = slotState{true, v, err}
 	}
 	return s.value, s.err
+}
+
+// read is from_<format>, which keeps in mind what it forgave.
+func (r *run) read(name string, f textFormat, v any) (core.Value, error) {
+	if v == nil {
+		return nil, nil
+	}
+	text, err := functions.Text(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	out, forgiven, err := f.ReadForgiving(text)
+	for _, what := range forgiven {
+		what = name + ": " + what
+		if len(r.forgave) < formats.MaxForgiven && !slices.Contains(r.forgave, what) {
+			r.forgave = append(r.forgave, what)
+		}
+	}
+	return out, err
 }
 
 func (r *run) set(i int, v any) { r.slots[i] = slotState{done: true, value: v} }

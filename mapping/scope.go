@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -117,6 +118,7 @@ const (
 	nothing    = "·nil"
 	absentCall = "·absent"
 	codeCall   = "·code"
+	readCall   = "·read"
 )
 
 var machinery = []expr.Option{
@@ -129,6 +131,10 @@ var machinery = []expr.Option{
 	// Resolved while rewriting; they are here so that their arguments get types.
 	expr.Function("code", func(...any) (any, error) { return nil, nil }),
 	expr.Function("from_code", func(...any) (any, error) { return nil, nil }),
+	expr.Function(readCall, func(args ...any) (any, error) {
+		f := args[1].(*namedFormat)
+		return args[0].(*run).read(f.name, f.textFormat, args[2])
+	}),
 	expr.Function(codeCall, func(args ...any) (any, error) { return args[0].(*lookup).find(args[1]) }),
 }
 
@@ -136,6 +142,11 @@ var machinery = []expr.Option{
 // several repetitions, which is always a thinking error.
 func get(v, key any) (any, error) {
 	if i, ok := key.(int); ok {
+		// A position of HL7, or of a record without names; anything else has none
+		// and counts repetitions.
+		if t, ok := v.(core.Tree); ok && i > 0 && t.Has(strconv.Itoa(i)) {
+			return t.Get(strconv.Itoa(i)), nil
+		}
 		return item(v, i), nil
 	}
 	name, err := functions.Text(key)

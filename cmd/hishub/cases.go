@@ -17,8 +17,8 @@ type reconcileCases struct {
 	Case     int64  `arg:"" optional:"" help:"One case, with its trail."`
 	Hospital string `help:"Only this hospital."`
 	Day      string `help:"Only this day."`
-	Class    string `help:"Only this class, as missing_at_his."`
-	State    string `help:"Only this state: open, repairing, resolved, written_off."`
+	Class    string `help:"Only this class: missing_at_his, missing_here, without_money, paid_twice, amount_differs, state_differs, repeated, ambiguous." enum:",missing_at_his,missing_here,without_money,paid_twice,amount_differs,state_differs,repeated,ambiguous" default:"" placeholder:"CLASS"`
+	State    string `help:"Only this state: open, repairing, resolved, written_off." enum:",open,repairing,resolved,written_off" default:"" placeholder:"STATE"`
 	All      bool   `help:"Also those that are resolved or written off."`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
@@ -49,19 +49,26 @@ func (c *reconcileCases) Run(ctx context.Context) error {
 		}
 		t := newTable("CASE", "HOSPITAL", "DAY", "CLASS", "TYPE", "NUMBER", "AMOUNT", "AGE", "OWNER", "STATE", "REPAIR")
 		for _, k := range cases {
-			t.row(k.ID, k.Hospital, k.Day, k.Class, k.Type, k.Number, k.Amount, days(time.Since(k.OpenedAt)), k.Owner, k.State, repairText(k.Repair))
+			t.row(k.ID, k.Hospital, k.Day, k.Class, k.Type, k.Number, k.Amount, age(k.Day), k.Owner, k.State, repairText(k.Repair))
 		}
 		return t.print()
 	})
 }
 
-func days(d time.Duration) string { return fmt.Sprintf("%dd", int(d.Hours()/24)) }
+// age of a difference counts from the end of its day.
+func age(day string) string {
+	d, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return "?"
+	}
+	return fmt.Sprintf("%dd", int(time.Since(d).Hours()/24))
+}
 
 func repairText(r *reconcile.Repair) string {
 	if r == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%d %s %s by %s", r.ID, r.Action, r.State, r.ProposedBy)
+	return fmt.Sprintf("%d %s, %s, proposed by %s", r.ID, r.Action, r.State, r.ProposedBy)
 }
 
 func printCase(c reconcile.Case, trail []reconcile.Trail, asJSON bool) error {
@@ -69,7 +76,7 @@ func printCase(c reconcile.Case, trail []reconcile.Trail, asJSON bool) error {
 		return printJSON(map[string]any{"case": c, "trail": trail})
 	}
 	m := c.Class.Meaning()
-	fmt.Printf("case %d: %s (%s) of %s %s at %s on %s: %s yuan, %s\n  %s\n", c.ID, c.Class, m.Chinese, c.Type, c.Number, c.Hospital, c.Day, c.Amount, c.State, c.Finding.Cause)
+	fmt.Printf("case %d: %s (%s) of %s %s at %s on %s: %s yuan, %s, owner %s\n  %s\n", c.ID, c.Class, m.Chinese, c.Type, c.Number, c.Hospital, c.Day, c.Amount, c.State, c.Owner, c.Finding.Cause)
 	t := newTable("PARTY", "NUMBER", "CHANNEL NO", "HIS NO", "AMOUNT", "AT", "STATE")
 	for _, p := range reconcile.Parties {
 		for _, e := range c.Finding.Entries(p) {
@@ -122,6 +129,9 @@ func (reconcileNote) Help() string {
 }
 
 func (c *reconcileNote) Run(ctx context.Context) error {
+	if strings.TrimSpace(c.Text) == "" {
+		return core.Problems{{Field: "text", What: "empty"}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error { return s.Note(ctx, c.Case, c.By, c.Text) })
 }
 
@@ -157,6 +167,9 @@ func (reconcilePropose) Help() string {
 }
 
 func (c *reconcilePropose) Run(ctx context.Context) error {
+	if c.Action == string(reconcile.WriteOff) && strings.TrimSpace(c.Note) == "" {
+		return core.Problems{{Field: "note", What: "missing: a write-off says why, with --note"}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		p := reconcile.Params{VisitNo: c.Visit, PatientNo: c.Who, Bill: c.Bill, OrderID: c.Order}
 		r, err := s.Propose(ctx, c.Case, reconcile.Action(c.Action), p, c.By, c.Note)
@@ -234,7 +247,7 @@ func (c *reconcileReject) Run(ctx context.Context) error {
 type reconcileReceipt struct {
 	place
 	Hospital  string       `arg:"" help:"Hospital."`
-	Channel   core.Channel `arg:"" help:"Way of paying: wechat, alipay, unionpay, insurance, bank, cash."`
+	Channel   core.Channel `arg:"" enum:"wechat,alipay,unionpay,insurance,bank,cash" help:"Way of paying: wechat, alipay, unionpay, insurance, bank, cash."`
 	Day       string       `arg:"" help:"Business day that it settles, yyyy-MM-dd."`
 	Amount    string       `arg:"" help:"Yuan, as 1024.50."`
 	Reference string       `arg:"" help:"The bank's own number; the same again of one channel replaces it, and what it said before is kept."`
@@ -250,7 +263,13 @@ func (c *reconcileReceipt) Run(ctx context.Context) error {
 	if err != nil {
 		return core.Problems{{Field: "amount", What: "not yuan like 1024.50"}}
 	}
+	if day, err := time.Parse(time.DateOnly, c.Day); err != nil || day.After(time.Now().Add(14*time.Hour)) {
+		return core.Problems{{Field: "day", What: "not a day like 2026-01-05 that has begun"}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error {
+		if _, err := s.Name(ctx, c.Hospital); err != nil {
+			return err
+		}
 		return s.SaveSettlement(ctx, reconcile.Settlement{Hospital: c.Hospital, Channel: c.Channel, Day: c.Day, Amount: amount, Reference: c.Reference, Who: c.By})
 	})
 }

@@ -236,6 +236,10 @@ func (d *doctor) knock(ctx context.Context, what string, dialect *core.Dialect) 
 
 // addressOf is host:port of a connector, "" when it cannot be told.
 func addressOf(spec core.ConnectorSpec) string {
+	if spec.Kind == "tcp" {
+		text, _ := spec.Options["address"].(string)
+		return text
+	}
 	for _, option := range []string{"endpoint", "base", "dsn", "address"} {
 		text, _ := spec.Options[option].(string)
 		u, err := url.Parse(text)

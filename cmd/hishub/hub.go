@@ -160,6 +160,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
 	work.Go(func() { watch.Run(background) })
 	work.Go(func() { h.carryOut(background) })
+	work.Go(func() { h.servePorts(background) })
 	if h.mailer != nil {
 		work.Go(func() { h.letters(background) })
 	}

@@ -12,12 +12,8 @@ import (
 
 // withInbound serves HIS beside the API, at addresses of their own.
 func (h *hub) withInbound(api http.Handler) http.Handler {
-	server := &inbound.Server{
-		Desk: h.desk, Log: h.log, Served: h.metrics.served,
-		Hospital: func(ctx context.Context, id string) (*core.Hospital, error) { return h.hospitals.Hospital(ctx, id, 0) },
-	}
 	mux := http.NewServeMux()
-	mux.Handle("/his/", server.Handler())
+	mux.Handle("/his/", h.inboundServer().Handler())
 	mux.Handle("/", api)
 	return mux
 }

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
 )
@@ -167,7 +170,7 @@ type reconcileShow struct {
 	place
 	Hospital string `help:"Only this hospital."`
 	Day      string `help:"Only this day."`
-	Night    int64  `help:"One run, with what it found."`
+	Night    int64  `help:"One run, with what it found; it is looked for among the last 100 that the other flags leave."`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
 
@@ -176,6 +179,9 @@ func (reconcileShow) Help() string {
 }
 
 func (c *reconcileShow) Run(ctx context.Context) error {
+	if _, err := time.Parse(time.DateOnly, c.Day); c.Day != "" && err != nil {
+		return core.Problems{{Field: "day", What: "not a date like 2026-01-05"}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		nights, err := s.Nights(ctx, c.Hospital, c.Day, 100)
 		if err != nil {
@@ -214,15 +220,23 @@ func printNight(n reconcile.Night, findings []reconcile.Finding, asJSON bool) er
 			fmt.Printf("  %-15s %d\n", c, n.Counts[c])
 		}
 	}
-	for _, l := range n.Lines {
-		fmt.Printf("  %-8s %-10s %-8s %6d  %s\n", l.Party, l.Channel, l.Type, l.Count, l.Amount)
+	if len(n.Lines) > 0 {
+		t := newTable("PARTY", "CHANNEL", "BUSINESS", "TYPE", "COUNT", "YUAN")
+		for _, l := range n.Lines {
+			t.row(l.Party, cmp.Or(l.Channel, "-"), l.Business, l.Type, l.Count, l.Amount)
+		}
+		if err := t.print(); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(findings, func(f reconcile.Finding) bool { return f.Class != reconcile.Matched }) {
+		return nil
 	}
 	t := newTable("CLASS", "TYPE", "NUMBER", "CHANNEL", "OURS", "HIS")
 	for _, f := range findings {
-		if f.Class == reconcile.Matched {
-			continue
+		if f.Class != reconcile.Matched {
+			t.row(f.Class, f.Type, f.Number, amounts(f.Channel), amounts(f.Ours), amounts(f.HIS))
 		}
-		t.row(f.Class, f.Type, f.Number, amounts(f.Channel), amounts(f.Ours), amounts(f.HIS))
 	}
 	return t.print()
 }

@@ -144,6 +144,9 @@ func printVerdict(v core.Verdict) error {
 	if v.Err != nil {
 		fmt.Println("because: ", v.Err)
 	}
+	for _, what := range v.Forgave {
+		fmt.Println("forgiven:", what)
+	}
 	if v.Answer != nil {
 		fmt.Print("answer:   ")
 		if err := printJSON(v.Answer); err != nil {

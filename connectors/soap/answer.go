@@ -3,6 +3,7 @@ package soap
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hishub/core"
@@ -47,8 +48,14 @@ func openEnvelope(text string) (envelope, error) {
 // first is the element of the body that the others hang on.
 func (e envelope) first() (name string, content core.Value, err error) {
 	for _, f := range e.children() {
-		if t, ok := f.Value.(core.Tree); ok && t.Get(".root") == "0" {
-			continue // SOAP's encoding says so itself: this is no root
+		v := f.Value
+		if l, ok := v.(core.List); ok {
+			v = l[0]
+		}
+		if t, ok := v.(core.Tree); ok {
+			if root, _ := reference(t, ".root"); root == "0" {
+				continue // SOAP's encoding says so itself: this is no root
+			}
 		}
 		return f.Name, f.Value, nil
 	}
@@ -86,7 +93,9 @@ func (e envelope) call(o *operation) (name string, content core.Value, err error
 	case o != nil && o.encoded:
 		r := references{ids: map[string]core.Value{}, encoded: true}
 		r.collect(e.body)
-		content, err = r.resolve(content, 0)
+		if content, err = r.resolve(content, 0); err == nil {
+			content = withoutName(content)
+		}
 	case o == nil && e.refers(content):
 		r := references{ids: map[string]core.Value{}}
 		r.collect(e.body)
@@ -95,6 +104,20 @@ func (e envelope) call(o *operation) (name string, content core.Value, err error
 		content = e.children()
 	}
 	return name, content, err
+}
+
+// withoutName leaves out rpc:result, by which SOAP 1.2's encoding says which of
+// the children is the result.
+func withoutName(content core.Value) core.Value {
+	t, ok := content.(core.Tree)
+	if !ok || !t.Has("result") {
+		return content
+	}
+	named, _ := t.Get("result").(string)
+	if !t.Has(local(named)) || local(named) == "result" {
+		return content
+	}
+	return slices.DeleteFunc(slices.Clone(t), func(f core.Field) bool { return f.Name == "result" })
 }
 
 // refers tells, where no WSDL says so, that an answer is encoded: its values
@@ -191,6 +214,7 @@ func (r *references) points(t core.Tree) (string, bool) {
 		return href[1:], true
 	}
 	ref, ok := reference(t, ".ref")
+	ref = strings.TrimPrefix(ref, "#") // PHP writes it like an href
 	if _, known := r.ids[ref]; ok && known {
 		return ref, true
 	}

@@ -209,10 +209,10 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 // message is a request ready for the wire.
 type message struct {
 	operation *operation
-	url     *url.URL
-	headers []core.Field
-	body    []byte
-	shown   []byte // the body without passwords
+	url       *url.URL
+	headers   []core.Field
+	body      []byte
+	shown     []byte // the body without passwords
 }
 
 func (m *message) request(ctx context.Context) *http.Request {
@@ -301,7 +301,7 @@ func (c *Connector) blocks(o *operation, at stamp) (secret, masked string) {
 		to := *c.endpoint
 		to.User = nil
 		secret += c.address.write(o, to.String(), at)
-		masked += c.address.write(o, wire.Shown(&to), at)
+		masked += c.address.write(o, to.Scheme+"://"+to.Host+wire.Shown(&to), at)
 	}
 	return secret, masked
 }
@@ -378,6 +378,9 @@ func (c *Connector) read(o *operation, r *core.Response) error {
 	name, content, err := e.call(o)
 	if err == nil && len(parts) > 0 {
 		content, err = included(content, parts)
+	}
+	if len(e.header) > 0 {
+		r.Headers = append(r.Headers, core.Field{Name: "soap_header", Value: e.header})
 	}
 	switch {
 	case err != nil && o != nil && o.oneWay && len(e.children()) == 0 && strings.HasPrefix(r.Status, "2"):

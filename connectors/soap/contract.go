@@ -113,6 +113,12 @@ func (d *definitions) operation(b, n *node) *operation {
 	if t := binding.attrs["transport"]; !slices.Contains(transports, t) {
 		return refuse("the transport "+bounded(t)+", which is not HTTP", binding)
 	}
+	if strings.ContainsFunc(o.action, func(r rune) bool { return r < ' ' || r == 0x7f || r == '"' }) {
+		return refuse("a soapAction that no header of HTTP can carry", bound)
+	}
+	if soap.Style == "rpc" && !isLocalName(o.name) {
+		return refuse("an operation whose name is none, "+bounded(o.name), n)
+	}
 	portType := lookup(d.portTypes, b, b.attrs["type"])
 	if portType == nil {
 		return refuse("the portType "+bounded(b.attrs["type"])+" that is declared nowhere", b)
@@ -302,10 +308,11 @@ func (d *definitions) target(n *node) string {
 func (d *definitions) document(parts []part) (*element, string) {
 	t := &typ{complex: true}
 	for _, p := range parts {
+		read := d.element
 		if p.Element == "" {
-			return nil, "the document style with a part that is a type, which stacks write in different ways (" + p.at.place() + ")"
+			read = d.typed // stacks write an element of the part's name, in no namespace
 		}
-		e, unknown := d.element(p)
+		e, unknown := read(p)
 		if e == nil {
 			return nil, unknown
 		}

@@ -300,6 +300,9 @@ func (d *definitions) typed(p part) (*element, string) {
 	if p.Type == "" {
 		return nil, "the rpc style with a part that is an element, which stacks write in different ways (" + p.at.place() + ")"
 	}
+	if !isLocalName(p.Name) {
+		return nil, "a part whose name is none, " + bounded(p.Name) + " (" + p.at.place() + ")"
+	}
 	e := &element{name: p.Name, min: 1, max: 1, at: p.at.place()}
 	e.typ = d.schemas.named(p.at.resolve(p.Type), p.at)
 	d.schemas.finish()

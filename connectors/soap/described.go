@@ -136,8 +136,6 @@ func (w *writer) element(e *element, v core.Value, inherited, path string) error
 	case isTree:
 		err = w.described(t, given, inside, here+".")
 	case v == nil:
-	case t.unknown != "":
-		err = fmt.Errorf("the WSDL uses %s here, which is not supported", t.unknown)
 	case t.complex && !t.text:
 		err = w.contentText(t, v, here)
 	default:
@@ -185,6 +183,9 @@ func (w *writer) actual(e *element, given core.Tree, path string) (*typ, error) 
 	}
 	if asked != "" {
 		return t.standIn(asked, path)
+	}
+	if t.unknown != "" {
+		return nil, fmt.Errorf("%s: the WSDL uses %s here, which is not supported", path, t.unknown)
 	}
 	if t.abstract {
 		return nil, fmt.Errorf("%s: the type %s is abstract; write %s: with one of %s", path, t.name, typeName, joinedValues(locals(t.derivations())))
@@ -368,9 +369,8 @@ func attributesOf(t core.Tree) core.Tree {
 	return found
 }
 
-// anything writes a child for which the type has no name. One of a namespace
-// (.xmlns) in which the WSDL declares an element of the name is written by that
-// declaration; others have no namespace unless they bring one.
+// anything writes a child for which the type has no name. It has no namespace
+// unless it brings one (.xmlns), and its children have the same.
 func (w *writer) anything(name string, v core.Value, inherited, path string) error {
 	if !isName(name) {
 		return fmt.Errorf("%s%s is not a name that XML allows", path, name)

@@ -3,6 +3,7 @@ package soap
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"hishub/core"
 )
@@ -21,7 +22,7 @@ func (w *writer) encodedType(t *typ, given core.Tree, v core.Value) {
 	case v == nil && len(given) == 0, isNil(given):
 		return // nothing has no type
 	case t.array != nil:
-		w.arrayType(t.array, given)
+		w.arrayType(t, given)
 	case t.free && len(given) == 0:
 		w.typeAttribute(qname{schemaNamespace, "string"})
 	case t.free && t.qname.space == schemaNamespace:
@@ -33,8 +34,8 @@ func (w *writer) encodedType(t *typ, given core.Tree, v core.Value) {
 	}
 }
 
-func (w *writer) arrayType(a *array, given core.Tree) {
-	n := 0
+func (w *writer) arrayType(t *typ, given core.Tree) {
+	a, n := t.array, 0
 	for _, f := range given {
 		if l, ok := f.Value.(core.List); ok && f.Name == a.item.name {
 			n += len(l)
@@ -57,15 +58,19 @@ func (w *writer) arrayType(a *array, given core.Tree) {
 		w.attribute(of.space)
 		w.add(`"`)
 	}
-	w.add(` xsi:type="enc:Array"`)
+	name := t.qname
+	if name.local == "" {
+		name = qname{w.version.encoding, "Array"}
+	}
+	w.typeAttribute(name)
 	size := strconv.Itoa(n)
 	if w.version == soap12 {
 		w.add(` enc:itemType="`, prefix, ":", of.local, `" enc:arraySize="`, size, `"`)
 		return
 	}
 	outer := ""
-	if len(a.dimensions) > 2 {
-		outer = a.dimensions[:len(a.dimensions)-len("[]")]
+	if last := strings.LastIndexByte(a.dimensions, '['); last > 0 {
+		outer = a.dimensions[:last]
 	}
 	w.add(` enc:arrayType="`, prefix, ":", of.local, outer, "[", size, `]"`)
 }

@@ -71,7 +71,7 @@ func (m *match) left() int {
 func (m *match) unplaced(i int) error {
 	name := m.items[i].name
 	if !m.of.knows(name) {
-		return fmt.Errorf("the WSDL has no place for %s%s: its xs:any takes other namespaces; write .xmlns: in it", m.path, name)
+		return fmt.Errorf("the WSDL has no parameter %s; its xs:any takes no more, or other namespaces, which .xmlns: in it says", noSuch(m.path, name, m.of.names()))
 	}
 	if n := len(m.of.places[name]); n == 1 && !m.of.many[name] {
 		return fmt.Errorf("the WSDL allows one %s%s only", m.path, name)
@@ -259,7 +259,9 @@ func (p *particle) countOf(name string) int {
 }
 
 func (p *particle) mayBeEmpty() bool {
-	empty := func(q particle) bool { return q.min == 0 || q.kind != oneElement && q.kind != anything && q.mayBeEmpty() }
+	empty := func(q particle) bool {
+		return q.min == 0 || q.kind != oneElement && q.kind != anything && q.mayBeEmpty()
+	}
 	if p.kind == choice {
 		return len(p.parts) == 0 || slices.ContainsFunc(p.parts, empty)
 	}

@@ -26,8 +26,6 @@ type element struct {
 // unbounded is a max without a bound.
 const unbounded = 1<<31 - 1
 
-func (e *element) required() bool { return e.min > 0 && e.fixed == nil }
-
 func (e *element) list() bool { return e.max > 1 }
 
 // typ is text (a simple type), or an ordered content model with attributes.
@@ -260,7 +258,11 @@ func (s *schemas) arrayOf(t *typ, n *node, sc *schema) {
 			name, brackets = of[:i], of[i:]
 		}
 		if strings.Contains(brackets, ",") {
-			t.refuse("an array of several dimensions, "+of, m)
+			t.refuse("an array of several dimensions, "+bounded(of), m)
+			return
+		}
+		if strings.Trim(brackets, "[]0123456789") != "" || brackets != "" && !strings.HasSuffix(brackets, "]") {
+			t.refuse("the array type "+bounded(of)+" that is none", m)
 			return
 		}
 		a.of = s.named(sc.resolve(m, name), m)
@@ -404,6 +406,10 @@ func (s *schemas) attribute(t *typ, n *node, sc *schema, groups int) {
 	} else if form := n.attrs["form"]; form == "qualified" || form == "" && sc.node.attrs["attributeFormDefault"] == "qualified" {
 		a.namespace = sc.target
 	}
+	if !isLocalName(a.name) {
+		t.refuse("an attribute whose name is none, "+bounded(a.name), n)
+		return
+	}
 	if v, ok := n.attrs["fixed"]; ok {
 		a.fixed = &v
 	} else if v, ok := said.attrs["fixed"]; ok {
@@ -499,7 +505,7 @@ func (t *typ) some(depth int, left *int) []core.Parameter {
 		}
 		p := core.Parameter{Name: e.name, Required: t.needed[e.name] && e.fixed == nil, List: t.many[e.name]}
 		if one := t.one(e.name); one != nil {
-			p.Type = one.name
+			p.Type, p.Unknown = one.name, one.unknown
 			if len(one.derivations()) == 0 { // else what stands there may have other children
 				p.Children = one.some(depth-1, left)
 			}

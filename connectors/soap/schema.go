@@ -119,8 +119,8 @@ func (s *schemas) declareOne(n *node, sc *schema, unknown string) {
 		return
 	}
 	at := qname{sc.target, n.attrs["name"]}
-	if at.local == "" {
-		return
+	if !isLocalName(at.local) {
+		return // what has no name, or none that XML allows, cannot be asked for
 	}
 	if first, ok := into[at]; ok {
 		switch {
@@ -217,7 +217,9 @@ func (s *schemas) elementType(n *node, sc *schema, heads int) *typ {
 	return anyType()
 }
 
-func anyType() *typ { return &typ{name: "anyType", qname: qname{schemaNamespace, "anyType"}, complex: true, free: true} }
+func anyType() *typ {
+	return &typ{name: "anyType", qname: qname{schemaNamespace, "anyType"}, complex: true, free: true}
+}
 
 func refused(name, what string) *typ { return &typ{name: name, complex: true, unknown: what} }
 
@@ -327,6 +329,9 @@ func (s *schemas) local(n *node, sc *schema) (particle, bool) {
 		}
 		if form == "qualified" {
 			e.namespace = sc.target
+		}
+		if !isLocalName(e.name) {
+			e.typ = refused(e.name, "an element whose name is none, "+bounded(e.name)+" ("+n.place()+")")
 		}
 		s.describe(e, n, sc)
 		p.element = e

@@ -104,7 +104,10 @@ var known = map[string]bool{
 // or, where that is not there or the location is one of the web, a file of the
 // location's last name anywhere in the folder. "" is one that is not needed.
 func (s *sources) locate(n *node, location string) (string, error) {
-	names := []string{}
+	names, end := []string{}, ".xsd"
+	if n.name.Space == wsdlNamespace {
+		end = ".wsdl"
+	}
 	if u, err := url.Parse(location); err == nil && u.Scheme == "" && u.Host == "" {
 		if file := path.Join(path.Dir(n.file), u.Path); fs.ValidPath(file) && s.has(file) {
 			return file, nil
@@ -115,8 +118,9 @@ func (s *sources) locate(n *node, location string) (string, error) {
 		base := path.Base(u.Path)
 		names = append(names, base+"?"+u.RawQuery)
 		if value = path.Base(value); value != "." && value != "/" {
-			names = append(names, value, value+".xsd", value+".wsdl", base+"."+value+".xsd", base+"_"+value+".xsd")
+			names = append(names, value, value+end, base+"."+value+end, base+"_"+value+end)
 		}
+		names = append(names, base+end)
 	}
 	base, _, _ := strings.Cut(location, "?")
 	if last := path.Base(strings.ReplaceAll(base, `\`, "/")); last != "." && last != "/" && last != ".." {
@@ -138,8 +142,8 @@ func (s *sources) locate(n *node, location string) (string, error) {
 		return "", fmt.Errorf("%s: %q names no file", n.place(), location)
 	}
 	want := names[len(names)-1]
-	if len(names) > 1 {
-		want = names[min(2, len(names)-1)]
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, end) }); i >= 0 {
+		want = names[i]
 	}
 	if strings.Contains(location, "://") {
 		return "", fmt.Errorf("%s imports from the network (%s), which is never read; save that file in the hospital folder as %q", n.place(), bounded(location), want)

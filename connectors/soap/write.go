@@ -345,6 +345,9 @@ func isName(s string) bool {
 	return true
 }
 
+// isLocalName is a name without a prefix.
+func isLocalName(s string) bool { return isName(s) && !strings.Contains(s, ":") }
+
 func at(path string) string {
 	if path = strings.TrimSuffix(path, "."); path == "" {
 		return ""

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (l *line) alive() bool {
 			return false
 		}
 		l.late = false
-		l.under.SetDeadline(time.Time{})
+		_ = l.under.SetDeadline(time.Time{})
 	}
 	return l.reader.Buffered() == 0 && !l.under.Gone()
 }
@@ -102,7 +103,8 @@ func newLines(address string, o wire.Options, keep bool) *lines {
 	if size == 0 {
 		size = linesDefault
 	}
-	ls := &lines{address: address, keep: keep, slots: make(chan struct{}, size)}
+	// On Windows wire.Conn cannot tell whether a late byte waits on a kept line.
+	ls := &lines{address: address, keep: keep && runtime.GOOS != "windows", slots: make(chan struct{}, size)}
 	if o.TLS != nil {
 		ls.tls = o.TLS.Clone()
 		if ls.tls.ServerName == "" {

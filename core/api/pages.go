@@ -32,7 +32,7 @@ type frame struct {
 
 var pageFuncs = template.FuncMap{
 	"lower": strings.ToLower,
-	"at":    func(t any) string { return moment(t, "2006-01-02 15:04:05") },
+	"at":    func(t any) string { return moment(t, "2006-01-02 15:04:05 Z07:00") },
 	"ago":   ago,
 	"acts":  func(f frame, m Message) acts { return acts{m, f.CSRF} },
 }
@@ -47,7 +47,7 @@ func moment(t any, layout string) string {
 	switch t := t.(type) {
 	case time.Time:
 		if !t.IsZero() {
-			return t.Local().Format(layout)
+			return t.Format(layout) // in its own zone: that of the hospital for what a night found
 		}
 	case *time.Time:
 		if t != nil {

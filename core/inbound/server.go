@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.listener = c.hospital.Listeners[r.PathValue("listener")]
-	if c.listener == nil || c.listener.Wire == nil {
+	if c.listener == nil || c.listener.Wire == nil || c.listener.Address != "" {
 		http.Error(w, "not here", http.StatusNotFound)
 		return
 	}
@@ -86,6 +87,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if c.result == "" {
 		return // a description
 	}
+	s.count(c, out)
+}
+
+func (s *Server) count(c *call, out core.Outgoing) {
 	if s.Served != nil {
 		s.Served(c.hospital.ID(), c.kind, c.result)
 	}
@@ -95,12 +100,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // answer is the way of one request.
 func (s *Server) answer(c *call, w http.ResponseWriter, r *http.Request) core.Outgoing {
 	l := c.listener
-	refuse := func(why string, status int, words string) core.Outgoing {
-		c.result = why
-		return l.Wire.Refuse(status, words)
-	}
 	if !admitted(l, r) {
-		return refuse("stranger", http.StatusForbidden, "this caller is not known")
+		return c.refuse("stranger", http.StatusForbidden, "this caller is not known")
 	}
 	if r.Method == http.MethodGet && hasWSDL(r) {
 		if text := l.Wire.Description(addressOf(r)); text != nil {
@@ -110,9 +111,9 @@ func (s *Server) answer(c *call, w http.ResponseWriter, r *http.Request) core.Ou
 	g := s.gate(c)
 	switch leave, why := g.enter(l, c.began); why {
 	case "rate":
-		return refuse("rate", http.StatusTooManyRequests, "too many requests")
+		return c.refuse("rate", http.StatusTooManyRequests, "too many requests")
 	case "busy":
-		return refuse("busy", http.StatusServiceUnavailable, "too many requests at once")
+		return c.refuse("busy", http.StatusServiceUnavailable, "too many requests at once")
 	default:
 		defer leave()
 	}
@@ -120,27 +121,38 @@ func (s *Server) answer(c *call, w http.ResponseWriter, r *http.Request) core.Ou
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return refuse("too_large", http.StatusRequestEntityTooLarge, "the request is too large")
+			return c.refuse("too_large", http.StatusRequestEntityTooLarge, "the request is too large")
 		}
-		return refuse("broken", http.StatusBadRequest, "the request did not come whole")
+		return c.refuse("broken", http.StatusBadRequest, "the request did not come whole")
 	}
-	arrival, err := l.Wire.Read(incoming(r, body))
+	return s.hear(r.Context(), c, incoming(r, body))
+}
+
+func (c *call) refuse(why string, status int, words string) core.Outgoing {
+	c.result = why
+	return c.listener.Wire.Refuse(status, words)
+}
+
+// hear is the way of a request that came whole, however it came.
+func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoing {
+	l := c.listener
+	arrival, err := l.Wire.Read(q)
 	if err != nil {
 		s.Log.Warn("inbound: not readable", "hospital", c.hospital.ID(), "listener", l.Name, "error", err)
-		return refuse("unreadable", http.StatusBadRequest, "the request cannot be read")
+		return c.refuse("unreadable", http.StatusBadRequest, "the request cannot be read")
 	}
 	stamp := c.hospital.Stamp("", c.began, 1)
 	opened := l.Door.Open(arrival, stamp)
 	c.kind = opened.Kind
 	if opened.Kind == "" {
 		s.Log.Warn("inbound: not recognised", "hospital", c.hospital.ID(), "listener", l.Name, "error", opened.Err)
-		return refuse("unrecognised", http.StatusForbidden, "nothing is called like this, or the request cannot be trusted")
+		return c.refuse("unrecognised", http.StatusForbidden, "nothing is called like this, or the request cannot be trusted")
 	}
 	taken := Taken{Resolution: core.Resolution{State: core.ResultInvalid, Message: wordsInvalid}}
 	if opened.Body == nil {
 		s.Log.Warn("inbound: invalid", "hospital", c.hospital.ID(), "listener", l.Name, "kind", opened.Kind, "error", opened.Err)
 	} else {
-		taken = s.take(r.Context(), c, opened)
+		taken = s.take(ctx, c, opened)
 	}
 	c.result = string(taken.State)
 	reply, err := l.Door.Reply(opened, taken.Resolution, stamp)
@@ -156,9 +168,9 @@ func (s *Server) answer(c *call, w http.ResponseWriter, r *http.Request) core.Ou
 		}
 	}
 	if taken.ID != 0 {
-		keep, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
+		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		s.Desk.Said(keep, taken, c.hospital.Redact(body), c.hospital.Redact(out.Body))
+		s.Desk.Said(keep, taken, c.hospital.Redact(q.Body), c.hospital.Redact(out.Body))
 	}
 	return out
 }
@@ -175,16 +187,19 @@ func (s *Server) take(ctx context.Context, c *call, o core.Opened) Taken {
 	return s.Desk.Take(ctx, Fact{Hospital: c.hospital.ID(), Zone: c.hospital.Zone, Kind: o.Kind, Body: o.Body})
 }
 
-func admitted(l *core.Listener, r *http.Request) bool {
+func admitted(l *core.Listener, r *http.Request) bool { return knows(l, r.RemoteAddr, r.TLS) }
+
+// knows reports whether whoever calls from there may.
+func knows(l *core.Listener, remote string, secured *tls.ConnectionState) bool {
 	if l.Client != "" {
-		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || r.TLS.VerifiedChains[0][0].Subject.CommonName != l.Client {
+		if secured == nil || len(secured.VerifiedChains) == 0 || secured.VerifiedChains[0][0].Subject.CommonName != l.Client {
 			return false
 		}
 	}
 	if l.Allow == nil {
 		return l.Signed || l.Client != ""
 	}
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	from, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return false
 	}

@@ -54,6 +54,9 @@ func (c carrier) Resend(ctx context.Context, message int64, who, note string) (i
 
 func (c carrier) resend(ctx context.Context, message int64, who, note string) (int64, error) {
 	id, _, _, err := newestOf(ctx, c.tx, message)
+	if errors.Is(err, ErrNotFound) {
+		return 0, core.Problems{{Field: "action", What: "there is no message of ours to send again: the HIS itself told us of this, and must book it; write it off when it has"}}
+	}
 	if err != nil {
 		return 0, err
 	}

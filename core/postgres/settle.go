@@ -117,6 +117,7 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		w.attempted, w.number, w.phase, w.step = true, a.Number, string(a.Phase), clean(a.Step)
 		w.connector, w.operation = clean(x.Connector), clean(x.Operation)
 		w.outcome, w.rule = string(x.Verdict.Outcome), clean(x.Verdict.Rule)
+		w.because = clean(becauseOf(n.Because, x.Verdict.Forgave))
 		w.durationUS = x.Ended.Sub(x.Started).Microseconds()
 		w.said = s.sealText(x.Verdict.Words, sealedWords, d.ID)
 		id := strconv.FormatInt(d.ID, 10)
@@ -124,6 +125,15 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		w.answer = s.keys.Seal(x.Received, sealedAnswer, id)
 	}
 	return w
+}
+
+// becauseOf is what an attempt says of its outcome: the reason, and what a lenient
+// format forgave on the way to it.
+func becauseOf(reason string, forgave []string) string {
+	if len(forgave) == 0 {
+		return reason
+	}
+	return strings.TrimPrefix(reason+"; forgiven: "+strings.Join(forgave, "; "), "; ")
 }
 
 // A settlement must never fail for what a HIS or a folder put into it: nobody

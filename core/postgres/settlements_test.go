@@ -24,7 +24,10 @@ func TestSettlements(t *testing.T) {
 	was := l.settlements(night)[0]
 	s.Amount, s.Who = 9_100, "chief"
 	l.must(l.SaveSettlement(l.ctx, s))
-	s.Replaced = []reconcile.Replaced{{Day: night, Amount: 9_000, Who: "finance", At: was.At}}
+	second := l.settlements(night)[0]
+	s.Amount, s.Who = 9_200, "finance"
+	l.must(l.SaveSettlement(l.ctx, s))
+	s.Replaced = []reconcile.Replaced{{Day: night, Amount: 9_000, Who: "finance", At: was.At}, {Day: night, Amount: 9_100, Who: "chief", At: second.At}}
 	again := s
 	again.Who = "somebody"
 	l.must(l.SaveSettlement(l.ctx, again)) // the same again changes nothing

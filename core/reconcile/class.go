@@ -125,6 +125,8 @@ func (f *Finding) Proposed() Action {
 		return PayBack // the window gave it back, the patient has not got it
 	case f.Class == MissingAtHIS && f.Type == core.EntryPayment && len(f.Ours) > 0 && f.Ours[0].Told == delivery.Cancelled:
 		return PayBack // the HIS refused it for good, or somebody gave up telling it: there is nothing to tell again
+	case f.Class == MissingHere && f.Type == core.EntryPayment && len(f.HIS) == 0 && (len(f.Channel) == 0 || f.Channel[0].Bill == ""):
+		return "" // nobody says what was paid: a person must find out, or have it paid back
 	case f.Class == AmountDiffers || f.Class == Ambiguous || f.Class == Repeated:
 		return ""
 	case f.Class.Difference() && len(f.Class.Meaning().Repairs) > 0:

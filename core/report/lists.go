@@ -120,6 +120,9 @@ func differences(days []Day) Table {
 	var count int64
 	var amount core.Fen
 	for _, d := range days {
+		if d.Night.State == "" || d.Night.State == reconcile.NightWaiting || d.Night.State == reconcile.NightFailed {
+			t.Note = "未对账的日子不在此列。Days that were not compared are not in this list."
+		}
 		known := newest(d.Cases)
 		for _, f := range d.Findings {
 			if !f.Class.Difference() {

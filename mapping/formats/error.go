@@ -51,12 +51,39 @@ func (e *Error) underItem(i int) *Error {
 
 // at completes an error met while reading text at byte offset i.
 func (e *Error) at(doing, text string, i int) *Error {
-	i = min(i, len(text))
 	e.Doing = doing
-	start := strings.LastIndexByte(text[:i], '\n') + 1
-	e.Line = strings.Count(text[:start], "\n") + 1
-	e.Column = utf8.RuneCountInString(text[start:i]) + 1
+	e.Line, e.Column = place(text, i)
 	return e
+}
+
+// place is line and column of byte offset i. A CR without LF ends a line as well:
+// HL7 has no others.
+func place(text string, i int) (line, column int) {
+	i = min(i, len(text))
+	line, start := 1, 0
+	for j := range i {
+		if text[j] == '\n' || text[j] == '\r' && !strings.HasPrefix(text[j+1:], "\n") {
+			line, start = line+1, j+1
+		}
+	}
+	return line, utf8.RuneCountInString(text[start:i]) + 1
+}
+
+// forgiving notes what a lenient reader forgave.
+type forgiving struct {
+	text  string
+	notes []string
+}
+
+// at notes what was wrong at byte offset i.
+func (f *forgiving) at(i int, what string) {
+	switch n := len(f.notes); {
+	case n < MaxForgiven-1:
+		line, column := place(f.text, i)
+		f.notes = append(f.notes, fmt.Sprintf("%d:%d: %s", line, column, what))
+	case n < MaxForgiven:
+		f.notes = append(f.notes, "and more")
+	}
 }
 
 // short bounds a name taken from a foreign document before it goes to a log.

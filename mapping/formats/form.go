@@ -35,6 +35,7 @@ func newForm(s settings) (Format, error) {
 	}, nil
 }
 
+// Write implements Format.
 func (f *formFormat) Write(v core.Value) (string, error) {
 	text, err := f.write(v)
 	if err != nil {
@@ -91,21 +92,34 @@ func (f *formFormat) pair(out *strings.Builder, name string, v core.Value) *Erro
 	return nil
 }
 
+// Read implements Format.
 func (f *formFormat) Read(text string) (core.Value, error) {
+	v, _, err := f.ReadForgiving(text)
+	return v, err
+}
+
+// ReadForgiving implements Format.
+func (f *formFormat) ReadForgiving(text string) (core.Value, []string, error) {
 	const doing = "read form"
 	if err := readable(doing, text); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if f.lenient {
-		text = strings.TrimPrefix(text, bom)
+	noted := forgiving{text: text}
+	i := 0
+	if f.lenient && strings.HasPrefix(text, bom) {
+		noted.at(0, "a byte order mark")
+		i = len(bom)
 	}
 	var fields []core.Field
-	for i := 0; i < len(text); {
+	for i < len(text) {
 		pair, _, _ := strings.Cut(text[i:], "&")
 		name, value, _ := strings.Cut(pair, "=")
-		field, err := f.field(name, value)
+		field, loose, err := f.field(name, value)
 		if err != nil {
-			return nil, err.at(doing, text, i)
+			return nil, nil, err.at(doing, text, i)
+		}
+		if loose {
+			noted.at(i, "a % that escapes nothing")
 		}
 		if pair != "" {
 			fields = append(fields, field)
@@ -113,35 +127,36 @@ func (f *formFormat) Read(text string) (core.Value, error) {
 		i += len(pair) + 1
 	}
 	if len(fields) == 0 {
-		return nil, nil
+		return nil, noted.notes, nil
 	}
-	return core.Tree(gather(fields)), nil
+	return core.Tree(gather(fields)), noted.notes, nil
 }
 
-func (f *formFormat) field(name, value string) (core.Field, *Error) {
-	name, err := f.unescape(name)
+func (f *formFormat) field(name, value string) (_ core.Field, loose bool, _ *Error) {
+	name, loose1, err := f.unescape(name)
 	if err != nil {
-		return core.Field{}, err
+		return core.Field{}, false, err
 	}
-	value, err = f.unescape(value)
+	value, loose2, err := f.unescape(value)
 	if err != nil {
-		return core.Field{}, err.under(name)
+		return core.Field{}, false, err.under(name)
 	}
-	if value == "" {
-		return core.Field{Name: name}, nil
+	field := core.Field{Name: name}
+	if value != "" {
+		field.Value = f.nulls.value(value)
 	}
-	return core.Field{Name: name, Value: f.nulls.value(value)}, nil
+	return field, loose1 || loose2, nil
 }
 
-func (f *formFormat) unescape(s string) (string, *Error) {
+func (f *formFormat) unescape(s string) (_ string, loose bool, _ *Error) {
 	text, err := url.QueryUnescape(s)
 	if err != nil {
 		if !f.lenient {
-			return "", wrong("a % is not followed by two hexadecimal digits")
+			return "", false, wrong("a % is not followed by two hexadecimal digits")
 		}
-		text = unescapeLeniently(s)
+		text, loose = unescapeLeniently(s), true
 	}
-	return text, sound(text)
+	return text, loose, sound(text)
 }
 
 func unescapeLeniently(s string) string {

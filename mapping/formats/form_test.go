@@ -51,6 +51,7 @@ func FuzzForm(f *testing.F) {
 	f.Add("b=%E5%BC%A0+%2B&a=1&b=2&c=&d&e=f=g;h", false)
 	f.Add("a=100%&%zz=%4", true)
 	f.Fuzz(func(t *testing.T, text string, lenient bool) {
+		fuzzForgiving(t, "form", nil, text)
 		format := mustNew(t, "form", opts{"lenient": lenient})
 		v, err := format.Read(text)
 		if err != nil {

@@ -124,7 +124,7 @@ func TestNew(t *testing.T) {
 		options       opts
 		want          string
 	}{
-		{"format", "xlm", nil, `unknown format "xlm"; there are xml, json, form, delimited`},
+		{"format", "xlm", nil, `unknown format "xlm"; there are xml, json, form, pairs, delimited, fixed, hl7v2`},
 		{"unknown option", "form", opts{"sorted": true}, `format form: option "sorted" does not exist; there are sort, drop_empty, nil_as, nulls, lenient`},
 		{"unknown word", "xml", opts{"empty": "both"}, `format xml: option "empty" is pair or self`},
 		{"number for a word", "xml", opts{"empty": uint64(1)}, `format xml: option "empty" is pair or self, not a number (quote it if you mean the text)`},

@@ -8,7 +8,7 @@ import (
 )
 
 var jsonOptions = []Option{
-	{Name: "lenient", Type: TypeFlag, Default: false, About: "accepts names without quotes, full-width ，：, missing and trailing commas, bare values to the line end, single quotes, a BOM"},
+	{Name: "lenient", Type: TypeFlag, Default: false, About: "accepts names without quotes, full-width ，：｛｝［］“”, missing, doubled and trailing commas, bare values to the line end, single quotes, comments, line ends in text, unknown escapes, a BOM"},
 	nilAsOption, nullsOption,
 }
 
@@ -31,6 +31,7 @@ func newJSON(s settings) (Format, error) {
 	return f, nil
 }
 
+// Write implements Format.
 func (f *jsonFormat) Write(v core.Value) (string, error) {
 	w := jsonWriter{format: f, out: make([]byte, 0, 2048)}
 	if err := w.value(v, 1); err != nil {
@@ -40,21 +41,31 @@ func (f *jsonFormat) Write(v core.Value) (string, error) {
 	return string(w.out), nil
 }
 
+// Read implements Format.
 func (f *jsonFormat) Read(text string) (core.Value, error) {
+	v, _, err := f.ReadForgiving(text)
+	return v, err
+}
+
+// ReadForgiving implements Format.
+func (f *jsonFormat) ReadForgiving(text string) (core.Value, []string, error) {
 	if err := readable("read json", text); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := jsonReader{format: f, text: text}
 	v, err := r.document()
 	if err != nil && f.lenient {
 		// Only now: what is JSON reads the same, lenient or not.
-		r = jsonReader{format: f, text: strings.TrimPrefix(text, bom), lenient: true}
+		r = jsonReader{format: f, text: text, lenient: true, forgiving: forgiving{text: text}}
+		if r.takeText(bom) {
+			r.forgive(0, "a byte order mark")
+		}
 		v, err = r.document()
 	}
 	if err != nil {
-		return nil, err.at("read json", r.text, r.i)
+		return nil, nil, err.at("read json", r.text, r.i)
 	}
-	return v, nil
+	return v, r.notes, nil
 }
 
 type jsonWriter struct {

@@ -50,6 +50,11 @@ func TestJSONRead(t *testing.T) {
 		{"lenient: missing commas", lenient, `{"a":"1" "b":["x" "y"]` + "\n" + `"c":true}`, doc("a", "1", "b", list{"x", "y"}, "c", "true")},
 		{"lenient: missing values", lenient, `{"a":,"b":}`, doc("a", nil, "b", nil)},
 		{"lenient: single quotes", lenient, `{'a':'it\'s "x"'}`, doc("a", `it's "x"`)},
+		{"lenient: full-width punctuation", lenient, "｛“姓名”：“张三测试”，\"a\"：［1，2］，”b“：“it's”｝", doc("姓名", "张三测试", "a", list{"1", "2"}, "b", "it's")},
+		{"lenient: commas", lenient, "{,'a':1,,\n,'b':[,1,,2,],}", doc("a", "1", "b", list{"1", "2"})},
+		{"lenient: comments", lenient, "/* x */ {a: 1 // one\n, // two\n b: http://x/y /* z */\n c: // none\n d: /* e */ \"//\"}// end",
+			doc("a", "1", "b", "http://x/y", "c", nil, "d", "//")},
+		{"lenient: line ends and escapes in text", lenient, "{\"a\":\"1\n2\t3\",'b':'C:\\dir\\'x'}", doc("a", "1\n2\t3", "b", `C:\dir'x`)},
 		{"lenient: BOM", lenient, "\ufeff{\"a\":null}", doc("a", nil)},
 		{"lenient: wide blanks", lenient, "{　a　：　1　}", doc("a", "1")},
 		{"lenient: bare words", lenient, "{a:null,b:NULL,c:007}", doc("a", nil, "b", "NULL", "c", "007")},
@@ -92,7 +97,6 @@ func TestJSONErrors(t *testing.T) {
 		{about: "pair in disorder", text: `["\udfb7\ud842"]`, want: `read json: 1:3: [1]: half of a surrogate pair`},
 		{about: "escaped NUL", text: `["\u0000"]`, want: `read json: 1:3: [1]: the text holds a NUL character`},
 		{about: "signed escape", text: `["\u+123"]`, want: `read json: 1:3: [1]: an escape that JSON does not know`},
-		{about: "comma after comma, lenient", options: lenient, text: `[1,,2]`, want: `read json: 1:4: [2]: a value must stand here`},
 		{about: "value cut by a comma, lenient", options: lenient, text: "{a：1，" + secret + "}", want: `read json: 1:10: a colon must follow the name`},
 	})
 }
@@ -148,14 +152,9 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		strict, lenient := mustNew(t, "json", nil), mustNew(t, "json", opts{"lenient": true})
 		v, err := lenient.Read(text)
-		s, strictErr := strict.Read(text)
-		if strictErr == nil {
-			if !json.Valid([]byte(text)) {
-				t.Fatal("read what is not JSON")
-			}
-			if diff := cmp.Diff(s, v); diff != "" {
-				t.Fatal(diff)
-			}
+		fuzzForgiving(t, "json", nil, text)
+		if _, err := strict.Read(text); err == nil && !json.Valid([]byte(text)) {
+			t.Fatal("read what is not JSON")
 		}
 		if err != nil {
 			return

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"hishub/core"
 )
 
 // OptionType is what an option takes in YAML.
@@ -16,6 +18,10 @@ const (
 	TypeFlag  OptionType = "true or false"
 	TypeTexts OptionType = "a list of texts"
 	TypePairs OptionType = "a map from text to text"
+	// TypeColumns is a layout, TypeRecords several of them by name. The order of
+	// columns counts, so that these maps come as core.Tree.
+	TypeColumns OptionType = "a map from column to width, or to {width, align, pad}"
+	TypeRecords OptionType = "a map from the text of the first column to columns"
 )
 
 // Option is one option of a format.
@@ -43,14 +49,20 @@ var (
 	nilAsOption   = Option{Name: "nil_as", Type: TypeText, About: "the text written for nil"}
 )
 
-// settings are options that were checked: string, bool, []string, map[string]string.
+// settings are options that were checked: string, bool, []string,
+// map[string]string, []column, map[string][]column.
 type settings map[string]any
 
 func (s settings) text(name string) string             { t, _ := s[name].(string); return t }
 func (s settings) flag(name string) bool               { b, _ := s[name].(bool); return b }
 func (s settings) texts(name string) []string          { l, _ := s[name].([]string); return l }
 func (s settings) pairs(name string) map[string]string { m, _ := s[name].(map[string]string); return m }
-func (s settings) given(name string) (string, bool)    { t, ok := s[name].(string); return t, ok }
+func (s settings) columns(name string) []column        { c, _ := s[name].([]column); return c }
+func (s settings) records(name string) map[string][]column {
+	r, _ := s[name].(map[string][]column)
+	return r
+}
+func (s settings) given(name string) (string, bool) { t, ok := s[name].(string); return t, ok }
 
 func (k Kind) check(options map[string]any) (settings, error) {
 	checked := settings{}
@@ -119,12 +131,13 @@ func (o Option) accept(v any) (value any, reason string) {
 		}
 		return texts, ""
 	case TypePairs:
-		items, ok := v.(map[string]any)
+		items, ok := fieldsOf(v)
 		if !ok {
 			break
 		}
 		pairs := make(map[string]string, len(items))
-		for key, item := range items {
+		for _, f := range items {
+			key, item := f.Name, f.Value
 			text, ok := item.(string)
 			if !ok {
 				return nil, fmt.Sprintf("is %s, %q is given %s", o.Type, key, yamlName(item))
@@ -135,12 +148,49 @@ func (o Option) accept(v any) (value any, reason string) {
 			pairs[key] = text
 		}
 		return pairs, ""
+	case TypeColumns:
+		if items, ok := v.(core.Tree); ok {
+			columns, reason := readColumns(items)
+			return columns, reason
+		}
+	case TypeRecords:
+		items, ok := v.(core.Tree)
+		if !ok {
+			break
+		}
+		records := make(map[string][]column, len(items))
+		for _, f := range items {
+			columns, ok := f.Value.(core.Tree)
+			if !ok {
+				return nil, fmt.Sprintf("is %s, %q is given %s", o.Type, f.Name, yamlName(f.Value))
+			}
+			var reason string
+			if records[f.Name], reason = readColumns(columns); reason != "" {
+				return nil, fmt.Sprintf("%q %s", f.Name, reason)
+			}
+		}
+		return records, ""
 	}
 	wanted := string(o.Type)
 	if len(o.Values) > 0 {
 		wanted = strings.Join(o.Values, " or ")
 	}
 	return nil, fmt.Sprintf("is %s, not %s", wanted, yamlName(v))
+}
+
+// fieldsOf are the fields of a map, whichever way it comes.
+func fieldsOf(v any) (core.Tree, bool) {
+	switch v := v.(type) {
+	case core.Tree:
+		return v, true
+	case map[string]any:
+		out := core.Tree{}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			out = append(out, core.Field{Name: name, Value: v[name]})
+		}
+		return out, true
+	}
+	return nil, false
 }
 
 // yamlName names the YAML type of a wrong value. A bare number or true where
@@ -155,7 +205,7 @@ func yamlName(v any) string {
 		return "true or false (quote it if you mean the word)"
 	case []any:
 		return "a list"
-	case map[string]any:
+	case map[string]any, core.Tree:
 		return "a map"
 	}
 	return "a number (quote it if you mean the text)"

@@ -10,7 +10,8 @@ var xmlOptions = []Option{
 	{Name: "cdata", Type: TypeFlag, Default: false, About: "all text of elements that is not empty stands in CDATA"},
 	{Name: "drop_empty", Type: TypeFlag, Default: false, About: "elements and attributes without text are left out"},
 	{Name: "indent", Type: TypeFlag, Default: false, About: "each child on a line of its own"},
-	nilAsOption, nullsOption, lenientOption,
+	nilAsOption, nullsOption,
+	{Name: "lenient", Type: TypeFlag, Default: false, About: "accepts end tags in another case or crossing, undeclared entities, & and < that are text, a prolog after blanks, several roots"},
 }
 
 // xmlFormat writes a map with one root: children in order, ".name" an
@@ -24,6 +25,11 @@ var xmlOptions = []Option{
 // came, unlike XML 1.0 section 2.11 has it: HL7 inside CDATA lives on its CRs.
 //
 // Written, a CR is &#xD; except in CDATA, which has no escapes.
+//
+// Lenient takes end tags in another case, crossing or of no element; entities
+// that nobody declared, an & and a < that are only text; a prolog that is not at
+// the very start, and several roots, which are then children beside one another.
+// What a prolog says of a charset is never believed, lenient or not.
 //
 // There are no entities but the five of XML and numeric ones; a document type
 // declaration is refused.
@@ -51,6 +57,7 @@ func newXML(s settings) (Format, error) {
 	}, nil
 }
 
+// Write implements Format.
 func (f *xmlFormat) Write(v core.Value) (string, error) {
 	w := xmlWriter{format: f, out: make([]byte, 0, 2048)}
 	if err := w.document(v); err != nil {
@@ -60,16 +67,23 @@ func (f *xmlFormat) Write(v core.Value) (string, error) {
 	return string(w.out), nil
 }
 
+// Read implements Format.
 func (f *xmlFormat) Read(text string) (core.Value, error) {
+	v, _, err := f.ReadForgiving(text)
+	return v, err
+}
+
+// ReadForgiving implements Format.
+func (f *xmlFormat) ReadForgiving(text string) (core.Value, []string, error) {
 	if err := readable("read xml", text); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r := xmlReader{format: f, text: text}
+	r := xmlReader{format: f, text: text, forgiving: forgiving{text: text}}
 	v, err := r.document()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return v, nil
+	return v, r.notes, nil
 }
 
 // What a byte means to XML. Bytes of characters beyond ASCII are plain, except

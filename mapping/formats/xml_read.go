@@ -2,6 +2,7 @@ package formats
 
 import (
 	"fmt"
+	"html"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,13 +12,14 @@ import (
 )
 
 type xmlReader struct {
+	forgiving
 	format *xmlFormat
 	text   string
 	i      int
 
 	open   []xmlOpen
 	fields []core.Field // of all open elements, the innermost last
-	root   []core.Field // the finished root, once it is there
+	root   []core.Field // the finished root, once it is there; lenient: several
 	ahead  []string     // lenient: closed by an outer end tag, their own is still to come
 
 	// The text since the last tag. Most is one piece and stays a part of the
@@ -39,7 +41,10 @@ type xmlOpen struct {
 }
 
 func (r *xmlReader) document() (core.Value, *Error) {
-	r.text = strings.TrimPrefix(r.text, bom)
+	if strings.HasPrefix(r.text, bom) {
+		r.i = len(bom)
+	}
+	start := r.i
 	for r.i < len(r.text) {
 		var err *Error
 		rest := r.text[r.i:]
@@ -53,11 +58,13 @@ func (r *xmlReader) document() (core.Value, *Error) {
 		case strings.HasPrefix(rest, "<![CDATA["):
 			err = r.cdata()
 		case strings.HasPrefix(rest, "<?"):
-			err = r.skip("<?", "?>", "a processing instruction")
+			if err = r.prologAt(start); err == nil {
+				err = r.skip("<?", "?>", "a processing instruction")
+			}
 		case strings.HasPrefix(rest, "<!"):
 			err = r.fail(r.i, "document type declarations are refused")
 		default:
-			err = r.startTag()
+			err = r.tagOrText()
 		}
 		if err != nil {
 			return nil, err
@@ -71,13 +78,47 @@ func (r *xmlReader) document() (core.Value, *Error) {
 	case len(r.ahead) > 0:
 		return nil, r.fail(r.i, "an element has no end tag")
 	}
-	return core.Tree(r.root), nil
+	return core.Tree(gather(r.root)), nil
+}
+
+// prologAt refuses a prolog that is not where the document starts.
+func (r *xmlReader) prologAt(start int) *Error {
+	rest := r.text[r.i+2:]
+	if r.i == start || len(rest) < 4 || !strings.EqualFold(rest[:3], "xml") || xmlNameByte[rest[3]] {
+		return nil
+	}
+	if !r.format.lenient {
+		return r.fail(r.i, "the prolog must stand at the very start")
+	}
+	r.at(r.i, "a prolog that is not at the very start")
+	return nil
+}
+
+// tagOrText reads a start tag; lenient, a < is text where no name follows, or
+// where the next < comes before any >.
+func (r *xmlReader) tagOrText() *Error {
+	rest := r.text[r.i+1:]
+	if !r.format.lenient || len(r.open) == 0 {
+		return r.startTag()
+	}
+	if rest != "" && startsXMLName(rest[:1]) {
+		if n := strings.IndexAny(rest, "<>"); n >= 0 && rest[n] == '>' {
+			return r.startTag()
+		}
+	}
+	r.at(r.i, "a < that is text")
+	r.addText("<")
+	r.i++
+	return nil
 }
 
 func (r *xmlReader) startTag() *Error {
 	begin := r.i
-	if r.root != nil {
-		return r.fail(begin, "there is more than one root element")
+	if r.root != nil && len(r.open) == 0 {
+		if !r.format.lenient {
+			return r.fail(begin, "there is more than one root element")
+		}
+		r.at(begin, "one more root element")
 	}
 	if len(r.open) == MaxDepth {
 		return r.fail(begin, fmt.Sprintf("elements are nested deeper than %d", MaxDepth))
@@ -201,10 +242,12 @@ func (r *xmlReader) nearEndTag(begin int, name string) *Error {
 	same := func(open xmlOpen) bool { return strings.EqualFold(localName(open.name), name) }
 	last := len(r.open) - 1
 	if last >= 0 && same(r.open[last]) {
+		r.at(begin, "an end tag that is spelled differently")
 		r.closeElement()
 		return nil
 	}
 	if i := slices.IndexFunc(r.ahead, func(ahead string) bool { return strings.EqualFold(ahead, name) }); i >= 0 {
+		r.at(begin, "an end tag that comes late")
 		r.ahead = slices.Delete(r.ahead, i, i+1)
 		return nil
 	}
@@ -212,10 +255,15 @@ func (r *xmlReader) nearEndTag(begin int, name string) *Error {
 		return r.fail(begin, "an end tag without its element")
 	}
 	if !slices.ContainsFunc(r.open, same) {
+		r.at(begin, "an end tag of another name")
 		r.closeElement()
 		return nil
 	}
+	r.at(begin, "an end tag that crosses others")
 	for !same(r.open[len(r.open)-1]) {
+		if len(r.ahead) == MaxDepth {
+			return r.fail(begin, fmt.Sprintf("more than %d end tags are still to come", MaxDepth))
+		}
 		r.ahead = append(r.ahead, localName(r.open[len(r.open)-1].name))
 		r.closeElement()
 	}
@@ -252,7 +300,7 @@ func (r *xmlReader) closeElement() {
 	r.fields = r.fields[:e.first]
 	r.open = r.open[:len(r.open)-1]
 	if len(r.open) == 0 {
-		r.root = []core.Field{f}
+		r.root = append(r.root, f)
 		return
 	}
 	r.fields = append(r.fields, f)
@@ -337,7 +385,7 @@ func (r *xmlReader) entity() *Error {
 	rest := r.text[r.i:min(len(r.text), r.i+longest)]
 	end := strings.IndexByte(rest, ';')
 	if end < 0 {
-		return r.fail(r.i, "an & in text is written &amp;")
+		return r.looseAnd("", "an & in text is written &amp;")
 	}
 	name := rest[1:end]
 	if text, ok := xmlEntities[name]; ok {
@@ -347,7 +395,7 @@ func (r *xmlReader) entity() *Error {
 	}
 	number, ok := strings.CutPrefix(name, "#")
 	if !ok {
-		return r.fail(r.i, "only the five entities of XML and numeric ones are known")
+		return r.looseAnd(name, "only the five entities of XML and numeric ones are known")
 	}
 	base := 10
 	if hex, ok := strings.CutPrefix(number, "x"); ok {
@@ -355,7 +403,7 @@ func (r *xmlReader) entity() *Error {
 	}
 	code, err := strconv.ParseUint(number, base, 32)
 	if err != nil || code > utf8.MaxRune || !utf8.ValidRune(rune(code)) {
-		return r.fail(r.i, "not the number of a character")
+		return r.looseAnd("", "not the number of a character")
 	}
 	char := string(rune(code))
 	if xmlForbiddenIn(char) >= 0 {
@@ -363,6 +411,26 @@ func (r *xmlReader) entity() *Error {
 	}
 	r.addText(char)
 	r.i += end + 1
+	return nil
+}
+
+// looseAnd is the lenient view of an & that begins no entity of XML: one of
+// HTML's by that name, or text.
+func (r *xmlReader) looseAnd(name, reason string) *Error {
+	if !r.format.lenient {
+		return r.fail(r.i, reason)
+	}
+	entity := "&" + name + ";"
+	letters := strings.IndexFunc(name, func(c rune) bool { return c > 'z' || !xmlNameByte[c] || c < '0' }) < 0
+	if text := html.UnescapeString(entity); letters && text != entity && !strings.HasSuffix(text, ";") {
+		r.at(r.i, "an entity that is not declared")
+		r.addText(text)
+		r.i += len(entity)
+		return nil
+	}
+	r.at(r.i, "an & that is text")
+	r.addText("&")
+	r.i++
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -18,7 +20,7 @@ import (
 const maxUnpacked = 8 << 20
 
 func bytesAsText() []Function {
-	return []Function{
+	all := []Function{
 		define("base64", "base64(data) text: standard, padded, on one line", func(in *arguments) (any, error) {
 			return base64.StdEncoding.EncodeToString(in.data(0)), nil
 		}, new(func(Data) string)),
@@ -63,6 +65,14 @@ func bytesAsText() []Function {
 			return decodeGB18030(in.bytes(0))
 		}, new(func([]byte) string)),
 
+		define("encode", `encode(text, "Big5") bytes: the text in that charset, by its name on the web; a character that it lacks is an error`, func(in *arguments) (any, error) {
+			return encodeText(in.text(0), in.text(1))
+		}, new(func(string, string) []byte)),
+
+		reader("from_encode", `from_encode(bytes, "Big5") text: the text that was in that charset; nil gives nil`, func(in *arguments) (any, error) {
+			return decodeText(in.bytes(0), in.text(1))
+		}, new(func([]byte, string) string)),
+
 		define("gzip", "gzip(data) bytes: compressed, the same for the same data", func(in *arguments) (any, error) {
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)
@@ -75,6 +85,67 @@ func bytesAsText() []Function {
 			return unpack(in.bytes(0))
 		}, new(func([]byte) []byte)),
 	}
+	for i := range all {
+		if all[i].Name == "encode" || all[i].Name == "from_encode" {
+			all[i].literal = func(i int, text string) error { return knownBy(i == 1, text, charsetNamed) }
+		}
+	}
+	return all
+}
+
+// charsetNamed is a charset by its name on the web (WHATWG), nil for UTF-8. GBK
+// and GB2312 are read as GB18030, of which they are a part.
+func charsetNamed(name string) (encoding.Encoding, error) {
+	e, err := htmlindex.Get(name)
+	if err != nil {
+		return nil, errors.New("does not know this charset; there are UTF-8, GB18030, GBK, Big5, UTF-16LE, Shift_JIS, windows-1252 …")
+	}
+	if canonical, _ := htmlindex.Name(e); canonical == "utf-8" {
+		return nil, nil
+	}
+	return e, nil
+}
+
+func encodeText(text, name string) ([]byte, error) {
+	e, err := charsetNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	if e == simplifiedchinese.GB18030 {
+		return encodeGB18030(text)
+	}
+	if !utf8.ValidString(text) {
+		return nil, errors.New("the text is not valid UTF-8")
+	}
+	if e == nil {
+		return []byte(text), nil
+	}
+	b, err := e.NewEncoder().Bytes([]byte(text))
+	if err != nil {
+		return nil, errors.New("the text has a character that the charset lacks")
+	}
+	return b, nil
+}
+
+func decodeText(b []byte, name string) (string, error) {
+	e, err := charsetNamed(name)
+	if err != nil {
+		return "", err
+	}
+	if e == nil {
+		if !utf8.Valid(b) {
+			return "", errors.New("the bytes are not UTF-8")
+		}
+		return string(b), nil
+	}
+	if e == simplifiedchinese.GB18030 || e == simplifiedchinese.GBK {
+		return decodeGB18030(b)
+	}
+	text, err := e.NewDecoder().String(string(b))
+	if err != nil || strings.ContainsRune(text, utf8.RuneError) {
+		return "", errors.New("the bytes are not text in this charset")
+	}
+	return text, nil
 }
 
 // unpadded takes MIME's line ends and the padding away, which half of the

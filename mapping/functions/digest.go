@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -19,9 +20,12 @@ func digests() []Function {
 		digest("md5", md5.New),
 		digest("sha1", sha1.New),
 		digest("sha256", sha256.New),
+		digest("sha512", sha512.New),
 		digest("sm3", sm3.New),
 		keyed("hmac_md5", md5.New),
+		keyed("hmac_sha1", sha1.New),
 		keyed("hmac_sha256", sha256.New),
+		keyed("hmac_sha512", sha512.New),
 		keyed("hmac_sm3", sm3.New),
 	}
 }

@@ -127,7 +127,7 @@ func TestWhatDoesNotCompile(t *testing.T) {
 		`time(payment.paid_at, "YYYY-MM-dd")`:     `time: layout`,
 		`text(time(payment.paid_at, "hh:mm"))`:    `time: layout`,
 		`from_time(answer.it, "yyyyMMdd", "mm")`:  `from_time: layout`,
-		`sorted_query(answer.it, "drop")`:         "the only option is",
+		`sorted_query(answer.it, "drop")`:         "the options are",
 		`cut(answer.it, 3, "LATIN")`:              "charset",
 		`rsa_sign(answer.it, "k", "sha3")`:        "digest",
 		"now()":                                   "unknown name now",

@@ -6,28 +6,26 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"hishub/core"
 )
 
-const dropEmpty = "drop_empty"
-
 func queries() []Function {
-	sorted := define("sorted_query", `sorted_query(tree[, "drop_empty"]) text: a=1&b=2 by the byte order of the names, not escaped, as signatures want it`, func(in *arguments) (any, error) {
+	sorted := define("sorted_query", `sorted_query(tree[, option...]) text: a=1&b=2 by the byte order of the names, not escaped, as signatures want it; options: "drop_empty", "lower_names", "upper_names", "any_case" (order), "values" (without names and &), "url" (values escaped)`, func(in *arguments) (any, error) {
 		pairs, err := in.pairs(0)
 		if err != nil {
 			return nil, err
 		}
-		slices.SortStableFunc(pairs, func(a, b pair) int { return strings.Compare(a.name, b.name) })
-		if len(in.values) > 1 {
-			if err := onlyDropEmpty(1, in.text(1)); err != nil {
+		options := in.texts(1)
+		for _, o := range options {
+			if _, err := queryOption(o); err != nil {
 				return nil, err
 			}
-			pairs = slices.DeleteFunc(pairs, func(p pair) bool { return p.value == "" })
 		}
-		return joined(pairs), nil
-	}, new(func(core.Tree) string), new(func(core.Tree, string) string))
-	sorted.literal = onlyDropEmpty
+		return sortedQuery(pairs, options), nil
+	}, new(func(core.Tree, ...string) string))
+	sorted.literal = func(i int, text string) error { return knownBy(i >= 1, text, queryOption) }
 
 	return []Function{
 		sorted,
@@ -36,25 +34,75 @@ func queries() []Function {
 			return joined(pairs), err
 		}, new(func(core.Tree) string)),
 
-		define("url", "url(text) text: percent-escaped (RFC 3986), a space is %20", func(in *arguments) (any, error) {
-			return strings.ReplaceAll(url.QueryEscape(in.text(0)), "+", "%20"), nil
-		}, new(func(string) string)),
+		define("url", `url(data[, "GB18030"]) text: the text, in UTF-8 or in that charset, or the bytes, percent-escaped (RFC 3986); a space is %20`, func(in *arguments) (any, error) {
+			b := in.data(0)
+			if len(in.values) > 1 {
+				var err error
+				if b, err = encodeText(in.text(0), in.text(1)); err != nil {
+					return nil, err
+				}
+			}
+			return strings.ReplaceAll(url.QueryEscape(string(b)), "+", "%20"), nil
+		}, new(func(Data) string), new(func(string, string) string)),
 
-		reader("from_url", "from_url(text) text: the text that was percent-escaped; + is a space; nil gives nil", func(in *arguments) (any, error) {
+		reader("from_url", `from_url(text[, "GB18030"]) text: the text that was percent-escaped in UTF-8 or in that charset; + is a space; nil gives nil`, func(in *arguments) (any, error) {
 			text, err := url.QueryUnescape(in.text(0))
 			if err != nil {
 				return nil, errors.New("the text is not percent-escaped")
 			}
+			if len(in.values) > 1 {
+				return decodeText([]byte(text), in.text(1))
+			}
+			if !utf8.ValidString(text) {
+				return nil, errors.New(`the text is not UTF-8; write from_url(..., "GB18030")`)
+			}
 			return text, nil
-		}, new(func(string) string)),
+		}, new(func(string) string), new(func(string, string) string)),
 	}
 }
 
-func onlyDropEmpty(i int, option string) error {
-	if i == 1 && option != dropEmpty {
-		return errors.New(`the only option is "drop_empty"`)
+// queryOption knows the options of sorted_query.
+func queryOption(name string) (string, error) {
+	switch name {
+	case "drop_empty", "lower_names", "upper_names", "any_case", "values", "url":
+		return name, nil
 	}
-	return nil
+	return "", errors.New(`the options are "drop_empty", "lower_names", "upper_names", "any_case", "values", "url"`)
+}
+
+func sortedQuery(pairs []pair, options []string) string {
+	is := func(name string) bool { return slices.Contains(options, name) }
+	for i := range pairs {
+		p := &pairs[i]
+		switch {
+		case is("lower_names"):
+			p.name = strings.ToLower(p.name)
+		case is("upper_names"):
+			p.name = strings.ToUpper(p.name)
+		}
+	}
+	if is("drop_empty") {
+		pairs = slices.DeleteFunc(pairs, func(p pair) bool { return p.value == "" })
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int {
+		if is("any_case") {
+			return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	if is("url") {
+		for i := range pairs {
+			pairs[i].value = strings.ReplaceAll(url.QueryEscape(pairs[i].value), "+", "%20")
+		}
+	}
+	if is("values") {
+		var b strings.Builder
+		for _, p := range pairs {
+			b.WriteString(p.value)
+		}
+		return b.String()
+	}
+	return joined(pairs)
 }
 
 type pair struct{ name, value string }

@@ -10,6 +10,7 @@ import (
 
 func trees() []Function {
 	return []Function{
+		hl7(),
 		reader("root", "root(tree) value: the content of the one root; none or several is an error; nil gives nil", func(in *arguments) (any, error) {
 			var roots []core.Value
 			for _, f := range in.tree(0) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -76,6 +77,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, name := range names {
 		t.say("  %-8s books and faults at %s/books\n", name, s.his[name].base)
 	}
+	t.say("  channel  books, keys and faults at %s/books\n", s.channel.ControlURL())
+	t.say("  hishub   HISHUB_DATA=%s hishub reconcile cases --all\n", filepath.Join(s.dir, "hub"))
 	t.say("Ctrl-C ends it.\n")
 	<-ctx.Done()
 	return nil

@@ -64,6 +64,11 @@ func (t *tale) asHIS(r *http.Request) (status int, text []byte, err error) {
 func (t *tale) windowRefund(ctx context.Context) error {
 	pay := paymentOf(prescriptionOf(62, 1+62%5)) // paid in step 2
 	body := fmt.Sprintf(`{"hisRefundNo":"TF0001","orderNo":"%s","refundFee":"%s","reason":"窗口退费","operCode":"0077"}`, pay.OrderID, pay.Amount)
+	// The cashier's refund is in the HIS's books; then the HIS asks us to pay.
+	booked := books.Refund{Order: pay.OrderID, HisNo: "TF0001", AmountFen: int64(pay.Amount), RefundedAt: time.Now().In(books.Zone).Format(books.TimeLayout)}
+	if err := t.his["xihu"].post(ctx, "/books/edit", map[string]any{"add_refund": booked}, nil); err != nil {
+		return err
+	}
 	first, err := t.notice(ctx, "NT001", body, nil)
 	if err != nil {
 		return err
