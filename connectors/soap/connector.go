@@ -297,11 +297,15 @@ func (c *Connector) blocks(o *operation, at stamp) (secret, masked string) {
 	if c.security != nil {
 		secret, masked = c.security.write(at)
 	}
-	if c.address != nil {
+	address := c.address
+	if address == nil && o.mustAddress {
+		address = newAddressing("2005")
+	}
+	if address != nil && address.namespace != "" {
 		to := *c.endpoint
 		to.User = nil
-		secret += c.address.write(o, to.String(), at)
-		masked += c.address.write(o, to.Scheme+"://"+to.Host+wire.Shown(&to), at)
+		secret += address.write(o, to.String(), at)
+		masked += address.write(o, to.Scheme+"://"+to.Host+wire.Shown(&to), at)
 	}
 	return secret, masked
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -377,6 +378,22 @@ func TestAddressing(t *testing.T) {
 		_, body := written(t, c, core.Request{Operation: "Submit", Body: submit})
 		if !strings.Contains(body, "<soap:Header>"+want) || strings.Contains(body, "secret") {
 			t.Error(body)
+		}
+	}
+}
+
+// A WSDL that is of no use without WS-Addressing gets it, unless the folder says no.
+func TestAddressingThatTheWSDLWants(t *testing.T) {
+	wsdl := strings.Replace(small("", `<x:sequence/>`), "<binding ", `<binding xmlns:w="http://www.w3.org/2006/05/addressing/wsdl" xmlns:d="http://schemas.xmlsoap.org/wsdl/" `, 1)
+	wsdl = strings.Replace(wsdl, `<s:binding`, `<w:UsingAddressing d:required="true"/><s:binding`, 1)
+	for option, want := range map[any]bool{nil: true, false: false, true: true} {
+		c, err := Open(core.ConnectorSpec{Options: map[string]any{"endpoint": "http://h/", "wsdl": "w.wsdl", "addressing": option}, Files: fstest.MapFS{"w.wsdl": {Data: []byte(wsdl)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body := written(t, c, core.Request{Operation: "Do"})
+		if strings.Contains(body, ">do</wsa:Action>") != want {
+			t.Error(option, body)
 		}
 	}
 }
