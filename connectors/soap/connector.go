@@ -1,10 +1,9 @@
-// Package soap carries SOAP 1.1 and 1.2 calls, document/literal wrapped and
-// rpc/literal. Parameters stand in the order of the WSDL, whatever order the
-// folder gives them in.
+// Package soap carries SOAP 1.1 and 1.2 calls: document style, wrapped and bare,
+// and rpc style, literal and encoded. Parameters stand in the order of the WSDL,
+// whatever order the folder gives them in. docs/soap.md lists what a WSDL may hold.
 //
-// A construct of xs:schema that cannot be written from names alone (xs:restriction
-// of a document, mixed content, the encoded use) is an error that names its place,
-// and only where something is to be written in it.
+// A construct that is not supported is an error that names its file and line, and
+// only where something is to be written in it. Nothing is read from the network.
 package soap
 
 import (
