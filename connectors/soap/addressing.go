@@ -19,9 +19,10 @@ var actionNames = []qname{
 	{wsa2005, "Action"}, {wsa2004, "Action"},
 }
 
-// addressing is the header of WS-Addressing that every envelope has.
+// addressing is the header of WS-Addressing that every envelope has; nil leaves
+// it to the WSDL.
 type addressing struct {
-	namespace string
+	namespace string // "" is none, whatever the WSDL says
 	to        string // "" is the endpoint
 	anonymous string
 }
@@ -40,7 +41,7 @@ func readAddressing(s *option.Set) *addressing {
 		return a
 	case bool:
 		if !v {
-			return nil
+			return &addressing{}
 		}
 		return newAddressing("2005")
 	}

@@ -1,10 +1,9 @@
-// Package soap carries SOAP 1.1 and 1.2 calls, document/literal wrapped and
-// rpc/literal. Parameters stand in the order of the WSDL, whatever order the
-// folder gives them in.
+// Package soap carries SOAP 1.1 and 1.2 calls: document style, wrapped and bare,
+// and rpc style, literal and encoded. Parameters stand in the order of the WSDL,
+// whatever order the folder gives them in. docs/soap.md lists what a WSDL may hold.
 //
-// A construct of xs:schema that cannot be written from names alone (xs:restriction
-// of a document, mixed content, the encoded use) is an error that names its place,
-// and only where something is to be written in it.
+// A construct that is not supported is an error that names its file and line, and
+// only where something is to be written in it. Nothing is read from the network.
 package soap
 
 import (
@@ -297,11 +296,15 @@ func (c *Connector) blocks(o *operation, at stamp) (secret, masked string) {
 	if c.security != nil {
 		secret, masked = c.security.write(at)
 	}
-	if c.address != nil {
+	address := c.address
+	if address == nil && o.mustAddress {
+		address = newAddressing("2005")
+	}
+	if address != nil && address.namespace != "" {
 		to := *c.endpoint
 		to.User = nil
-		secret += c.address.write(o, to.String(), at)
-		masked += c.address.write(o, to.Scheme+"://"+to.Host+wire.Shown(&to), at)
+		secret += address.write(o, to.String(), at)
+		masked += address.write(o, to.Scheme+"://"+to.Host+wire.Shown(&to), at)
 	}
 	return secret, masked
 }

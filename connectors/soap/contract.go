@@ -38,6 +38,8 @@ type operation struct {
 	headers []*element
 	// addressed is the action of WS-Addressing.
 	addressed string
+	// mustAddress: the binding is of no use without WS-Addressing.
+	mustAddress bool
 	// unknown says why the operation cannot be called, and where.
 	unknown string
 	// where it is bound, and all that its bytes depend on there.
@@ -142,6 +144,10 @@ func (d *definitions) operation(b, n *node) *operation {
 	in, out := port.one(wsdlNamespace, "input"), port.one(wsdlNamespace, "output")
 	o.oneWay = out.missing()
 	o.addressed = d.addressed(port, in, portType, o)
+	for _, child := range b.children {
+		must := child.name.Local == "UsingAddressing" && isTrue(child.others[qname{wsdlNamespace, "required"}])
+		o.mustAddress = o.mustAddress || must
+	}
 	o.parameters(d, soap.Style, n, in)
 	if !o.oneWay {
 		o.results(d, soap.Style, n, out)

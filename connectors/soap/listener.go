@@ -16,8 +16,8 @@ import (
 	"hishub/core"
 )
 
-// listener is core.Wire over SOAP 1.1, document/literal wrapped. A call is the
-// method; what it takes and gives are named parameters, or one text where there
+// listener is core.Wire over SOAP 1.1: document/literal wrapped, or as the
+// hospital's own WSDL says. A call is the method; what it takes and gives are named parameters, or one text where there
 // is one of them.
 type listener struct {
 	charset   *charset.Charset

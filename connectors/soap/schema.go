@@ -198,6 +198,9 @@ func (s *schemas) describe(e *element, n *node, sc *schema) {
 func isTrue(s string) bool { return s == "true" || s == "1" }
 
 func (s *schemas) elementType(n *node, sc *schema, heads int) *typ {
+	if alternative := n.one(schemaNamespace, "alternative"); !alternative.missing() {
+		return refused(n.attrs["name"], "xs:alternative ("+alternative.place()+")")
+	}
 	if t, ok := n.attrs["type"]; ok {
 		return s.named(sc.resolve(n, t), n)
 	}

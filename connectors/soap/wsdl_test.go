@@ -136,6 +136,7 @@ func TestSchemasWithoutEnd(t *testing.T) {
 		"a reference to nothing":  {"", `<x:sequence><x:element ref="t:nix"/></x:sequence>`, "the element {urn:t}nix that is declared nowhere (w.wsdl:3:49)"},
 		"a group of nothing":      {"", `<x:group ref="t:nix"/>`, "the group nix that is declared nowhere (w.wsdl:3:37)"},
 		"a typing error":          {"", `<x:sequence><x:element name="a" type="x:strnig"/></x:sequence>`, "the type {http://www.w3.org/2001/XMLSchema}strnig that is declared nowhere"},
+		"types by condition":      {"", `<x:sequence><x:element name="a" type="x:string"><x:alternative test="@b" type="x:int"/></x:element></x:sequence>`, "xs:alternative (w.wsdl:3:"},
 		"a construct of nobody":   {"", `<x:openContent/>`, "xs:openContent (w.wsdl:3:37)"},
 		"a name that is none":     {"", `<x:sequence><x:element name="a b" fixed="1"/></x:sequence>`, "an element whose name is none, a b (w.wsdl:3:49)"},
 		"an attribute of no name": {"", `<x:attribute name="&quot;>" use="required" fixed="1"/>`, "an attribute whose name is none"},
