@@ -80,6 +80,7 @@ func TestIncidents(t *testing.T) {
 	if _, err := l.OpenIncident(l.ctx, "h1", incident.Parked, "again"); err != nil {
 		t.Error(err)
 	}
+	l.visible(30 * time.Second)
 	events, _, err := l.Read(l.ctx, "", 100)
 	l.must(err)
 	var told []string
