@@ -183,11 +183,9 @@ func (w *rewriter) unknown(n *ast.IdentifierNode) {
 		w.refuse(n, fmt.Sprintf("write %s(...)", name), "%s is a function", name)
 		return
 	}
-	cure := ""
+	cure := `visible are ` + joined(w.scope.visible()) + `; text stands in quotes`
 	if near := nearest(name, w.scope.visible()); near != "" {
 		cure = fmt.Sprintf("did you mean %q?", near)
-	} else {
-		cure = `visible are ` + joined(w.scope.visible()) + `; text stands in quotes`
 	}
 	w.refuse(n, cure, "there is no name %q here", name)
 }

@@ -284,15 +284,6 @@ func (r *hospitals) place(ctx context.Context, id string) (reconcile.Place, erro
 	}, nil
 }
 
-// zone of a hospital.
-func (r *hospitals) zone(ctx context.Context, id string) (*time.Location, error) {
-	h, err := r.Hospital(ctx, id, 0)
-	if err != nil {
-		return nil, err
-	}
-	return h.Zone, nil
-}
-
 // close closes every connector.
 func (r *hospitals) close() {
 	r.mu.Lock()

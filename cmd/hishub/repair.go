@@ -80,11 +80,8 @@ func (c clinicRepairs) PayBack(ctx context.Context, hospital string, f reconcile
 	return 0, true, errors.New("the refund is not decided yet")
 }
 
-func split(list string) (all []string) {
-	for _, s := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
-		all = append(all, s)
-	}
-	return all
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // channels pays back through the accounts that a hospital's folder names, as a

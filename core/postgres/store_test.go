@@ -36,6 +36,7 @@ func TestOneMessageFromAcceptanceToDelivery(t *testing.T) {
 	if left := count[int](l, `select count(*) from hub.queue`); left != 0 {
 		t.Errorf("%d rows left in the queue", left)
 	}
+	l.visible(30 * time.Second)
 	events, _, err := l.Read(l.ctx, "", 10)
 	l.must(err)
 	if len(events) != 1 || events[0].Type != core.EventDelivered || events[0].Key != "A1" || events[0].Receipt.HisNo != "HIS9" || *events[0].Receipt.Amount != 1200 {
