@@ -39,6 +39,7 @@ type mocked struct {
 type fakeHIS interface {
 	Books() books.Export
 	Script() *fault.Script
+	ControlURL() string
 }
 
 var mockedHospitals = map[string]mocked{
