@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -181,9 +180,7 @@ func (c *reconcilePropose) Run(ctx context.Context) error {
 }
 
 type reconcileApprove struct {
-	place
-	services
-	variables
+	wholeHub
 	Repair int64  `arg:"" help:"Repair."`
 	Note   string `help:"Why."`
 	By     string `default:"${user}" help:"Who."`
@@ -194,14 +191,7 @@ func (reconcileApprove) Help() string {
 }
 
 func (c *reconcileApprove) Run(ctx context.Context) error {
-	if err := c.set(); err != nil {
-		return err
-	}
-	url, err := c.databaseURL()
-	if err != nil {
-		return err
-	}
-	h, err := openHub(ctx, newLog(slog.LevelWarn), url, c.keyFile(), false, c.services)
+	h, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

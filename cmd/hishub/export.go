@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -12,9 +11,7 @@ import (
 )
 
 type reconcileExport struct {
-	place
-	services
-	variables
+	wholeHub
 	Hospital string `arg:"" help:"Hospital."`
 	Period   string `arg:"" help:"A day, yyyy-MM-dd, or a month, yyyy-MM."`
 	Format   string `help:"xlsx, html, csv (a zip with a file for each table) or json." enum:"xlsx,html,csv,json" default:"xlsx"`
@@ -34,14 +31,7 @@ var exports = map[string]struct {
 }
 
 func (c *reconcileExport) Run(ctx context.Context) error {
-	if err := c.set(); err != nil {
-		return err
-	}
-	url, err := c.databaseURL()
-	if err != nil {
-		return err
-	}
-	h, err := openHub(ctx, newLog(slog.LevelWarn), url, c.keyFile(), false, c.services)
+	h, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -30,10 +30,27 @@ type reconcileCmd struct {
 	Receipt  reconcileReceipt  `cmd:"" help:"Enter what a channel paid into the bank account for a day."`
 }
 
-type reconcileRun struct {
+// wholeHub is what a command needs that opens hospital folders.
+type wholeHub struct {
 	place
 	services
 	variables
+}
+
+// open connects a hub that runs nothing by itself; it never makes a key.
+func (w wholeHub) open(ctx context.Context) (*hub, error) {
+	if err := w.set(); err != nil {
+		return nil, err
+	}
+	url, err := w.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	return openHub(ctx, newLog(slog.LevelWarn), url, w.keyFile(), false, w.services)
+}
+
+type reconcileRun struct {
+	wholeHub
 	Hospital string `arg:"" help:"Hospital."`
 	Day      string `arg:"" optional:"" help:"yyyy-MM-dd in the hospital's zone; the last whole day if none."`
 	Full     bool   `help:"Ask the HIS for each entry, also where its totals agree with ours."`
@@ -49,14 +66,7 @@ func (reconcileRun) Help() string {
 var errDifferences = errors.New("there are differences")
 
 func (c *reconcileRun) Run(ctx context.Context) error {
-	if err := c.set(); err != nil {
-		return err
-	}
-	url, err := c.databaseURL()
-	if err != nil {
-		return err
-	}
-	h, err := openHub(ctx, newLog(slog.LevelWarn), url, c.keyFile(), false, c.services)
+	h, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,9 +124,7 @@ func (h *hub) tellProgress(ctx context.Context, hospital, day string) (stop func
 }
 
 type reconcileBackfill struct {
-	place
-	services
-	variables
+	wholeHub
 	Hospital string `arg:"" help:"Hospital."`
 	From     string `arg:"" help:"First day, yyyy-MM-dd."`
 	To       string `arg:"" optional:"" help:"Last day; the last whole day if none."`
@@ -128,14 +136,7 @@ func (reconcileBackfill) Help() string {
 }
 
 func (c *reconcileBackfill) Run(ctx context.Context) error {
-	if err := c.set(); err != nil {
-		return err
-	}
-	url, err := c.databaseURL()
-	if err != nil {
-		return err
-	}
-	h, err := openHub(ctx, newLog(slog.LevelWarn), url, c.keyFile(), false, c.services)
+	h, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
