@@ -240,7 +240,8 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, status, answer)
 		}
 	}
-	if _, answer := control(t, s, "GET", "/keys", ""); strings.Contains(answer, s.Keys().PlatformKey[40:80]) {
+	// The first characters of every such key are alike: the test looks at later ones.
+	if _, answer := control(t, s, "GET", "/keys", ""); strings.Contains(answer, s.Keys().PlatformKey[200:280]) {
 		t.Error("the platform's private key is given away")
 	}
 	if rules := s.Faults(); len(rules) != 0 {
