@@ -44,6 +44,7 @@ type Report struct {
 	Own        OwnRate    `json:"postgresql_own"`
 	CPU        CPU        `json:"cpu_us_per_delivery"`
 	Space      Space      `json:"space"`
+	Encoding   Encoding   `json:"encoding"`
 	// Nights are days of books compared.
 	Nights []Comparison `json:"nights"`
 	// Booked is how many messages the HIS has, each exactly once.
@@ -136,6 +137,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	}
 	r.Space.WAL, r.Space.HubMB, r.Space.HubMost = wal, now, most
 	if r.Own, err = s.ownRate(ctx); err != nil {
+		return r, err
+	}
+	tell("encoding, beside encoding/xml")
+	if r.Encoding, err = encoding(4 * s.second()); err != nil {
 		return r, err
 	}
 	r.Nights, err = s.comparisons(ctx, tell)

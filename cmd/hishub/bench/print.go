@@ -52,6 +52,7 @@ func (r Report) deliveries(row func(what, format string, a ...any)) {
 	}
 	row("", "rows + indexes: %s", strings.Join(tables, ", "))
 	row("hub's memory", "%d MB resident, %d MB at most", p.HubMB, p.HubMost)
+	row("encoding", "%s", r.Encoding)
 	row("exactly once", "all %d", r.Booked)
 }
 
