@@ -2,7 +2,9 @@ package core
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
+	"net"
 	"time"
 )
 
@@ -29,6 +31,8 @@ type Dialect struct {
 	Limits    Limits
 	// Maintenance windows; deliveries wait in them and spend no attempt.
 	Maintenance []Window
+	// Codes are the code tables by name.
+	Codes map[string]CodeTable
 	// Secrets are values that are masked wherever they appear.
 	Secrets []string
 }
@@ -80,6 +84,9 @@ type ConnectorSpec struct {
 	Options map[string]any
 	// Files is the hospital folder, for what options name (a WSDL, certificates).
 	Files fs.FS
+	// Dial, if set, makes the connections in place of the network's own dialler: a
+	// certification has a proxy between that loses answers.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Operation is how one transaction is said. A question and a simple write have
@@ -218,6 +225,8 @@ type Verdict struct {
 	// Forgave is what a lenient format took although it was wrong, as in
 	// "from_loose: 3:12: a comma is missing": at most 20, without any value.
 	Forgave []string
+	// Codes are those of the answer for which the default of a code table stood in.
+	Codes []CodeUse
 	// Err says why nothing better than in_doubt, unavailable or invalid could be
 	// found. It holds no values.
 	Err error

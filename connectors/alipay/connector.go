@@ -66,7 +66,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.ready = readClock(s, "ready", 10*time.Hour)
 	c.patience = s.Duration("bill_timeout", 10*time.Minute)
 	c.maxBill = s.Size("max_bill", 1<<30)
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	options.ReadProxy(s)
 	if err := s.Err(); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"hishub/connectors/connectortest"
+	"hishub/connectors/proxy"
 	"hishub/core"
 	"hishub/mocks/fault"
 	"hishub/mocks/paychannel"
@@ -298,17 +298,17 @@ func TestHugeAnswer(t *testing.T) {
 
 func TestCutConnections(t *testing.T) {
 	s, _ := start(t)
-	proxy, err := connectortest.NewProxy(s.Addr())
+	between, err := proxy.New("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer proxy.Close()
-	c := open(t, options("http://"+proxy.Address()+"/gateway.do"))
+	defer between.Close()
+	c := open(t, options("http://"+between.Address()+"/gateway.do"))
 	for _, m := range []struct {
-		mode  connectortest.Mode
+		mode  proxy.Mode
 		class core.Class
-	}{{connectortest.Down, core.Unavailable}, {connectortest.CutAfter, core.InDoubt}} {
-		if err := proxy.Set(m.mode); err != nil {
+	}{{proxy.Down, core.Unavailable}, {proxy.CutAfter, core.InDoubt}} {
+		if err := between.Set(m.mode); err != nil {
 			t.Fatal(err)
 		}
 		_, err := refund(c, "IHR1", 1000)

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"hishub/connectors/proxy"
 	"hishub/core"
 )
 
@@ -45,9 +46,9 @@ func Run(t *testing.T, p Peer) {
 		{"a refused connection is unavailable", (*run).refused},
 		{"cut before the first byte is unavailable", (*run).cutBefore},
 		{"an idle connection that was closed is replaced", (*run).idleClosed},
-		{"cut after the HIS acted is in doubt", func(r *run) { r.spoilt(CutAfter) }},
-		{"a garbled answer is in doubt", func(r *run) { r.spoilt(Garbled) }},
-		{"a truncated answer is in doubt", func(r *run) { r.spoilt(Truncated) }},
+		{"cut after the HIS acted is in doubt", func(r *run) { r.spoilt(proxy.CutAfter) }},
+		{"a garbled answer is in doubt", func(r *run) { r.spoilt(proxy.Garbled) }},
+		{"a truncated answer is in doubt", func(r *run) { r.spoilt(proxy.Truncated) }},
 		{"a hang past the deadline is in doubt", (*run).hang},
 		{"cancel returns within 100 ms", (*run).cancel},
 		{"cancelled before it began is unavailable", (*run).cancelled},
@@ -69,17 +70,17 @@ func Run(t *testing.T, p Peer) {
 type run struct {
 	*testing.T
 	peer      Peer
-	proxy     *Proxy
+	proxy     *proxy.Proxy
 	connector core.Connector
 }
 
 func begin(t *testing.T, p Peer) *run {
 	t.Helper()
-	proxy, err := NewProxy(p.Address)
+	between, err := proxy.New("tcp", p.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &run{T: t, peer: p, proxy: proxy, connector: p.Open(t, proxy.Address())}
+	return &run{T: t, peer: p, proxy: between, connector: p.Open(t, between.Address())}
 }
 
 func (r *run) end() {
@@ -89,7 +90,7 @@ func (r *run) end() {
 	r.proxy.Close()
 }
 
-func (r *run) set(m Mode) {
+func (r *run) set(m proxy.Mode) {
 	r.Helper()
 	if err := r.proxy.Set(m); err != nil {
 		r.Fatal(err)
@@ -168,7 +169,7 @@ func (r *run) parallel() {
 }
 
 func (r *run) refused() {
-	r.set(Down)
+	r.set(proxy.Down)
 	before := r.peer.Acted()
 	r.fails(context.Background(), r.peer.Request("x"), core.Unavailable)
 	r.acted(before, 0)
@@ -177,10 +178,10 @@ func (r *run) refused() {
 func (r *run) cutBefore() {
 	r.works("x")
 	before := r.peer.Acted()
-	r.set(Down) // closes the idle connection, too
+	r.set(proxy.Down) // closes the idle connection, too
 	r.fails(context.Background(), r.peer.Request("x"), core.Unavailable)
 	r.acted(before, 0)
-	r.set(Through)
+	r.set(proxy.Through)
 	r.works("back again")
 }
 
@@ -194,13 +195,13 @@ func (r *run) idleClosed() {
 	r.acted(before, 6)
 }
 
-func (r *run) spoilt(m Mode) {
+func (r *run) spoilt(m proxy.Mode) {
 	r.works("x") // so that a protocol with a greeting is past it
 	before := r.peer.Acted()
 	r.set(m)
 	r.fails(context.Background(), r.peer.Request("y"), core.InDoubt)
 	r.acted(before, 1)
-	r.set(Through)
+	r.set(proxy.Through)
 	r.works("the next one is not harmed")
 }
 
@@ -210,12 +211,12 @@ func (r *run) hang() {
 	r.works("x")
 	for deadline := 150 * time.Millisecond; ; deadline *= 2 {
 		before := r.peer.Acted()
-		r.set(Hang)
+		r.set(proxy.Hang)
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		_, err := r.connector.Call(ctx, r.peer.Request("y"))
 		cancel()
 		if core.ClassOf(err) == core.Unavailable && deadline < patience {
-			r.set(Through)
+			r.set(proxy.Through)
 			r.works("z")
 			continue
 		}
@@ -232,9 +233,9 @@ func (r *run) hang() {
 func (r *run) cancel() {
 	best := time.Hour
 	for try := 0; try < 5 && best > 100*time.Millisecond; try++ {
-		r.set(Through)
+		r.set(proxy.Through)
 		r.works("x")
-		r.set(Hang)
+		r.set(proxy.Hang)
 		best = min(best, r.cancelOnce())
 	}
 	if best > 100*time.Millisecond {

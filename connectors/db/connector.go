@@ -54,7 +54,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	for _, name := range []string{"charset", "unencodable"} {
 		s.Refuse(name, "leave it out: the connection speaks UTF-8 and the database converts")
 	}
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	if schema != "" && !identifier.MatchString(schema) {
 		s.Problem("schema", "not a name of letters, digits, _ and $")
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"hishub/connectors/connectortest"
+	"hishub/connectors/proxy"
 	"hishub/core"
 )
 
@@ -219,15 +219,15 @@ func TestSchemaOption(t *testing.T) {
 func TestWhereATransactionDies(t *testing.T) {
 	both(t, func(t *testing.T, d *database) {
 		tables(t, d)
-		proxy, err := connectortest.NewProxy(d.address)
+		between, err := proxy.New("tcp", d.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer proxy.Close()
-		c := d.connector(t, proxy.Address())
+		defer between.Close()
+		c := d.connector(t, between.Address())
 		warm := func() {
 			t.Helper()
-			proxy.Set(connectortest.Through)
+			between.Set(proxy.Through)
 			if _, err := c.Call(t.Context(), core.Request{Operation: "select 1"}); err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestWhereATransactionDies(t *testing.T) {
 		}
 
 		warm()
-		proxy.Set(connectortest.CutAfter) // at the answer to BEGIN
+		between.Set(proxy.CutAfter) // at the answer to BEGIN
 		fails(t.Context(), "RX1", core.Unavailable)
 
 		// The lines wait for a lock until the deadline: COMMIT was never sent.
@@ -262,8 +262,8 @@ func TestWhereATransactionDies(t *testing.T) {
 
 		// COMMIT is passed on, and its answer is lost.
 		warm()
-		proxy.Set(connectortest.Through)
-		proxy.At("commit", connectortest.CutAfter)
+		between.Set(proxy.Through)
+		between.At("commit", proxy.CutAfter)
 		fails(t.Context(), "RX3", core.InDoubt)
 		if n := d.count(t, "cf"); n != 1 {
 			t.Errorf("%d headers, only RX3 was committed", n)

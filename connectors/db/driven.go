@@ -204,13 +204,14 @@ func columnsOf(result driver.Rows, n int) []column {
 // is given up when the context ends before the driver has logged in, which not
 // every driver sees to.
 type dialling struct {
+	wire.Options
 	until context.Context
 	wire  *wire.Conn
 	stop  func() bool
 }
 
 func (d *dialling) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := wire.Dial(ctx, dialTimeout, network, address)
+	c, err := d.Dial(ctx, dialTimeout, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 			config.TLS.ServerName = host
 		}
 	}
-	e.connect = func(ctx context.Context) (session, error) { return dialMySQL(ctx, config.Clone()) }
+	e.connect = func(ctx context.Context) (session, error) { return dialMySQL(ctx, config.Clone(), o) }
 	return e
 }
 
@@ -65,8 +65,8 @@ type silence struct{}
 
 func (silence) Print(...any) {}
 
-func dialMySQL(ctx context.Context, config *mysql.Config) (session, error) {
-	d := &dialling{until: ctx}
+func dialMySQL(ctx context.Context, config *mysql.Config, o wire.Options) (session, error) {
+	d := &dialling{Options: o, until: ctx}
 	config.DialFunc = d.DialContext
 	connector, err := mysql.NewConnector(config)
 	if err != nil {

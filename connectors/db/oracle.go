@@ -56,7 +56,7 @@ func oracle(s *option.Set, dsn, schema string, o wire.Options) engine {
 		if o.TLS != nil {
 			c.TLSConfig = o.TLS.Clone() // the driver writes into it
 		}
-		return dialOracle(ctx, &c, schema)
+		return dialOracle(ctx, &c, schema, o)
 	}
 	return e
 }
@@ -66,8 +66,8 @@ func oracle(s *option.Set, dsn, schema string, o wire.Options) engine {
 const settings = `alter session set nls_numeric_characters = '.,' nls_date_format = 'YYYY-MM-DD HH24:MI:SS'` +
 	` nls_timestamp_format = 'YYYY-MM-DD HH24:MI:SS.FF' nls_timestamp_tz_format = 'YYYY-MM-DD HH24:MI:SS.FFTZH:TZM'`
 
-func dialOracle(ctx context.Context, config *configurations.ConnectionConfig, schema string) (session, error) {
-	d := &dialling{until: ctx}
+func dialOracle(ctx context.Context, config *configurations.ConnectionConfig, schema string, o wire.Options) (session, error) {
+	d := &dialling{Options: o, until: ctx}
 	config.Dialer = d
 	c, err := ora.NewConnection("", config)
 	if err != nil {

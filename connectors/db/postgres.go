@@ -62,7 +62,7 @@ func postgres(s *option.Set, dsn, schema string, o wire.Options) engine {
 	if o.TLS != nil {
 		encrypt(config, o.TLS)
 	}
-	e.connect = func(ctx context.Context) (session, error) { return dialPostgres(ctx, config.Copy()) }
+	e.connect = func(ctx context.Context) (session, error) { return dialPostgres(ctx, config.Copy(), o) }
 	return e
 }
 
@@ -93,15 +93,15 @@ type postgresSession struct {
 	wire *wire.Conn
 }
 
-func dialPostgres(ctx context.Context, config *pgconn.Config) (session, error) {
+func dialPostgres(ctx context.Context, config *pgconn.Config, o wire.Options) (session, error) {
 	var connected atomic.Bool
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if !connected.Load() {
-			return wire.Dial(ctx, dialTimeout, network, address)
+			return o.Dial(ctx, dialTimeout, network, address)
 		}
 		// The driver asks the server to cancel what we gave up. That must not hold
 		// anybody up when the server does not answer.
-		c, err := wire.Dial(ctx, cancelTimeout, network, address)
+		c, err := o.Dial(ctx, cancelTimeout, network, address)
 		if err != nil {
 			return nil, err
 		}

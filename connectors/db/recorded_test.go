@@ -169,9 +169,9 @@ func opened(t *testing.T, name string, d *recorded) *Connector {
 			go io.Copy(io.Discard, c)
 		}
 	}()
-	c := &Connector{engine: engines(t)[name], options: wire.ReadOptions(option.New(nil), nil)}
+	c := &Connector{engine: engines(t)[name], options: wire.ReadOptions(option.New(nil), core.ConnectorSpec{})}
 	c.engine.connect = func(ctx context.Context) (session, error) {
-		w, err := wire.Dial(ctx, dialTimeout, "tcp", l.Addr().String())
+		w, err := wire.Options{}.Dial(ctx, dialTimeout, "tcp", l.Addr().String())
 		if err != nil {
 			return nil, err
 		}

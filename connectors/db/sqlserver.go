@@ -53,7 +53,7 @@ func sqlserver(s *option.Set, dsn, schema string, o wire.Options) engine {
 			config.Encryption = msdsn.EncryptionRequired
 		}
 	}
-	e.connect = func(ctx context.Context) (session, error) { return dialSQLServer(ctx, config) }
+	e.connect = func(ctx context.Context) (session, error) { return dialSQLServer(ctx, config, o) }
 	return e
 }
 
@@ -65,8 +65,8 @@ type hostDialling struct {
 
 func (d hostDialling) HostName() string { return d.host }
 
-func dialSQLServer(ctx context.Context, config msdsn.Config) (session, error) {
-	d := &dialling{until: ctx}
+func dialSQLServer(ctx context.Context, config msdsn.Config, o wire.Options) (session, error) {
+	d := &dialling{Options: o, until: ctx}
 	connector := mssql.NewConnectorConfig(config)
 	connector.Dialer = hostDialling{d, config.Host}
 	c, err := connector.Connect(ctx)

@@ -35,7 +35,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c := &Connector{base: readBase(s)}
 	c.contentType = s.Text("content_type", "")
 	follow := s.Bool("follow", false)
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	options.ReadHTTP(s)
 	if err := s.Err(); err != nil {
 		return nil, err

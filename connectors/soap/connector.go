@@ -61,7 +61,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.address = readAddressing(s)
 	c.mtom = s.Bool("mtom", false)
 	c.unwrap = s.Bool("unwrap", true)
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	options.ReadHTTP(s)
 
 	if c.style.prefix != "" && (!isName(c.style.prefix) || c.style.prefix == envelopePrefix) {

@@ -30,7 +30,7 @@ type Connector struct {
 func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	s := option.New(spec.Options)
 	address := readAddress(s)
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	options.ReadCharset(s)
 	keep := s.Bool("keep", true)
 	c := &Connector{options: options, framing: ReadFraming(s, options.Charset)}

@@ -88,6 +88,7 @@ func (l *line) close() { l.under.Close() }
 
 // lines are the connections of one connector.
 type lines struct {
+	options wire.Options
 	address string
 	tls     *tls.Config
 	keep    bool
@@ -104,7 +105,7 @@ func newLines(address string, o wire.Options, keep bool) *lines {
 		size = linesDefault
 	}
 	// On Windows wire.Conn cannot tell whether a late byte waits on a kept line.
-	ls := &lines{address: address, keep: keep && runtime.GOOS != "windows", slots: make(chan struct{}, size)}
+	ls := &lines{options: o, address: address, keep: keep && runtime.GOOS != "windows", slots: make(chan struct{}, size)}
 	if o.TLS != nil {
 		ls.tls = o.TLS.Clone()
 		if ls.tls.ServerName == "" {
@@ -161,7 +162,7 @@ func (ls *lines) take() (*line, error) {
 }
 
 func (ls *lines) dial(ctx context.Context) (*line, error) {
-	under, err := wire.Dial(ctx, dialTimeout, "tcp", ls.address)
+	under, err := ls.options.Dial(ctx, dialTimeout, "tcp", ls.address)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	s.OneOf("bill_type", "ALL") // a day of payments without its refunds, or the reverse, compares to nothing
 	c.billTimeout = s.Duration("bill_timeout", 10*time.Minute)
 	c.maxBill = s.Size("max_bill", 1<<30)
-	options := wire.ReadOptions(s, spec.Files)
+	options := wire.ReadOptions(s, spec)
 	options.ReadProxy(s)
 	if err := s.Err(); err != nil {
 		return nil, err

@@ -39,10 +39,15 @@ const (
 // unbounded is the budget of a connection whose reader has its own bound.
 const unbounded = 1 << 62
 
-// Dial connects within the timeout.
-func Dial(ctx context.Context, timeout time.Duration, network, address string) (*Conn, error) {
-	d := net.Dialer{Timeout: timeout}
-	inner, err := d.DialContext(ctx, network, address)
+// Dial connects within the timeout, by the connector's own dialler if it has one.
+func (o Options) Dial(ctx context.Context, timeout time.Duration, network, address string) (*Conn, error) {
+	dial := o.Dialler
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	inner, err := dial(within, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,18 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
 	"time"
 
 	"hishub/connectors/charset"
 	"hishub/connectors/option"
+	"hishub/core"
 )
 
 // Options are those that every connector has.
@@ -25,18 +28,21 @@ type Options struct {
 	Charset     *charset.Charset
 	// Proxy is nil for a direct way; the environment has no say in it.
 	Proxy *url.URL
+	// Dialler is nil for the network's own.
+	Dialler func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // ReadOptions reads timeout, tls, max_answer and concurrency.
-func ReadOptions(s *option.Set, files fs.FS) Options {
+func ReadOptions(s *option.Set, spec core.ConnectorSpec) Options {
 	s.Refuse("rate", "is kept for the whole hospital: write limits: {rate: 20/s} beside connectors")
 	o := Options{
 		Timeout:     s.Duration("timeout", 30*time.Second),
 		MaxAnswer:   s.Size("max_answer", 8<<20),
 		Concurrency: s.Count("concurrency"),
+		Dialler:     spec.Dial,
 	}
 	if t := s.Map("tls"); t != nil {
-		o.TLS = readTLS(t, files)
+		o.TLS = readTLS(t, spec.Files)
 	}
 	return o
 }

@@ -43,7 +43,7 @@ func NewTransport(o Options) *Transport {
 	t := &Transport{Options: o}
 	t.http = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return Dial(ctx, dialTimeout, network, address)
+			return o.Dial(ctx, dialTimeout, network, address)
 		},
 		OnProxyConnectResponse: refusedByProxy,
 		TLSClientConfig:        o.TLS,

@@ -32,7 +32,7 @@ import (
 func options(t *testing.T, values map[string]any, files fstest.MapFS) Options {
 	t.Helper()
 	s := option.New(values)
-	o := ReadOptions(s, files)
+	o := ReadOptions(s, core.ConnectorSpec{Files: files})
 	o.ReadHTTP(s)
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestPlainProxy(t *testing.T) {
 		t.Errorf("the proxy saw %s", got)
 	}
 	s := option.New(map[string]any{"proxy": "https://u:s3cret@host/path"})
-	o := ReadOptions(s, nil)
+	o := ReadOptions(s, core.ConnectorSpec{})
 	o.ReadHTTP(s)
 	if err := s.Err(); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Error(err)
@@ -320,7 +320,7 @@ func TestAClosedConnectionIsSeenBeforeWriting(t *testing.T) {
 		c, _ := l.Accept()
 		accepted <- c
 	}()
-	c, err := Dial(t.Context(), time.Second, "tcp", l.Addr().String())
+	c, err := Options{}.Dial(t.Context(), time.Second, "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,7 @@
-package connectortest
+// Package proxy stands between a connector and a real server and misbehaves on
+// the level of TCP: tests and certifications bring about with it what a network
+// does to a HIS once a year.
+package proxy
 
 import (
 	"bytes"
@@ -17,12 +20,16 @@ const (
 	Down
 	// CutAfter passes the request and, when the answer begins, closes both sides.
 	CutAfter
-	// Hang passes the request and keeps the answer.
+	// Hang passes the request and keeps the answer, until Release.
 	Hang
 	// Garbled passes the request and answers with bytes of no meaning.
 	Garbled
 	// Truncated passes the request and the first half of the answer, then closes.
 	Truncated
+	// CutBefore passes the first half of a request, then closes both sides.
+	CutBefore
+	// BlackHole takes the request and passes nothing.
+	BlackHole
 )
 
 // Garbage is what a garbled answer holds. No error may repeat it: a real one
@@ -32,9 +39,10 @@ const Garbage = "\x00\xff\x13garbage 张三测试\r\n\r\n\x7f\xfe"
 // Proxy stands between a connector and a real server and misbehaves on the
 // level of TCP, so that it serves for every protocol.
 type Proxy struct {
+	network string
 	target  string
 	address string
-	// Held is told about each answer that is kept back or spoilt.
+	// Held is told about each request or answer that is kept back or spoilt.
 	Held     chan struct{}
 	returned atomic.Int64
 
@@ -44,12 +52,20 @@ type Proxy struct {
 	then     Mode
 	listener net.Listener
 	open     map[net.Conn]bool
+	kept     []late
 	wait     sync.WaitGroup
 }
 
-// NewProxy listens on a free port.
-func NewProxy(target string) (*Proxy, error) {
-	p := &Proxy{target: target, Held: make(chan struct{}, 1000), open: map[net.Conn]bool{}}
+// late is an answer that is kept back, and whom it is for.
+type late struct {
+	to     net.Conn
+	answer []byte
+}
+
+// New listens on a free port of this machine for what goes to the target, an
+// address of that network ("tcp", "unix").
+func New(network, target string) (*Proxy, error) {
+	p := &Proxy{network: network, target: target, Held: make(chan struct{}, 1000), open: map[net.Conn]bool{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -97,6 +113,17 @@ func (p *Proxy) watch(request []byte) {
 	defer p.mu.Unlock()
 	if p.trigger != nil && bytes.Contains(bytes.ToLower(request), p.trigger) {
 		p.mode, p.trigger = p.then, nil
+	}
+}
+
+// Release delivers the answers that Hang kept, late, to whoever still listens.
+func (p *Proxy) Release() {
+	p.mu.Lock()
+	kept := p.kept
+	p.kept = nil
+	p.mu.Unlock()
+	for _, l := range kept {
+		_, _ = l.to.Write(l.answer) // most have hung up meanwhile
 	}
 }
 
@@ -161,7 +188,7 @@ func (p *Proxy) now() Mode {
 }
 
 func (p *Proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
+	server, err := net.Dial(p.network, p.target)
 	if err != nil {
 		client.Close()
 		return
@@ -180,7 +207,8 @@ func (p *Proxy) serve(client net.Conn) {
 				return
 			}
 			p.watch(b[:n])
-			if _, err := server.Write(b[:n]); err != nil {
+			request, more := p.hinder(b[:n])
+			if _, err := server.Write(request); err != nil || !more {
 				return
 			}
 		}
@@ -192,7 +220,7 @@ func (p *Proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		answer, more := p.spoil(b[:n])
+		answer, more := p.spoil(client, b[:n])
 		if _, err := client.Write(answer); err != nil || !more {
 			return
 		}
@@ -200,20 +228,45 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 }
 
-// spoil makes of an answer what the mode wants, and says whether to go on.
-func (p *Proxy) spoil(answer []byte) ([]byte, bool) {
-	mode := p.now()
-	if mode == Through || mode == Down {
-		return answer, true
+// hinder makes of a request what the mode wants, and says whether to go on.
+func (p *Proxy) hinder(request []byte) ([]byte, bool) {
+	switch p.now() {
+	case CutBefore:
+		p.tell()
+		return request[:len(request)/2], false
+	case BlackHole:
+		p.tell()
+		return nil, true
 	}
-	defer func() { p.Held <- struct{}{} }()
-	switch mode {
+	return request, true
+}
+
+// spoil makes of an answer what the mode wants, and says whether to go on.
+func (p *Proxy) spoil(client net.Conn, answer []byte) ([]byte, bool) {
+	switch p.now() {
 	case Hang:
+		p.mu.Lock()
+		p.kept = append(p.kept, late{client, bytes.Clone(answer)})
+		p.mu.Unlock()
+		p.tell()
 		return nil, true
 	case Garbled:
+		p.tell()
 		return []byte(Garbage), false
 	case Truncated:
+		p.tell()
 		return answer[:len(answer)/2], false
+	case CutAfter:
+		p.tell()
+		return nil, false
 	}
-	return nil, false
+	return answer, true
+}
+
+// tell never waits: whoever does not listen does not want to know.
+func (p *Proxy) tell() {
+	select {
+	case p.Held <- struct{}{}:
+	default:
+	}
 }
