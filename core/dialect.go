@@ -31,8 +31,6 @@ type Dialect struct {
 	Limits    Limits
 	// Maintenance windows; deliveries wait in them and spend no attempt.
 	Maintenance []Window
-	// Codes are the code tables by name.
-	Codes map[string]CodeTable
 	// Secrets are values that are masked wherever they appear.
 	Secrets []string
 }
@@ -225,8 +223,6 @@ type Verdict struct {
 	// Forgave is what a lenient format took although it was wrong, as in
 	// "from_loose: 3:12: a comma is missing": at most 20, without any value.
 	Forgave []string
-	// Codes are those of the answer for which the default of a code table stood in.
-	Codes []CodeUse
 	// Err says why nothing better than in_doubt, unavailable or invalid could be
 	// found. It holds no values.
 	Err error
