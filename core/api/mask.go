@@ -34,7 +34,7 @@ func maskFor(body core.Body) mask {
 		}
 	}
 	if body != nil {
-		personal(reflect.ValueOf(body), func(kind string, field reflect.Value) {
+		core.Personal(body, func(_, kind string, field reflect.Value) {
 			switch value := field.String(); kind {
 			case "date":
 				year, rest, _ := strings.Cut(value, "-")
@@ -126,7 +126,7 @@ func maskBody(body core.Body) (json.RawMessage, error) {
 		return nil, err
 	}
 	m := maskFor(body)
-	personal(masked, func(kind string, field reflect.Value) {
+	core.Personal(masked.Interface(), func(_, kind string, field reflect.Value) {
 		if kind == "text" {
 			field.SetString(m.text(field.String()))
 			return
@@ -155,31 +155,6 @@ func maskDate(s string) string {
 }
 
 var anyDigit = regexp.MustCompile(`[0-9]`)
-
-// personal walks the texts of a body that are tagged personal and not empty.
-func personal(v reflect.Value, visit func(kind string, field reflect.Value)) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			personal(v.Elem(), visit)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			personal(v.Index(i), visit)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			field := v.Field(i)
-			if kind := v.Type().Field(i).Tag.Get("personal"); kind != "" && field.Kind() == reflect.String {
-				if field.Len() > 0 {
-					visit(kind, field)
-				}
-			} else if v.Type().Field(i).IsExported() {
-				personal(field, visit)
-			}
-		}
-	}
-}
 
 // decode reads bytes of an exchange for people: as UTF-8 or else as GB18030;
 // charset is "" for what is neither.
