@@ -67,7 +67,8 @@ type ListenerSpec struct {
 // Wire turns the bytes of a transport into what a dialect reads, and back. It is
 // pure and serves any number of goroutines.
 type Wire interface {
-	// Read opens a request. The error holds no values; Refuse answers it then.
+	// Read opens a request. The error holds no values; what comes with it is what
+	// of the request can be read, for an answer that the dialect may have.
 	Read(q Incoming) (Arrival, error)
 	// Write makes the answer to what Read gave.
 	Write(a Arrival, r Reply) (Outgoing, error)
@@ -124,8 +125,8 @@ type Reply struct {
 type Door interface {
 	// Open never fails: what it cannot make a valid message of has no Body.
 	Open(a Arrival, s Stamp) Opened
-	// Reply words a resolution. It fails only for an Opened without Kind, or when the
-	// dialect cannot say it; the error holds no values.
+	// Reply words a resolution. It fails only when the dialect cannot say it, as most
+	// cannot for an Opened without Kind; the error holds no values.
 	Reply(o Opened, r Resolution, s Stamp) (Reply, error)
 }
 

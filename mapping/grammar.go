@@ -140,6 +140,7 @@ var envelopeTable = &table{"envelope", []key{
 	{name: "write", shape: section(writeTable), doc: "from body to the wire"},
 	{name: "read", shape: section(readTable), doc: "from the wire to answer"},
 	{name: "outcome", shape: section(outcomeTable), doc: "rules of all operations"},
+	{name: "reply", shape: value, doc: "listeners: what body is in the answer to a request that is none of the calls"},
 }}
 
 var pageTable = &table{"page", []key{

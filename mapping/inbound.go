@@ -82,27 +82,7 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 	x.takes = read.record(o.keys["takes"], typeOf(o.t.Body()).Elem(), "the message of "+string(o.t.Kind))
 
 	reply := read.with(o.t.Noun, noun).with("result", binding{typ: x.result.view, slot: -1})
-	body, _ := reply.document(o.keys["reply"])
-	m.body = u.add("body", func(r *run) (any, error) { return body.value(r) })
-	with := map[string]member{}
-	for name := range l.withNames {
-		with[name] = member{eval: func(*run) (any, error) { return nil, nil }}
-	}
-	if n := o.keys["with"]; n != nil {
-		for _, f := range n.fields {
-			slot, typ := reply.let("with."+f.key.text, f.value)
-			with[f.key.text] = member{typ: typ, eval: func(r *run) (any, error) { return r.slot(slot) }}
-		}
-	}
-	if n := o.keys["headers"]; n != nil {
-		m.headers = append(m.headers, reply.fields(n, "headers"))
-	}
-	for _, name := range []string{"call", "query"} {
-		if n := e.write[name]; n != nil {
-			l.mistake(n.pos, "leave it out", "write.%s is for requests, this envelope writes replies", name)
-		}
-	}
-	l.write(e, reply.with("body", binding{slot: m.body}).with("with", binding{members: with}), m)
+	l.word(e, reply, m, o.keys)
 
 	if !l.wrong() {
 		// Whoever calls us with something forged or broken is answered, too.
@@ -116,6 +96,49 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 		}
 	}
 	return x, call
+}
+
+// word compiles what is answered: the reply of keys in the envelope's write.
+func (l *loader) word(e *envelope, s *scope, m *mapper, keys map[string]*node) {
+	body, _ := s.document(keys["reply"])
+	m.body = m.unit.add("body", func(r *run) (any, error) { return body.value(r) })
+	with := map[string]member{}
+	for name := range l.withNames {
+		with[name] = member{eval: func(*run) (any, error) { return nil, nil }}
+	}
+	if n := keys["with"]; n != nil {
+		for _, f := range n.fields {
+			slot, typ := s.let("with."+f.key.text, f.value)
+			with[f.key.text] = member{typ: typ, eval: func(r *run) (any, error) { return r.slot(slot) }}
+		}
+	}
+	if n := keys["headers"]; n != nil {
+		m.headers = append(m.headers, s.fields(n, "headers"))
+	}
+	for _, name := range []string{"call", "query"} {
+		if n := e.write[name]; n != nil {
+			l.mistake(n.pos, "leave it out", "write.%s is for requests, this envelope writes replies", name)
+		}
+	}
+	l.write(e, s.with("body", binding{slot: m.body}).with("with", binding{members: with}), m)
+}
+
+// compileStranger goes the way of a request that is none of the calls: there is
+// neither an operation nor a message. Its reply may need something of the
+// request; what does not have it gets no words.
+func (l *loader) compileStranger(e *envelope) *entrance {
+	u := newUnit(l)
+	m := &mapper{unit: u, name: "listener", page: -1}
+	x := &entrance{m: m, result: resultOf(&struct{}{})}
+	m.call = u.given("call")
+	s := u.base(nil, captures{}, sessionChoice{why: "a listener has no session"})
+	for _, noun := range nouns() {
+		s.hidden[noun] = "the envelope's reply answers what is no message"
+	}
+	read := l.arrived(s, m).with("call", binding{typ: textType, slot: m.call}).lets(e.read["let"])
+	read = l.readTree(read, e.read["answer"], m.came)
+	l.word(e, read.with("result", binding{typ: x.result.view, slot: -1}), m, map[string]*node{"reply": e.keys["reply"]})
+	return x
 }
 
 // readTree gives the tree called answer.
@@ -196,11 +219,12 @@ func (x *entrance) answer(o core.Opened, res core.Resolution, s core.Stamp) (cor
 
 func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp) (out core.Reply, err error) {
 	body := o.Body
-	if body == nil {
-		t, _ := core.Lookup(x.m.kind)
+	if t, known := core.Lookup(x.m.kind); known && body == nil {
 		body = t.Body()
 	}
-	s.Key = body.Key()
+	if body != nil {
+		s.Key = body.Key()
+	}
 	r := x.m.start(core.Input{Body: body, Stamp: s})
 	defer func() {
 		if p := recover(); p != nil {

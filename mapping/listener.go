@@ -97,6 +97,9 @@ func (l *loader) compileListeners(d *core.Dialect) {
 			l.mistake(in.at, fmt.Sprintf("write an inbound operation with envelope: %s", in.envelope), "nothing can be called at the listener %q", in.name)
 			continue
 		}
+		if e.keys["reply"] != nil {
+			door.stranger = l.compileStranger(e)
+		}
 		out := &core.Listener{Name: in.name, Kind: in.kind, Kinds: kinds, Signed: signed, Door: door}
 		if !signed && in.options.get("allow") == nil && in.options.get("client") == nil {
 			l.mistake(in.at, `write the rule verify in its envelope, or allow: ["10.1.0.0/16"] or client: "common name" in its options`, "anybody could call the listener %q", in.name)
@@ -105,6 +108,11 @@ func (l *loader) compileListeners(d *core.Dialect) {
 			l.listen(in, out, calls)
 		}
 		d.Listeners[in.name] = out
+	}
+	for name, e := range l.envelopes {
+		if n := e.keys["reply"]; n != nil && !slices.ContainsFunc(sortedByName(l.listeners), func(in *listener) bool { return in.envelope == name }) {
+			l.mistake(n.pos, "leave it out", "reply is for envelopes of listeners, and none has the envelope %q", name)
+		}
 	}
 	for _, t := range core.Catalogue {
 		if o := l.operations[t.Kind]; o != nil && t.Mode == core.Inbound && !reached[t.Kind] {
@@ -148,6 +156,8 @@ type door struct {
 	// entrances by what they are called on the wire.
 	entrances map[string]*entrance
 	kinds     map[core.Kind]*entrance
+	// stranger words the answer to what is none of them; nil: the folder has no words.
+	stranger *entrance
 }
 
 // Open implements core.Door.
@@ -174,6 +184,9 @@ func (d *door) Open(a core.Arrival, s core.Stamp) core.Opened {
 // Reply implements core.Door.
 func (d *door) Reply(o core.Opened, r core.Resolution, s core.Stamp) (core.Reply, error) {
 	x := d.kinds[o.Kind]
+	if x == nil && d.stranger != nil {
+		return d.stranger.reply(o, r, s)
+	}
 	if x == nil {
 		return core.Reply{}, errors.New("reply: nothing of the request was recognised")
 	}

@@ -116,6 +116,17 @@ func (c *Charset) Decode(b []byte) (string, error) {
 	return string(text), nil
 }
 
+// Legible reads what can be read of bytes that are no text, with U+FFFD for the
+// rest: good for an answer to whoever sent them, never for what they say.
+func (c *Charset) Legible(b []byte) string {
+	if c != nil && c.read != nil {
+		if text, err := c.read.NewDecoder().Bytes(b); err == nil {
+			b = text
+		}
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}
+
 // spellsReplacement tells a HIS that really wrote U+FFFD, because it lost a
 // character long ago, from bytes that could not be read.
 func (c *Charset) spellsReplacement(b, text []byte) bool {

@@ -71,7 +71,7 @@ func (l *listener) Read(q core.Incoming) (core.Arrival, error) {
 	}
 	text, err := l.framing.charset.Decode(content)
 	if err != nil {
-		return core.Arrival{}, fmt.Errorf("read a request: %w", err)
+		return core.Arrival{Body: l.framing.charset.Legible(content)}, fmt.Errorf("read a request: %w", err)
 	}
 	a := core.Arrival{Call: messageType(text)}
 	if text != "" {
@@ -95,20 +95,29 @@ func messageType(text string) string {
 	return strings.Join(parts[:min(2, len(parts))], "^")
 }
 
-// Write implements core.Wire.
+// Write implements core.Wire: a text, or several in a list, each in a frame of
+// its own. An empty list says nothing.
 func (l *listener) Write(_ core.Arrival, r core.Reply) (core.Outgoing, error) {
 	if len(r.Headers) > 0 {
 		return core.Outgoing{}, errors.New("write a reply: a connection has no headers; put them into the text")
 	}
-	text, ok := core.Text(r.Body)
-	if _, tree := r.Body.(core.Tree); !ok || tree {
-		return core.Outgoing{}, errors.New("write a reply: it is no text; write $xml or another format in the envelope's send")
+	texts, several := r.Body.(core.List)
+	if !several {
+		texts = core.List{r.Body}
 	}
-	body, err := l.framing.Write(text)
-	if err != nil {
-		return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
+	out := core.Outgoing{Status: 200}
+	for _, v := range texts {
+		text, ok := core.Text(v)
+		if _, tree := v.(core.Tree); !ok || tree {
+			return core.Outgoing{}, errors.New("write a reply: it is no text; write $xml or another format in the envelope's send")
+		}
+		frame, err := l.framing.Write(text)
+		if err != nil {
+			return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
+		}
+		out.Body = append(out.Body, frame...)
 	}
-	return core.Outgoing{Status: 200, Body: body}, nil
+	return out, nil
 }
 
 // Refuse implements core.Wire: there are no words that every HIS understands, so

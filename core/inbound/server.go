@@ -133,20 +133,34 @@ func (c *call) refuse(why string, status int, words string) core.Outgoing {
 	return c.listener.Wire.Refuse(status, words)
 }
 
+// decline answers what is no message of this dialect: in its words where the
+// folder has some, else in those of the transport.
+func (c *call) decline(o core.Opened, stamp core.Stamp, why string, status int, words string) core.Outgoing {
+	reply, err := c.listener.Door.Reply(o, core.Resolution{State: core.ResultInvalid, Message: wordsInvalid}, stamp)
+	if err == nil {
+		var out core.Outgoing
+		if out, err = c.listener.Wire.Write(o.Arrival, reply); err == nil {
+			c.result = why
+			return out
+		}
+	}
+	return c.refuse(why, status, words)
+}
+
 // hear is the way of a request that came whole, however it came.
 func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoing {
 	l := c.listener
+	stamp := c.hospital.Stamp("", c.began, 1)
 	arrival, err := l.Wire.Read(q)
 	if err != nil {
 		s.Log.Warn("inbound: not readable", "hospital", c.hospital.ID(), "listener", l.Name, "error", err)
-		return c.refuse("unreadable", http.StatusBadRequest, "the request cannot be read")
+		return c.decline(core.Opened{Arrival: arrival, Err: err}, stamp, "unreadable", http.StatusBadRequest, "the request cannot be read")
 	}
-	stamp := c.hospital.Stamp("", c.began, 1)
 	opened := l.Door.Open(arrival, stamp)
 	c.kind = opened.Kind
 	if opened.Kind == "" {
 		s.Log.Warn("inbound: not recognised", "hospital", c.hospital.ID(), "listener", l.Name, "error", opened.Err)
-		return c.refuse("unrecognised", http.StatusForbidden, "nothing is called like this, or the request cannot be trusted")
+		return c.decline(opened, stamp, "unrecognised", http.StatusForbidden, "nothing is called like this, or the request cannot be trusted")
 	}
 	taken := Taken{Resolution: core.Resolution{State: core.ResultInvalid, Message: wordsInvalid}}
 	if opened.Body == nil {

@@ -296,7 +296,7 @@ func (e *entry) one(raw, conn net.Conn, r *bufio.Reader, secured *tls.Connection
 	out := e.server.hear(context.Background(), c, core.Incoming{Body: body})
 	e.server.count(c, out)
 	if len(out.Body) == 0 {
-		return false
+		return out.Status == http.StatusOK // there is nothing to say, as a sender may wish
 	}
 	_ = raw.SetWriteDeadline(time.Now().Add(writePort))
 	_, err = conn.Write(out.Body)

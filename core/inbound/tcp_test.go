@@ -67,13 +67,16 @@ type refunds struct{}
 
 func (refunds) Open(a core.Arrival, _ core.Stamp) core.Opened {
 	number := a.Body.(string)
-	if number == "?" {
+	if number == "?" || number == "!" {
 		return core.Opened{Arrival: a, Err: errors.New("no operation is called like this")}
 	}
 	return core.Opened{Arrival: a, Kind: core.RefundApply, Body: &core.WindowRefund{HisRefundNo: number, OrderID: "O1", Amount: 1}}
 }
 
 func (refunds) Reply(o core.Opened, r core.Resolution, _ core.Stamp) (core.Reply, error) {
+	if o.Kind == "" && o.Arrival.Body != "!" {
+		return core.Reply{}, errors.New("nothing was recognised")
+	}
 	return core.Reply{Body: o.Arrival.Body.(string) + " " + string(r.State)}, nil
 }
 
@@ -459,5 +462,19 @@ func TestAPortIsNotServedOverHTTP(t *testing.T) {
 	c.server.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/his/east/notice", strings.NewReader("R1")))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("answered %d", w.Code)
+	}
+}
+
+// A dialect that has words for what it does not know says them, and the
+// connection goes on.
+func TestWhatIsNotRecognisedMayBeAnswered(t *testing.T) {
+	c := newCalled(t, nil)
+	p := c.dial()
+	p.say("!\n")
+	p.hear("! invalid")
+	p.say("R1\n")
+	p.hear("R1 done")
+	if got := c.results(2); !slices.Equal(got, []string{"unrecognised", "done"}) {
+		t.Error(got)
 	}
 }
