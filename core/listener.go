@@ -139,6 +139,9 @@ type Opened struct {
 	// Err says which, without values.
 	Body Body
 	Err  error
+	// Before: it holds with the values that the folder's secrets had before they
+	// changed, and the reply is written with them too.
+	Before bool
 }
 
 // ResultState is what became of something that a HIS told or asked us.

@@ -34,7 +34,7 @@ const (
 	listShape
 	sectionShape
 	optionsShape // one name with a map of options
-	inquireShape // a name, or a section
+	inquireShape // a text, or a section
 	accountShape // one kind with a map of options, or ask with the name of a question
 )
 
@@ -260,7 +260,7 @@ var hospitalTable = &table{"hospital", []key{
 	{name: "name", shape: text, required: true, doc: "name for people"},
 	{name: "timezone", shape: text, doc: "zone of every time without an offset (Asia/Shanghai)"},
 	{name: "constants", shape: mapOf(text), doc: "const.x"},
-	{name: "secrets", shape: mapOf(text), doc: `secret.x, each "${ENV}"; masked everywhere`},
+	{name: "secrets", shape: mapOf(secretShape), doc: `secret.x, each "${ENV}", or now and before while it changes; masked everywhere`},
 	{name: "connectors", shape: mapOf(options), required: true, doc: "entrances of the HIS: name, kind and options"},
 	{name: "envelopes", shape: mapOf(section(envelopeTable)), doc: "what operations share"},
 	{name: "formats", shape: mapOf(options), doc: "formats with options: $name: writes, from_name() reads"},
@@ -399,7 +399,7 @@ func (f *findings) fits(name string, n *node, s shape) bool {
 		}
 	case inquireShape:
 		if !scalar && n.kind != mapNode {
-			return wrong("the name of a question, or a map")
+			return wrong("text, or a map of " + strings.Join(s.table.names(), ", "))
 		}
 	}
 	return true

@@ -75,21 +75,7 @@ func (l *loader) readConstants() {
 		}
 	}
 	if n := l.hospital["secrets"]; n != nil {
-		for _, f := range n.fields {
-			if !l.memberName(f.key) {
-				continue
-			}
-			if !wholeVariable.MatchString(f.value.text) {
-				l.mistake(f.value.pos, fmt.Sprintf(`write %s: "${NAME}" and set the variable NAME`, f.key.text), "the secret %q stands here in clear", f.key.text)
-				l.secrets[f.key.text] = member{typ: textType}
-				continue
-			}
-			v := l.expand(f.value)
-			l.secrets[f.key.text] = member{typ: textType, constant: v}
-			if v != "" {
-				l.masked = append(l.masked, v)
-			}
-		}
+		l.readSecrets(n)
 	}
 }
 

@@ -178,9 +178,10 @@ func (l *loader) verify(o *operation, e *envelope, s *scope) *program {
 
 var errForged = errors.New("it does not verify")
 
-// open makes the message, which is valid.
-func (x *entrance) open(a core.Arrival, s core.Stamp) (body core.Body, err error) {
+// open makes the message, which is valid, with the secrets of now or of before.
+func (x *entrance) open(a core.Arrival, s core.Stamp, before bool) (body core.Body, err error) {
 	r := x.m.start(core.Input{Stamp: s})
+	r.before = before
 	defer func() {
 		if p := recover(); p != nil {
 			body, err = nil, fmt.Errorf("%v", p) // the run is not put back: who knows what it holds
@@ -212,7 +213,7 @@ func (x *entrance) open(a core.Arrival, s core.Stamp) (body core.Body, err error
 func (x *entrance) answer(o core.Opened, res core.Resolution, s core.Stamp) (core.Reply, error) {
 	out, err := x.reply(o, res, s)
 	if err != nil && res.State == core.ResultInvalid {
-		out, err = x.reply(core.Opened{Kind: o.Kind}, res, s)
+		out, err = x.reply(core.Opened{Kind: o.Kind, Before: o.Before}, res, s)
 	}
 	return out, err
 }
@@ -226,6 +227,7 @@ func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp) (out 
 		s.Key = body.Key()
 	}
 	r := x.m.start(core.Input{Body: body, Stamp: s})
+	r.before = o.Before // whoever does not sign with the new key yet does not verify with it
 	defer func() {
 		if p := recover(); p != nil {
 			out, err = core.Reply{}, fmt.Errorf("%v", p)

@@ -162,8 +162,32 @@ type door struct {
 
 // Open implements core.Door.
 func (d *door) Open(a core.Arrival, s core.Stamp) core.Opened {
-	o := core.Opened{Arrival: a}
-	call, err := d.gate.callOf(a, s)
+	o := d.open(a, s, false)
+	if o.Err == nil || !d.rotates() {
+		return o
+	}
+	if earlier := d.open(a, s, true); earlier.Err == nil {
+		return earlier
+	}
+	return o
+}
+
+// rotates reports whether a secret that anything here is read with has a value of before.
+func (d *door) rotates() bool {
+	if d.gate.m.unit.rotates {
+		return true
+	}
+	for _, x := range d.kinds {
+		if x.m.unit.rotates {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *door) open(a core.Arrival, s core.Stamp, before bool) core.Opened {
+	o := core.Opened{Arrival: a, Before: before}
+	call, err := d.gate.callOf(a, s, before)
 	if err != nil {
 		o.Err = fmt.Errorf("open a request: %w", err)
 		return o
@@ -174,7 +198,7 @@ func (d *door) Open(a core.Arrival, s core.Stamp) core.Opened {
 		return o
 	}
 	o.Kind = x.m.kind
-	o.Body, o.Err = x.open(a, s)
+	o.Body, o.Err = x.open(a, s, before)
 	if o.Err != nil {
 		o.Body, o.Err = nil, fmt.Errorf("open %s: %w", o.Kind, o.Err)
 	}
@@ -218,11 +242,12 @@ func (l *loader) gate(e *envelope) *gate {
 	return &gate{m, nil}
 }
 
-func (g *gate) callOf(a core.Arrival, s core.Stamp) (call string, err error) {
+func (g *gate) callOf(a core.Arrival, s core.Stamp, before bool) (call string, err error) {
 	if g.call == nil {
 		return a.Call, nil
 	}
 	r := g.m.start(core.Input{Stamp: s})
+	r.before = before
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)

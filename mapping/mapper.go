@@ -71,7 +71,7 @@ func (m *mapper) done(r *run) {
 	clear(r.slots)
 	clear(r.env)
 	r.env[runName] = r
-	r.in, r.response, r.arrival, r.depth, r.forgave = core.Input{}, core.Response{}, core.Arrival{}, 0, nil
+	r.in, r.response, r.arrival, r.depth, r.forgave, r.before = core.Input{}, core.Response{}, core.Arrival{}, 0, nil, false
 	m.pool.Put(r)
 }
 
@@ -149,9 +149,10 @@ func fieldsOf(r *run, parts []template) ([]core.Field, error) {
 	return out, nil
 }
 
-// Decode implements core.Mapper.
-func (m *mapper) Decode(in core.Input, response core.Response) (v core.Verdict) {
+// decode reads an answer with the secrets of now, or of before.
+func (m *mapper) decode(in core.Input, response core.Response, before bool) (v core.Verdict) {
 	r := m.start(in)
+	r.before = before
 	defer func() {
 		if p := recover(); p != nil {
 			v = core.Verdict{Outcome: core.OutcomeInDoubt, Err: fmt.Errorf("decode %s: %v", m.name, p)}

@@ -29,6 +29,8 @@ type run struct {
 	unit     *unit
 	// forgave is what lenient formats forgave so far.
 	forgave []string
+	// before: secrets have the values that they had before they changed.
+	before bool
 }
 
 type slotState struct {

@@ -17,6 +17,8 @@ type unit struct {
 	members map[string]int
 	// usesSession is set when a cell mentions a value of the session.
 	usesSession bool
+	// rotates is set when a cell mentions a secret that has a value of before.
+	rotates bool
 }
 
 // slot computes the value of a name.
@@ -38,8 +40,11 @@ func (u *unit) given(name string) int {
 }
 
 func (u *unit) memberSlot(root, name string, m member) int {
-	if root == "session" {
+	switch root {
+	case "session":
 		u.usesSession = true
+	case "secret":
+		u.rotates = true // one that does not is no slot, but a constant
 	}
 	key := root + "." + name
 	if i, ok := u.members[key]; ok {
