@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"hishub/core"
 )
@@ -85,8 +86,9 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 	l.word(e, reply, m, o.keys)
 
 	if !l.wrong() {
-		// Whoever calls us with something forged or broken is answered, too.
-		if _, err := x.answer(core.Opened{Kind: o.t.Kind}, core.Resolution{State: core.ResultInvalid}, core.Stamp{}); err != nil {
+		// Whoever calls us with something forged or broken is answered, too, at some time.
+		stamp := core.Stamp{ID: "00000000000000000000000000000001", At: time.Unix(0, 0), Time: time.Unix(0, 0)}
+		if _, err := x.answer(core.Opened{Kind: o.t.Kind}, core.Resolution{State: core.ResultInvalid}, stamp); err != nil {
 			at := o.keys["reply"].pos
 			var cell *cellError
 			if errors.As(err, &cell) {

@@ -21,6 +21,7 @@ import (
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
+	"hishub/mocks/sealedhis"
 	"hishub/mocks/servers"
 	"hishub/mocks/soaphis"
 )
@@ -54,6 +55,8 @@ func everyHIS(t *testing.T) map[string]controlled {
 	must(err)
 	push, err := pushhis.Start(ctx, pushhis.Options{})
 	must(err)
+	sealed, err := sealedhis.Start(ctx, sealedhis.Options{})
+	must(err)
 	db, err := dbhis.Start(ctx, dbhis.Options{Driver: "postgres", DSN: servers.Postgres(t)})
 	must(err)
 	maria, err := dbhis.Start(ctx, dbhis.Options{Driver: "mysql", DSN: servers.MariaDB(t)})
@@ -65,6 +68,7 @@ func everyHIS(t *testing.T) map[string]controlled {
 		"xihu":          {rest, map[string]string{"XIHU_URL": rest.URL(), "XIHU_USER": "inet_hub", "XIHU_PASSWORD": "xihu-test", "XIHU_NOTICE_KEY": "k"}, "1", "2", "net07"},
 		"beicheng":      {asmx, map[string]string{"BEICHENG_URL": asmx.URL()}, "WX", "ZFB", "net07"},
 		"lianhu":        {push, map[string]string{"LIANHU_URL": push.URL(), "LIANHU_KEY": "lianhu-test"}, "weChat", "aliPay", "wk01"},
+		"yongan":        {sealed, map[string]string{"YONGAN_URL": sealed.URL(), "YONGAN_SEAL_KEY": "00112233445566778899aabbccddeeff", "YONGAN_SIGN_KEY": "yongan-test"}, "01", "02", "net07"},
 		"nanyuan":       {db, map[string]string{"NANYUAN_DRIVER": "postgres", "NANYUAN_DSN": db.DSN()}, "WX", "ZFB", "net07"},
 		"nanyuan/maria": {maria, map[string]string{"NANYUAN_DRIVER": "mysql", "NANYUAN_DSN": maria.DSN()}, "WX", "ZFB", "net07"},
 		"jiangwan":      {proc, map[string]string{"JIANGWAN_DSN": proc.DSN(), "JIANGWAN_LEDGER_DSN": proc.DSN()}, "微信", "支付宝", "net07"},

@@ -12,6 +12,7 @@ import (
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
+	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
 )
 
@@ -24,6 +25,8 @@ type mockCmd struct {
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
 	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
+
+	Sealed mockSealed `cmd:"" help:"永安: JSON in JSON, sealed with SM4 and signed with SM3, in two steps; it also calls the hub."`
 }
 
 type mockOptions struct {
@@ -150,6 +153,26 @@ func (c *mockProc) Run(ctx context.Context) error {
 		return err
 	}
 	return hold(ctx, m, m.DSN())
+}
+
+type mockSealed struct {
+	mockOptions
+	SealKey string        `help:"SM4 key, 32 hex digits." default:"00112233445566778899aabbccddeeff" env:"YONGAN_SEAL_KEY"`
+	SignKey string        `help:"Ends what is signed." default:"yongan-test" env:"YONGAN_SIGN_KEY"`
+	Hub     string        `help:"Where the hub listens for this hospital." placeholder:"http://127.0.0.1:8080/his/yongan/notice"`
+	PreLife time.Duration `help:"How long a pre-settlement is good for." default:"15m"`
+}
+
+func (mockSealed) Help() string {
+	return "Example:\n  hishub mock sealed --control 127.0.0.1:9094 --hub http://127.0.0.1:8080/his/yongan/notice\n  curl -d '{\"ddh\":\"IH1\",\"tkje\":\"1000\"}' http://127.0.0.1:9094/push"
+}
+
+func (c *mockSealed) Run(ctx context.Context) error {
+	m, err := sealedhis.Start(ctx, sealedhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, SealKey: c.SealKey, SignKey: c.SignKey, Hub: c.Hub, PreLife: c.PreLife})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
 }
 
 type mockPay struct {

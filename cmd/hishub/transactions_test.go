@@ -21,6 +21,7 @@ import (
 	"hishub/mocks/fault"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
+	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
 )
 
@@ -79,6 +80,15 @@ var mockedHospitals = map[string]mocked{
 			core.PrescriptionCreate: "saveRecipe", core.PrescriptionVoid: "revokeRecipe", core.DispenseReport: "recipeDelivery",
 			core.OrderCreate: "saveApply", core.OrderCancel: "revokeApply",
 			core.PaymentSettle: "outpatientPay", core.RefundCreate: "refundPay", core.InvoiceIssue: "printInvoice",
+		},
+	},
+	"yongan": {
+		start: func(t *testing.T) (fakeHIS, map[string]string) {
+			his, err := sealedhis.Start(context.Background(), sealedhis.Options{})
+			return opened(t, his, err), map[string]string{"YONGAN_URL": his.URL(), "YONGAN_SIGN_KEY": "yongan-test"}
+		},
+		operations: map[core.Kind]string{
+			core.PatientRegister: "1101", core.PrescriptionCreate: "2201", core.PrescriptionVoid: "2202", core.PaymentSettle: "2302", core.RefundCreate: "2401",
 		},
 	},
 	"xihu": {
