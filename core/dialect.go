@@ -31,6 +31,8 @@ type Dialect struct {
 	Limits    Limits
 	// Maintenance windows; deliveries wait in them and spend no attempt.
 	Maintenance []Window
+	// Codes are the code tables by name.
+	Codes map[string]CodeTable
 	// Secrets are values that are masked wherever they appear.
 	Secrets []string
 }
@@ -38,12 +40,16 @@ type Dialect struct {
 // Redact masks the folder's secrets in bytes that are kept or shown.
 func (d *Dialect) Redact(b []byte) []byte {
 	for _, s := range d.Secrets {
-		if len(s) >= 4 && bytes.Contains(b, []byte(s)) {
+		if len(s) >= ShortestSecret && bytes.Contains(b, []byte(s)) {
 			b = bytes.ReplaceAll(b, []byte(s), mask)
 		}
 	}
 	return b
 }
+
+// ShortestSecret is how many bytes a secret must have to be masked: shorter ones
+// stand in half of all texts.
+const ShortestSecret = 4
 
 var mask = []byte("***")
 
@@ -223,6 +229,8 @@ type Verdict struct {
 	// Forgave is what a lenient format took although it was wrong, as in
 	// "from_loose: 3:12: a comma is missing": at most 20, without any value.
 	Forgave []string
+	// Codes are those of the answer for which the default of a code table stood in.
+	Codes []CodeUse
 	// Err says why nothing better than in_doubt, unavailable or invalid could be
 	// found. It holds no values.
 	Err error
