@@ -53,6 +53,8 @@ type Request struct {
 	// Body is text (string), or a Tree or List that the connector serialises by
 	// its own description.
 	Body Value
+	// Codes are those for which the default of a code table stood in. Not sent.
+	Codes []CodeUse
 }
 
 // Response is what came back, decoded from the connector's charset.

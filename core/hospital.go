@@ -44,6 +44,9 @@ type Exchange struct {
 	Connector string
 	Operation string
 	Verdict   Verdict
+	// Codes are those that its code tables do not have, or have only by a default: of
+	// what was said and of what was answered.
+	Codes []CodeUse
 	// RetryAfter is how long the HIS asked us to wait; 0 if it did not say.
 	RetryAfter time.Duration
 	// Sent and Received are the exact bytes of the last request and answer with
@@ -175,7 +178,9 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		}
 	}
 	x.Left = true
+	x.Codes = AddCodes(x.Codes, q.Codes...)
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
+		x.unmapped(err)
 	defer cancel()
 	r, err := connector.Call(ctx, q)
 	x.Sent, x.Received = h.Redact(r.Sent), h.Redact(r.Received)
@@ -202,6 +207,16 @@ func (h *Hospital) pages(ctx context.Context, call *Call, in Input, x *Exchange)
 	for n := 1; x.Verdict.Next != nil; n++ {
 		mark := *x.Verdict.Next
 		switch {
+	x.Codes = AddCodes(x.Codes, x.Verdict.Codes...)
+	x.unmapped(x.Verdict.Err)
+}
+
+// unmapped notes the code for which something failed, if that is why.
+func (x *Exchange) unmapped(err error) {
+	var code *UnmappedCode
+	if errors.As(err, &code) {
+		x.Codes = AddCodes(x.Codes, code.Use())
+	}
 		case seen[mark]:
 			x.Verdict = failed(InDoubt, "the HIS gave the same page mark twice")
 			return

@@ -1,36 +1,30 @@
 package mapping
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"hishub/core"
+	"hishub/mapping/codes"
 	"hishub/mapping/functions"
 )
 
-// codeTable is codes/<name>.csv: columns ours and theirs, and any more.
+// codeTable is codes/<name>.csv in a folder.
 type codeTable struct {
-	name    string
-	file    string
-	columns []string
-	rows    []codeRow
-	used    bool
+	*codes.Table
+	name string
+	file string
+	zone *time.Location
+	used bool
 	// usedBack are the cells that use the table with from_code.
 	usedBack []pos
 	needs    []need
 	lookups  map[lookupKey]*lookup
-}
-
-type codeRow struct {
-	pos
-	values []string
 }
 
 // need is an enumeration that the table must map completely.
@@ -39,22 +33,10 @@ type need struct {
 	values []string
 }
 
-// UnmappedCode is the error of a code that a table does not have. Codes are not
-// personal, so it may be named.
-type UnmappedCode struct {
-	Table  string
-	Column string // the column that was searched: ours or theirs
-	Code   string
-}
-
-func (e *UnmappedCode) Error() string {
-	return fmt.Sprintf("code table %q has no %s %q", e.Table, e.Column, e.Code)
-}
-
-// lookup is one direction of a table.
+// lookup is one direction of a table, as a cell uses it.
 type lookup struct {
-	table, column string
-	values        map[string]string
+	*codes.Lookup
+	zone *time.Location
 }
 
 type lookupKey struct {
@@ -62,19 +44,40 @@ type lookupKey struct {
 	column string
 }
 
-// find maps a code; nil stays nil, an empty code is as unmapped as any other.
-func (l *lookup) find(v any) (any, error) {
+// code is code(...) and from_code(...): it maps a code; nil stays nil, an empty
+// code is as unmapped as any other. text is what the message calls it.
+//
+// What we say is looked up by when the message was accepted, so that it stays the
+// same at every attempt, over midnight too. What the HIS says in an answer is in the codes that
+// it has when it answers, so that is looked up by the attempt.
+func (r *run) code(l *lookup, v, text any) (any, error) {
 	if v == nil {
 		return nil, nil
 	}
 	code, err := functions.Text(v)
 	if err != nil {
-		return nil, fmt.Errorf("code table %q: %w", l.table, err)
+		return nil, fmt.Errorf("code table %q: %w", l.Table(), err)
 	}
-	if out, ok := l.values[code]; ok {
+	day := codes.Day(0)
+	if l.Dated() {
+		at := r.in.Stamp.Time
+		if r.answered && l.Direction() == core.CodeIn {
+			at = r.in.Stamp.At
+		}
+		day = codes.DayOf(at.In(l.zone))
+	}
+	out, defaulted, err := l.Find(code, day)
+	if err == nil && !defaulted {
 		return out, nil
 	}
-	return nil, &UnmappedCode{Table: l.table, Column: l.column, Code: code}
+	name, _ := text.(string)
+	var unmapped *core.UnmappedCode
+	if errors.As(err, &unmapped) {
+		unmapped.Text = name
+		return nil, err
+	}
+	r.codes = core.AddCodes(r.codes, core.CodeUse{Table: l.Table(), Direction: l.Direction(), Code: code, Text: name, Defaulted: true})
+	return out, nil
 }
 
 func (t *codeTable) lookup(back bool, column string) *lookup {
@@ -82,18 +85,23 @@ func (t *codeTable) lookup(back bool, column string) *lookup {
 	if l := t.lookups[key]; l != nil {
 		return l
 	}
-	from, to := "ours", column
+	l := &lookup{zone: t.zone}
 	if back {
-		from, to = "theirs", "ours"
-	}
-	l := &lookup{table: t.name, column: from, values: map[string]string{}}
-	i, j := slices.Index(t.columns, from), slices.Index(t.columns, to)
-	for _, r := range t.rows {
-		l.values[r.values[i]] = r.values[j]
+		l.Lookup = t.Back()
+	} else {
+		l.Lookup = t.Table.Lookup(column)
 	}
 	t.lookups[key] = l
 	return l
 }
+
+// Find implements core.CodeTable.
+func (t *codeTable) Find(d core.CodeDirection, code string, at time.Time) (string, bool, error) {
+	return t.lookups[lookupKey{d == core.CodeIn, codes.Theirs}].Find(code, codes.DayOf(at.In(t.zone)))
+}
+
+// Near implements core.CodeTable.
+func (t *codeTable) Near(d core.CodeDirection, code string) string { return t.Table.Near(d, code) }
 
 func (t *codeTable) mustMap(e core.Enumeration, field string) {
 	n := need{field, e.Values()}
@@ -103,7 +111,7 @@ func (t *codeTable) mustMap(e core.Enumeration, field string) {
 }
 
 // readCodes reads all tables of the folder.
-func readCodes(folder fs.FS, found *findings) map[string]*codeTable {
+func readCodes(folder fs.FS, zone *time.Location, found *findings) map[string]*codeTable {
 	tables := map[string]*codeTable{}
 	files, _ := fs.Glob(folder, "codes/*")
 	for _, file := range files {
@@ -111,7 +119,7 @@ func readCodes(folder fs.FS, found *findings) map[string]*codeTable {
 			continue
 		}
 		if path.Ext(file) != ".csv" {
-			found.warn(pos{file, 1, 1}, "name it codes/<table>.csv", "not a code table")
+			found.warn(pos{file, 1, 1}, "name it codes/<table>.csv, or bring it in with hishub codes import", "not a code table")
 			continue
 		}
 		data, err := readRegular(folder, file)
@@ -120,72 +128,41 @@ func readCodes(folder fs.FS, found *findings) map[string]*codeTable {
 			continue
 		}
 		name := strings.TrimSuffix(path.Base(file), ".csv")
-		if t := readCodeTable(name, file, data, found); t != nil {
+		table, wrong := codes.Read(name, data)
+		for _, p := range wrong {
+			found.mistake(pos{file, p.Line, p.Column}, p.Cure, "%s", p.What)
+		}
+		if table != nil {
+			t := &codeTable{Table: table, name: name, file: file, zone: zone, lookups: map[lookupKey]*lookup{}}
+			t.lookup(false, codes.Theirs)
 			tables[name] = t
 		}
 	}
 	return tables
 }
 
-func readCodeTable(name, file string, data []byte, found *findings) *codeTable {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
-	r.FieldsPerRecord = -1
-	t := &codeTable{name: name, file: file, lookups: map[lookupKey]*lookup{}}
-	ours := map[string]int{}
-	for {
-		record, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		var parse *csv.ParseError
-		if errors.As(err, &parse) {
-			found.mistake(pos{file, parse.Line, parse.Column}, "", "not CSV: %v", parse.Err)
-			return nil
-		}
-		line, column := r.FieldPos(0)
-		at := pos{file, line, column}
-		if t.columns == nil {
-			if len(record) < 2 || record[0] != "ours" || record[1] != "theirs" {
-				found.mistake(at, "write ours,theirs and any more columns", "the first line names the columns")
-				return nil
-			}
-			t.columns = record
-			continue
-		}
-		switch {
-		case len(record) != len(t.columns):
-			found.mistake(at, "", "the line has %d columns, the first has %d", len(record), len(t.columns))
-		case record[0] == "" || record[1] == "":
-			found.mistake(at, "write both, or leave the line out", "a code is empty")
-		case ours[record[0]] > 0:
-			found.mistake(at, "keep one of them", "%q is here a second time, the first is in line %d", record[0], ours[record[0]])
-		default:
-			ours[record[0]] = line
-			t.rows = append(t.rows, codeRow{at, record})
-		}
-	}
-	if t.columns == nil {
-		found.mistake(pos{file, 1, 1}, "write ours,theirs and a line for each code", "the table is empty")
-		return nil
-	}
-	return t
-}
-
 // checkCodes reports what can only be said once all cells are compiled.
 func checkCodes(tables map[string]*codeTable, found *findings) {
 	for _, t := range tables {
-		theirs := map[string]codeRow{}
-		for _, r := range t.rows {
-			if _, twice := theirs[r.values[1]]; twice && len(t.usedBack) > 0 {
-				at := slices.MinFunc(t.usedBack, func(a, b pos) int { return strings.Compare(a.String(), b.String()) })
-				found.mistake(r.pos, "give each of them a code of its own", "%q stands for two of ours; from_code(%q) is used at %s:%d", r.values[1], t.name, at.file, at.line)
-			}
-			theirs[r.values[1]] = r
+		if len(t.usedBack) > 0 {
+			at := slices.MinFunc(t.usedBack, func(a, b pos) int { return strings.Compare(a.String(), b.String()) })
+			t.Ambiguous(func(first, second *codes.Row) {
+				found.mistake(pos{t.file, second.Line, 1}, "give each of them a code of its own, or all but one the direction out",
+					"%q stands for two of ours, here and in line %d; from_code(%q) is used at %s:%d", second.Values[1], first.Line, t.name, at.file, at.line)
+			})
 		}
+		today := codes.DayOf(time.Now().In(t.zone))
 		for _, n := range t.needs {
 			for _, v := range n.values {
-				if !slices.ContainsFunc(t.rows, func(r codeRow) bool { return r.values[0] == v }) {
+				gap, ok := t.Gap(v, today)
+				switch {
+				case !ok:
+				case gap.Never:
 					found.mistake(pos{t.file, 1, 1}, fmt.Sprintf("add a line %s,<their code>", v), "%q, a value of %s, is not in the table", v, n.of)
+				case gap.Until == 0:
+					found.mistake(pos{t.file, 1, 1}, "let a row of it have no until", "%q, a value of %s, is in no row from %s on", v, n.of, gap.From)
+				default:
+					found.mistake(pos{t.file, 1, 1}, "close the gap between its rows", "%q, a value of %s, is in no row from %s until %s", v, n.of, gap.From, gap.Until)
 				}
 			}
 		}
@@ -195,9 +172,9 @@ func checkCodes(tables map[string]*codeTable, found *findings) {
 // checkValues reports lines whose own side is not a value of the enumeration that
 // from_code gives.
 func (t *codeTable) checkValues(e core.Enumeration, field string, found *findings) {
-	for _, r := range t.rows {
-		if !slices.Contains(e.Values(), r.values[0]) {
-			found.mistake(r.pos, "it is one of "+strings.Join(e.Values(), ", "), "%q is not a value of %s", r.values[0], field)
+	for _, r := range t.Rows {
+		if r.In && !slices.Contains(e.Values(), r.Ours) {
+			found.mistake(pos{t.file, r.Line, 1}, "it is one of "+strings.Join(e.Values(), ", "), "%q is not a value of %s", r.Ours, field)
 		}
 	}
 }

@@ -71,8 +71,8 @@ func TestUnmappedCodeIsInvalidAndNamed(t *testing.T) {
 	p := prescription()
 	p.Sex = "both"
 	_, err := d.Operations[core.PrescriptionCreate].Steps[0].Mapper.Encode(core.Input{Body: p, Stamp: stamp})
-	var unmapped *UnmappedCode
-	if core.ClassOf(err) != core.Invalid || !errors.As(err, &unmapped) || *unmapped != (UnmappedCode{"sex", "ours", "both"}) {
+	var unmapped *core.UnmappedCode
+	if core.ClassOf(err) != core.Invalid || !errors.As(err, &unmapped) || *unmapped != (core.UnmappedCode{Table: "sex", Direction: core.CodeOut, Code: "both"}) {
 		t.Fatalf("got %v", err)
 	}
 	want := `encode prescription.create: invalid: prescription.yaml:10:14: code table "sex" has no ours "both"`

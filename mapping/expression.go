@@ -14,6 +14,8 @@ import (
 	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+
+	"hishub/core"
 )
 
 // program is a compiled expression.
@@ -110,9 +112,9 @@ func (p *program) gives(n ast.Node, codes map[string]*codeTable) {
 			p.gives(n.Arguments[0], codes)
 		}
 		if ok && callee.Value == codeCall {
-			if c, ok := n.Arguments[0].(*ast.ConstantNode); ok {
-				if l, ok := c.Value.(*lookup); ok && l.column == "theirs" {
-					p.tables = append(p.tables, codes[l.table])
+			if c, ok := n.Arguments[1].(*ast.ConstantNode); ok {
+				if l, ok := c.Value.(*lookup); ok && l.Direction() == core.CodeIn {
+					p.tables = append(p.tables, codes[l.Table()])
 				}
 			}
 		}

@@ -76,6 +76,7 @@ func (m *mapper) done(r *run) {
 }
 
 // Encode implements core.Mapper.
+	r.answered, r.codes = false, nil
 func (m *mapper) Encode(in core.Input) (q core.Request, err error) {
 	r := m.start(in)
 	defer func() {
@@ -105,7 +106,7 @@ func (m *mapper) Encode(in core.Input) (q core.Request, err error) {
 	if err != nil {
 		return q, err
 	}
-	q.Body = plain(body)
+	q.Body, q.Codes = plain(body), r.codes
 	return q, nil
 }
 
@@ -160,10 +161,10 @@ func (m *mapper) decode(in core.Input, response core.Response, before bool) (v c
 			m.done(r)
 		}
 	}()
-	r.response = response
+	r.response, r.answered = response, true
 	r.set(m.came, response.Body)
 	v = m.judge(r)
-	v.Forgave = r.forgave
+	v.Forgave, v.Codes = r.forgave, r.codes
 	return v
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/expr-lang/expr"
 
 	"hishub/core"
+	"hishub/mapping/codes"
 )
 
 const hospitalFile = "hospital.yaml"
@@ -104,7 +105,7 @@ func (l *loader) load() *core.Dialect {
 	}
 	d := &core.Dialect{Operations: map[core.Kind]*core.Operation{}, Sessions: map[string]*core.Session{}, Listeners: map[string]*core.Listener{}}
 	l.readHospital(d)
-	l.codes = readCodes(l.files, l.findings)
+	l.codes = readCodes(l.files, l.zone, l.findings)
 	l.readFormats()
 	l.readConnectors(d)
 	defer l.closeConnectors()
@@ -141,6 +142,11 @@ func (l *loader) load() *core.Dialect {
 }
 
 // readFiles parses hospital.yaml and gives the documents of the other files.
+	d.Codes = map[string]core.CodeTable{}
+	for name, t := range l.codes {
+		t.lookup(true, codes.Theirs)
+		d.Codes[name] = t
+	}
 func (l *loader) readFiles() []*node {
 	entries, err := fs.ReadDir(l.files, ".")
 	if err != nil {

@@ -45,7 +45,7 @@ var seeded = []struct {
 	{"wrong-value-in-table", "dongshan", "codes/pay_state.csv", "done,1", "paid,1",
 		`codes/pay_state.csv:2:1: "paid" is not a value of state; it is one of done, absent, running, refused, unknown`},
 	{"ambiguous-table", "dongshan", "codes/pay_state.csv", "refused,9", "refused,1",
-		`codes/pay_state.csv:5:1: "1" stands for two of ours; from_code("pay_state") is used at payment.yaml:17; give each of them a code of its own`},
+		`codes/pay_state.csv:5:1: "1" stands for two of ours, here and in line 2; from_code("pay_state") is used at payment.yaml:17; give each of them a code of its own, or all but one the direction out`},
 	{"unused-table", "dongshan", "codes/colour.csv", "", "ours,theirs\nred,1\n",
 		`codes/colour.csv:1:1: no cell uses this code table; use it with code("colour", ...) or delete it`},
 	{"bad-expression", "dongshan", "payment.yaml", "= yuan(payment.amount)", "= yuan(payment.amount",

@@ -312,8 +312,8 @@ func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast
 	column := "theirs"
 	if len(n.Arguments) == 3 {
 		c, ok := n.Arguments[2].(*ast.StringNode)
-		if !ok || !slices.Contains(t.columns, c.Value) {
-			w.refuse(n.Arguments[2], "the columns are "+joined(t.columns), "the column of a code table is text in quotes")
+		if !ok || !slices.Contains(t.Columns, c.Value) {
+			w.refuse(n.Arguments[2], "the columns are "+joined(t.Columns), "the column of a code table is text in quotes")
 			return
 		}
 		column = c.Value
@@ -327,7 +327,38 @@ func (w *rewriter) code(p *ast.Node, n *ast.CallNode, name string, written []ast
 	}
 	constant := &ast.ConstantNode{Value: t.lookup(name == "from_code", column)}
 	constant.SetType(reflect.TypeOf(constant.Value))
-	w.replace(p, codeCall, constant, n.Arguments[1])
+	w.replace(p, codeCall, &ast.IdentifierNode{Value: runName}, constant, n.Arguments[1], w.nameOf(n.Arguments[1]))
+}
+
+// nameOf is the field in which a record of the message names the code that another
+// of its fields has: x.name of x.code, x.department_name of x.department_code.
+func (w *rewriter) nameOf(n ast.Node) ast.Node {
+	nobody := &ast.NilNode{}
+	m, ok := n.(*ast.MemberNode)
+	if !ok {
+		return nobody
+	}
+	field, ok := m.Property.(*ast.StringNode)
+	if !ok || field.Value != "code" && !strings.HasSuffix(field.Value, "_code") {
+		return nobody
+	}
+	var of ast.Node
+	switch x := m.Node.(type) {
+	case *ast.IdentifierNode:
+		same := *x
+		of = &same
+	case *ast.PointerNode:
+		same := *x
+		of = &same
+	default:
+		return nobody // evaluating it twice would cost more than a name is worth
+	}
+	t, known := w.known(m.Node)
+	name := strings.TrimSuffix(field.Value, "code") + "name"
+	if !known || t == nil || !slices.Contains(viewFields(t), name) {
+		return nobody
+	}
+	return &ast.MemberNode{Node: of, Property: &ast.StringNode{Value: name}}
 }
 
 // enumeration is the closed set of values that a field of the message has.

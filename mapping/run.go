@@ -27,6 +27,10 @@ type run struct {
 	machines []*vm.VM
 	depth    int
 	unit     *unit
+	// answered: the HIS has answered, and its answer is being read.
+	answered bool
+	// codes are those for which the default of a table stood in so far.
+	codes []core.CodeUse
 	// forgave is what lenient formats forgave so far.
 	forgave []string
 	// before: secrets have the values that they had before they changed.

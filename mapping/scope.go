@@ -135,7 +135,7 @@ var machinery = []expr.Option{
 		f := args[1].(*namedFormat)
 		return args[0].(*run).read(f.name, f.textFormat, args[2])
 	}),
-	expr.Function(codeCall, func(args ...any) (any, error) { return args[0].(*lookup).find(args[1]) }),
+	expr.Function(codeCall, func(args ...any) (any, error) { return args[0].(*run).code(args[1].(*lookup), args[2], args[3]) }),
 }
 
 // get walks into a tree: nil-safe, and strict only where a name is asked of

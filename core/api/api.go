@@ -34,6 +34,8 @@ type Options struct {
 	// Place is what a night must know of a hospital; the reports take its zone and
 	// its day's bounds. core.ErrUnknownHospital when there is no such hospital.
 	Place func(ctx context.Context, hospital string) (reconcile.Place, error)
+	// Folder is a hospital's active folder; nil: what it maps is not known.
+	Folder func(ctx context.Context, hospital string) (*core.Dialect, error)
 	// Background ends when this process does. Runs that are asked for go on in it
 	// after their request; context.Background() if nil.
 	Background context.Context
@@ -84,6 +86,7 @@ type Store interface {
 	Arrivals
 	Desk
 	Wards
+	Worklist
 	core.Feed
 	Hooks
 	NightBooks
@@ -127,6 +130,7 @@ func New(o Options) http.Handler {
 	a.decisions()
 	a.hospitals()
 	a.incidents()
+	a.unmapped()
 	a.events()
 	a.inbound()
 	a.nights()

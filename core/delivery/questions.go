@@ -17,6 +17,9 @@ type Questions struct {
 	// Answers keeps answers for the kinds that may be served again for a while; nil
 	// asks every time.
 	Answers Answers
+	// Codes is told of codes that the hospital's tables do not have, or have only by a
+	// default; nil: nobody is told. It must not block.
+	Codes func(hospital string, uses []core.CodeUse)
 
 	mu    sync.Mutex
 	slots map[string]chan struct{}
@@ -48,6 +51,9 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 	}
 	defer free()
 	x := h.Ask(ctx, &op.Steps[0].Call, core.Input{Body: body, Kind: kind, Stamp: h.Stamp(body.Key(), time.Now(), 1)}, nil)
+	if q.Codes != nil && len(x.Codes) > 0 {
+		q.Codes(hospital, x.Codes)
+	}
 	switch v := x.Verdict; v.Outcome {
 	case core.OutcomeOK:
 		if v.Answer == nil {

@@ -27,6 +27,9 @@ type Server struct {
 	// Served counts what was answered: a kind or "", and a result or why it was
 	// refused. May be nil.
 	Served func(hospital string, kind core.Kind, result string)
+	// Codes is told of a code that no table has and for which a request was refused;
+	// nil: nobody is told. It must not block.
+	Codes func(hospital string, uses []core.CodeUse)
 
 	mu    sync.Mutex
 	gates map[string]*gate
@@ -166,6 +169,10 @@ func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoi
 	if opened.Body == nil {
 		s.Log.Warn("inbound: invalid", "hospital", c.hospital.ID(), "listener", l.Name, "kind", opened.Kind, "error", opened.Err)
 	} else {
+		var code *core.UnmappedCode
+		if s.Codes != nil && errors.As(opened.Err, &code) {
+			s.Codes(c.hospital.ID(), []core.CodeUse{code.Use()})
+		}
 		taken = s.take(ctx, c, opened)
 	}
 	c.result = string(taken.State)

@@ -55,6 +55,8 @@ type Store struct {
 	accepts *gather[enqueueing, enqueued]
 	marks   *gather[mark, bool]
 	settles *gather[settlement, settled]
+	// codes that are unmapped, until they are written
+	codes tally
 	// alone bounds transactions that wait for a lane that is busy.
 	alone chan struct{}
 	stop  context.CancelFunc
@@ -122,6 +124,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	s.marks = newGather(background, &s.work, 2, s.markAll)
 	// The HIS has answered: nobody but the next of the lane waits for this.
 	s.settles = newGather(background, &s.work, 1, s.settleAll)
+	s.work.Go(func() { s.tallyCodes(background) })
 	return s, nil
 }
 

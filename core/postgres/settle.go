@@ -69,6 +69,9 @@ type settled struct {
 // of "cancelled".
 func (s *Store) Settle(ctx context.Context, d *delivery.Delivery, a *delivery.Attempt, n delivery.Next) (promoted bool, err error) {
 	w := s.settlement(d, a, n)
+	if a != nil {
+		s.NoteCodes(d.Hospital, d.ID, a.Exchange.Codes...)
+	}
 	r, err := s.settles.do(ctx, w)
 	if err == nil && !r.held {
 		err = s.alongside(ctx, func(tx pgx.Tx) error {
@@ -117,7 +120,7 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		w.attempted, w.number, w.phase, w.step = true, a.Number, string(a.Phase), clean(a.Step)
 		w.connector, w.operation = clean(x.Connector), clean(x.Operation)
 		w.outcome, w.rule = string(x.Verdict.Outcome), clean(x.Verdict.Rule)
-		w.because = clean(becauseOf(n.Because, x.Verdict.Forgave))
+		w.because = clean(becauseOf(n.Because, x.Verdict.Forgave, x.Codes))
 		w.durationUS = x.Ended.Sub(x.Started).Microseconds()
 		w.said = s.sealText(x.Verdict.Words, sealedWords, d.ID)
 		id := strconv.FormatInt(d.ID, 10)
@@ -127,13 +130,18 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 	return w
 }
 
-// becauseOf is what an attempt says of its outcome: the reason, and what a lenient
-// format forgave on the way to it.
-func becauseOf(reason string, forgave []string) string {
-	if len(forgave) == 0 {
-		return reason
+// becauseOf is what an attempt says of its outcome: the reason, what a lenient
+// format forgave on the way to it, and for which codes a default stood in.
+func becauseOf(reason string, forgave []string, codes []core.CodeUse) string {
+	if len(forgave) > 0 {
+		reason += "; forgiven: " + strings.Join(forgave, "; ")
 	}
-	return strings.TrimPrefix(reason+"; forgiven: "+strings.Join(forgave, "; "), "; ")
+	for _, u := range codes {
+		if u.Defaulted {
+			reason += "; " + u.String()
+		}
+	}
+	return strings.TrimPrefix(reason, "; ")
 }
 
 // A settlement must never fail for what a HIS or a folder put into it: nobody

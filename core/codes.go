@@ -1,0 +1,122 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// CodeDirection says which way a code table is read.
+type CodeDirection string
+
+const (
+	// CodeOut looks up our code, to be said to the HIS.
+	CodeOut CodeDirection = "out"
+	// CodeIn looks up the HIS's code.
+	CodeIn CodeDirection = "in"
+)
+
+// Values implements Enumeration.
+func (CodeDirection) Values() []string { return []string{string(CodeOut), string(CodeIn)} }
+
+// CodeUse is the use of a code that a table of the folder does not have, or has
+// only by its default. Codes are not personal.
+type CodeUse struct {
+	Table     string
+	Direction CodeDirection
+	Code      string
+	// Text is what the message calls the code, "" where it does not say.
+	Text string
+	// Defaulted: the table's default stood in for it. Else nothing did.
+	Defaulted bool
+}
+
+// String is the note of an exchange in which a default was used.
+func (u CodeUse) String() string {
+	if u.Defaulted {
+		return fmt.Sprintf("code table %s: default used for %q", u.Table, u.Code)
+	}
+	return fmt.Sprintf("code table %s: %q is unmapped", u.Table, u.Code)
+}
+
+// UnmappedCode is the error of a code that a table does not have, or not on this day.
+type UnmappedCode struct {
+	Table     string
+	Direction CodeDirection
+	Code      string
+	Text      string // see CodeUse
+	// Day, yyyy-MM-dd, is set where the table has the code, on other days.
+	Day string
+}
+
+func (e *UnmappedCode) Error() string {
+	column := "ours"
+	if e.Direction == CodeIn {
+		column = "theirs"
+	}
+	if e.Day != "" {
+		return fmt.Sprintf("code table %q has %s %q, but no row is valid on %s", e.Table, column, e.Code, e.Day)
+	}
+	return fmt.Sprintf("code table %q has no %s %q", e.Table, column, e.Code)
+}
+
+// Use is the error as an entry of the worklist.
+func (e *UnmappedCode) Use() CodeUse {
+	return CodeUse{Table: e.Table, Direction: e.Direction, Code: e.Code, Text: e.Text}
+}
+
+// MaxCodeUses bounds the uses that are noted of one exchange.
+const MaxCodeUses = 20
+
+// AddCodes joins uses, each once and at most MaxCodeUses of them.
+func AddCodes(uses []CodeUse, more ...CodeUse) []CodeUse {
+	for _, u := range more {
+		if len(uses) < MaxCodeUses && !slices.Contains(uses, u) {
+			uses = append(uses, u)
+		}
+	}
+	return uses
+}
+
+// CodeTable is a code table of a folder.
+type CodeTable interface {
+	// Find maps a code as it is mapped at this moment. defaulted: only by the row
+	// "*". The error is *UnmappedCode.
+	Find(d CodeDirection, code string, at time.Time) (value string, defaulted bool, err error)
+	// Near is the table's own code that the code looks like, in another spelling;
+	// "" if there is none.
+	Near(d CodeDirection, code string) string
+}
+
+// CodeState is how a code of the worklist stands in a folder.
+type CodeState string
+
+const (
+	CodeUnmapped  CodeState = "unmapped"  // no row has it: messages with it fail
+	CodeDefaulted CodeState = "defaulted" // only the table's default has it
+	CodeMapped    CodeState = "mapped"    // a row has it
+	CodeUnused    CodeState = "unused"    // the folder has no such table any more
+)
+
+// Values implements Enumeration.
+func (CodeState) Values() []string {
+	return []string{string(CodeUnmapped), string(CodeDefaulted), string(CodeMapped), string(CodeUnused)}
+}
+
+// CodeState tells how a code of the worklist stands in this folder at a moment,
+// and which code of the table it looks like, if it is not mapped.
+func (d *Dialect) CodeState(u CodeUse, at time.Time) (state CodeState, near string) {
+	t := d.Codes[u.Table]
+	if t == nil {
+		return CodeUnused, ""
+	}
+	switch _, defaulted, err := t.Find(u.Direction, u.Code, at); {
+	case err != nil:
+		state = CodeUnmapped
+	case defaulted:
+		state = CodeDefaulted
+	default:
+		return CodeMapped, ""
+	}
+	return state, t.Near(u.Direction, u.Code)
+}
