@@ -166,7 +166,9 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		return
 	}
 	q, err := call.Mapper.Encode(in)
+	x.Codes = AddCodes(x.Codes, q.Codes...)
 	if err != nil {
+		x.unmapped(err)
 		x.Verdict = Verdict{Outcome: OutcomeInvalid, Err: err}
 		return
 	}
@@ -178,9 +180,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		}
 	}
 	x.Left = true
-	x.Codes = AddCodes(x.Codes, q.Codes...)
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
-		x.unmapped(err)
 	defer cancel()
 	r, err := connector.Call(ctx, q)
 	x.Sent, x.Received = h.Redact(r.Sent), h.Redact(r.Received)
@@ -195,6 +195,16 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 	}
 	x.RetryAfter = retryAfter(r)
 	x.Verdict = call.Mapper.Decode(in, r)
+	x.Codes = AddCodes(x.Codes, x.Verdict.Codes...)
+	x.unmapped(x.Verdict.Err)
+}
+
+// unmapped notes the code for which something failed, if that is why.
+func (x *Exchange) unmapped(err error) {
+	var code *UnmappedCode
+	if errors.As(err, &code) {
+		x.Codes = AddCodes(x.Codes, code.Use())
+	}
 }
 
 // pages asks for the pages after the first and joins their answers.
@@ -207,16 +217,6 @@ func (h *Hospital) pages(ctx context.Context, call *Call, in Input, x *Exchange)
 	for n := 1; x.Verdict.Next != nil; n++ {
 		mark := *x.Verdict.Next
 		switch {
-	x.Codes = AddCodes(x.Codes, x.Verdict.Codes...)
-	x.unmapped(x.Verdict.Err)
-}
-
-// unmapped notes the code for which something failed, if that is why.
-func (x *Exchange) unmapped(err error) {
-	var code *UnmappedCode
-	if errors.As(err, &code) {
-		x.Codes = AddCodes(x.Codes, code.Use())
-	}
 		case seen[mark]:
 			x.Verdict = failed(InDoubt, "the HIS gave the same page mark twice")
 			return

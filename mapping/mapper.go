@@ -72,13 +72,14 @@ func (m *mapper) done(r *run) {
 	clear(r.env)
 	r.env[runName] = r
 	r.in, r.response, r.arrival, r.depth, r.forgave, r.before = core.Input{}, core.Response{}, core.Arrival{}, 0, nil, false
+	r.answered, r.codes = false, nil
 	m.pool.Put(r)
 }
 
 // Encode implements core.Mapper.
-	r.answered, r.codes = false, nil
-func (m *mapper) Encode(in core.Input) (q core.Request, err error) {
-	r := m.start(in)
+func (m *mapper) Encode(in core.Input) (core.Request, error) { return m.encode(m.start(in)) }
+
+func (m *mapper) encode(r *run) (q core.Request, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p) // the run is not put back: who knows what it holds

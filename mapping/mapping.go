@@ -134,6 +134,11 @@ func (l *loader) load() *core.Dialect {
 	l.compileListeners(d)
 	l.compileUnused()
 	checkCodes(l.codes, l.findings)
+	d.Codes = map[string]core.CodeTable{}
+	for name, t := range l.codes {
+		t.lookup(true, codes.Theirs)
+		d.Codes[name] = t
+	}
 	if !l.wrong() {
 		// Not before all else is right: the mistakes may hide the uses.
 		l.unused()
@@ -142,11 +147,6 @@ func (l *loader) load() *core.Dialect {
 }
 
 // readFiles parses hospital.yaml and gives the documents of the other files.
-	d.Codes = map[string]core.CodeTable{}
-	for name, t := range l.codes {
-		t.lookup(true, codes.Theirs)
-		d.Codes[name] = t
-	}
 func (l *loader) readFiles() []*node {
 	entries, err := fs.ReadDir(l.files, ".")
 	if err != nil {
