@@ -3,6 +3,7 @@ package connectors
 import (
 	"strings"
 
+	"hishub/connectors/db"
 	"hishub/connectors/rest"
 	"hishub/connectors/soap"
 	"hishub/connectors/tcp"
@@ -17,6 +18,7 @@ var ListenerKinds = []struct {
 	{"soap", soap.Listen},
 	{"rest", rest.Listen},
 	{"tcp", tcp.Listen},
+	{"table", db.Listen},
 }
 
 // Listen makes a listener of its options. The error is core.Problems.

@@ -103,6 +103,18 @@ func (h *Hospital) Ask(ctx context.Context, call *Call, in Input, before func(co
 	return x
 }
 
+// Carry takes a request that no mapping makes over a connector: a listener's look
+// at its table. Errors are those of Connector.Call.
+func (h *Hospital) Carry(ctx context.Context, connector string, q Request) (Response, error) {
+	c, ok := h.connectors[connector]
+	if !ok {
+		return Response{}, &Fault{Class: Invalid, Op: "carry", Err: errors.New("no connector named " + connector)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.Timeout(connector))
+	defer cancel()
+	return c.Call(ctx, q)
+}
+
 // Billers are the payment channels' accounts that give bills.
 func (h *Hospital) Billers() map[Channel]Biller {
 	all := map[Channel]Biller{}

@@ -22,6 +22,15 @@ type Listener struct {
 	Door   Door
 }
 
+// OverHTTP reports whether it is one of the addresses below /his/.
+func (l *Listener) OverHTTP() bool {
+	if l == nil || l.Wire == nil || l.Address != "" {
+		return false
+	}
+	_, fetched := l.Wire.(Table)
+	return !fetched
+}
+
 // Pushes reports whether the HIS can tell us of that kind by itself.
 func (d *Dialect) Pushes(kind Kind) bool {
 	for _, l := range d.Listeners {
@@ -39,6 +48,9 @@ type Listening struct {
 	// the hub. TLS may be nil.
 	Address string
 	TLS     *tls.Config
+	// Using is the connector over which a Table is looked at, Every how often.
+	Using string
+	Every time.Duration
 	// Timeout is how long the HIS waits for its answer.
 	Timeout time.Duration
 	// Allow are the addresses that may call; nil: any. Client is the common name
@@ -62,6 +74,8 @@ type ListenerSpec struct {
 	Files fs.FS
 	// Calls are the dialect's names of the operations behind it.
 	Calls []string
+	// Using is the connector that the option using names; nil if there is none.
+	Using *ConnectorSpec
 }
 
 // Wire turns the bytes of a transport into what a dialect reads, and back. It is
@@ -86,6 +100,18 @@ type Stream interface {
 	// frame around them. The error is io.EOF when none was begun; after any other
 	// the connection is of no use. It holds no values.
 	Next(r *bufio.Reader, most int64) ([]byte, error)
+}
+
+// Table is a Wire whose requests are rows that the HIS leaves for us. What is read
+// of one row is its columns as JSON; what is written is the statement that marks it.
+type Table interface {
+	Wire
+	// Take asks for the rows that nobody has answered yet.
+	Take() Request
+	// Rows are the rows of the answer to that, each as Read takes it, in their order.
+	Rows(r Response) ([]Incoming, error)
+	// Mark is the statement that answers a row. The error holds no values.
+	Mark(r Reply) (Request, error)
 }
 
 // Incoming is a request as it came, Path being what follows the listener's own,

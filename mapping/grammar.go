@@ -223,6 +223,7 @@ var listenerTable = &table{"listener", []key{
 	{name: "soap", shape: value, doc: "SOAP 1.1 with its WSDL; options"},
 	{name: "rest", shape: value, doc: "HTTP; options"},
 	{name: "tcp", shape: value, doc: "a port of its own, framed by a length, an end or MLLP; options"},
+	{name: "table", shape: value, doc: "rows that the HIS leaves in a table of a database; options"},
 	{name: "envelope", shape: text, doc: "the envelope of its operations (default)"},
 }}
 

@@ -19,7 +19,11 @@ type listener struct {
 	envelope string
 }
 
-var listenerKinds = []string{"soap", "rest", "tcp"}
+var listenerKinds = []string{"soap", "rest", "tcp", tableListener}
+
+// tableListener is looked at by us: whoever can write there knows the password
+// of the database, so nothing else has to tell the HIS from anybody.
+const tableListener = "table"
 
 func (l *loader) readListeners() {
 	l.listeners = map[string]*listener{}
@@ -47,7 +51,7 @@ func (l *loader) readListeners() {
 		}
 		if in.kind == "" {
 			if f.value.kind == mapNode && !f.value.broken {
-				l.mistake(f.key.pos, "write soap: {…}, rest: {…} or tcp: {…}", "the listener %q has no kind", in.name)
+				l.mistake(f.key.pos, "write soap: {…}, rest: {…}, tcp: {…} or table: {…}", "the listener %q has no kind", in.name)
 			}
 			continue
 		}
@@ -101,7 +105,7 @@ func (l *loader) compileListeners(d *core.Dialect) {
 			door.stranger = l.compileStranger(e)
 		}
 		out := &core.Listener{Name: in.name, Kind: in.kind, Kinds: kinds, Signed: signed, Door: door}
-		if !signed && in.options.get("allow") == nil && in.options.get("client") == nil {
+		if !signed && in.kind != tableListener && in.options.get("allow") == nil && in.options.get("client") == nil {
 			l.mistake(in.at, `write the rule verify in its envelope, or allow: ["10.1.0.0/16"] or client: "common name" in its options`, "anybody could call the listener %q", in.name)
 		}
 		if l.options.Listen != nil {
@@ -135,9 +139,20 @@ func (o *operation) envelopeName() string {
 func (l *loader) listen(in *listener, out *core.Listener, calls []string) {
 	l.secretsInClear(in.options)
 	slices.Sort(calls)
-	opened, err := l.options.Listen(core.ListenerSpec{
-		Name: in.name, Kind: in.kind, Options: plainOptions(in.options, l.expand), Files: l.files, Calls: calls,
-	})
+	spec := core.ListenerSpec{Name: in.name, Kind: in.kind, Options: plainOptions(in.options, l.expand), Files: l.files, Calls: calls}
+	if in.kind == tableListener {
+		name, at := "default", in.at
+		if n := in.options.get("using"); n != nil {
+			name, at = n.text, n.pos
+		}
+		c := l.connectors[name]
+		if c == nil {
+			l.mistake(at, "write using: with a connector of kind db", "there is no connector %q", name)
+			return
+		}
+		spec.Using = &c.spec
+	}
+	opened, err := l.options.Listen(spec)
 	if err == nil {
 		out.Listening = opened
 		return

@@ -84,7 +84,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 		return nil, err
 	}
 	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
-	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis)}
+	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis), Codes: h.noteCodes}
 	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.hospitals.place}
 	h.repairs = &reconcile.Repairs{Store: h.store, Place: h.hospitals.place, Log: log}
 	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
@@ -160,7 +160,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
 	work.Go(func() { watch.Run(background) })
 	work.Go(func() { h.carryOut(background) })
-	work.Go(func() { h.servePorts(background) })
+	work.Go(func() { h.hear(background) })
 	if h.mailer != nil {
 		work.Go(func() { h.letters(background) })
 	}

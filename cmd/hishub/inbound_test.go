@@ -40,6 +40,7 @@ type window struct {
 	served  *tally
 	log     *bytes.Buffer
 	opened  map[string]*core.Hospital
+	server  *inbound.Server
 }
 
 func newWindow(t *testing.T) *window {
@@ -57,13 +58,13 @@ func newWindow(t *testing.T) *window {
 	log := slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
 	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.payments)}}
 	t.Cleanup(func() { desk.Close(context.Background()) })
-	server := &inbound.Server{Desk: desk, Log: log, Served: w.served.add, Hospital: func(_ context.Context, id string) (*core.Hospital, error) {
+	w.server = &inbound.Server{Desk: desk, Log: log, Served: w.served.add, Hospital: func(_ context.Context, id string) (*core.Hospital, error) {
 		if h := w.opened[id]; h != nil {
 			return h, nil
 		}
 		return nil, core.ErrUnknownHospital
 	}}
-	s := httptest.NewServer(server.Handler())
+	s := httptest.NewServer(w.server.Handler())
 	t.Cleanup(s.Close)
 	w.url = s.URL
 	return w

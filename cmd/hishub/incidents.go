@@ -46,3 +46,9 @@ func (r *hospitals) ids(want func(id string) bool) (ids []string) {
 	}
 	return ids
 }
+
+func (r *hospitals) paused(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.active[id].PausedAt != nil
+}

@@ -8,18 +8,24 @@ import (
 
 	"hishub/core"
 	"hishub/core/inbound"
+	"hishub/core/postgres"
 )
 
-// servePorts keeps the addresses open at which HIS call us over bare
-// connections, as the active revisions say, until ctx ends.
-func (h *hub) servePorts(ctx context.Context) {
-	ports := &inbound.Ports{Server: h.inboundServer()}
+// hear keeps the addresses open at which HIS call us over bare connections, and
+// looks at the tables in which they leave what they have to say, as the active
+// revisions want it, until ctx ends.
+func (h *hub) hear(ctx context.Context) {
+	server := h.inboundServer()
+	ports, tables := &inbound.Ports{Server: server}, &inbound.Tables{Server: server}
 	for {
-		ports.Set(h.wantedPorts(ctx))
+		wantedPorts, wantedTables := h.wanted(ctx)
+		ports.Set(wantedPorts)
+		tables.Set(wantedTables)
 		select {
 		case <-ctx.Done():
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
+			tables.Close()
 			ports.Close(stop)
 			return
 		case <-time.After(time.Second):
@@ -27,24 +33,31 @@ func (h *hub) servePorts(ctx context.Context) {
 	}
 }
 
-// wantedPorts are in a fixed order, so that of two hospitals that want one
-// address always the same has it. A hospital that does not open has none.
-func (h *hub) wantedPorts(ctx context.Context) (wanted []inbound.Port) {
+// wanted are ports in a fixed order, so that of two hospitals that want one
+// address always the same has it, and tables. A hospital that does not open has
+// none. A table is looked at by the process that works its hospital, unless that
+// is paused.
+func (h *hub) wanted(ctx context.Context) (ports []inbound.Port, tables []inbound.Watched) {
 	for _, id := range h.hospitals.ids(func(string) bool { return true }) {
 		opened, err := h.hospitals.Hospital(ctx, id, 0)
 		if err != nil {
 			continue // whoever asks it logs why
 		}
 		for name, l := range opened.Listeners {
-			if _, ok := l.Wire.(core.Stream); ok {
-				wanted = append(wanted, inbound.Port{Address: l.Address, Hospital: id, Listener: name})
+			switch l.Wire.(type) {
+			case core.Stream:
+				ports = append(ports, inbound.Port{Address: l.Address, Hospital: id, Listener: name})
+			case core.Table:
+				if h.dispatcher.Holds(postgres.ShardOf(id)) && !h.hospitals.paused(id) {
+					tables = append(tables, inbound.Watched{Hospital: id, Listener: name})
+				}
 			}
 		}
 	}
-	slices.SortFunc(wanted, func(a, b inbound.Port) int {
+	slices.SortFunc(ports, func(a, b inbound.Port) int {
 		return cmp.Or(cmp.Compare(a.Hospital, b.Hospital), cmp.Compare(a.Listener, b.Listener))
 	})
-	return wanted
+	return ports, tables
 }
 
 // inboundServer takes what HIS tell us, however it comes.

@@ -109,7 +109,7 @@ func TestAHISCallsAPort(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan struct{})
 	go func() {
-		h.servePorts(ctx)
+		h.hear(ctx)
 		close(served)
 	}()
 	var conn net.Conn

@@ -49,7 +49,8 @@ type call struct {
 	listener *core.Listener
 	began    time.Time
 	kind     core.Kind
-	result   string // a ResultState, or why it was refused
+	result   string      // a ResultState, or why it was refused
+	reply    *core.Reply // what the dialect answers; nil if it cannot
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +76,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.listener = c.hospital.Listeners[r.PathValue("listener")]
-	if c.listener == nil || c.listener.Wire == nil || c.listener.Address != "" {
+	if !c.listener.OverHTTP() {
 		http.Error(w, "not here", http.StatusNotFound)
 		return
 	}
@@ -179,6 +180,7 @@ func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoi
 	reply, err := l.Door.Reply(opened, taken.Resolution, stamp)
 	var out core.Outgoing
 	if err == nil {
+		c.reply = &reply
 		out, err = l.Wire.Write(arrival, reply)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -101,7 +102,7 @@ func Start(ctx context.Context, options Options) (*HIS, error) {
 	}
 	h.proxy, err = dbproxy.Open(dbproxy.Options{
 		Listen: options.Listen, Network: network, Target: address, MySQL: options.Driver == "mysql",
-		Names:  []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "v_zjk_jf", "v_zjk_ledger", "v_zjk_ledger_hz", "zjk_bill"},
+		Names:  []string{"zjk_jf_settle", "zjk_cf_main", "zjk_cf_detail", "zjk_cf_zf", "zjk_tf", "zjk_tz", "v_zjk_jf", "v_zjk_ledger", "v_zjk_ledger_hz", "zjk_bill"},
 		Script: h.script, Note: h.note,
 	})
 	if err != nil {
@@ -109,7 +110,7 @@ func Start(ctx context.Context, options Options) (*HIS, error) {
 		return nil, fmt.Errorf("dbhis: %w", err)
 	}
 	if h.dsn, err = redirected(options, h.proxy.Addr()); err == nil {
-		h.control, err = control.Open(options.Control, h, nil)
+		h.control, err = control.Open(options.Control, h, map[string]http.HandlerFunc{"POST /notices": h.serveNotice, "GET /notices": h.serveNotices})
 	}
 	if err != nil {
 		_ = h.proxy.Close()

@@ -46,6 +46,7 @@ func (p *poller) run(ctx context.Context) {
 			_ = p.take(ctx, t.name, t.key)
 			_ = p.judge(ctx, t.name, t.key)
 		}
+		_ = p.his.bookAgreed(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

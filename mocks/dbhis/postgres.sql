@@ -97,6 +97,30 @@ create table if not exists zjk_tf (
 create index if not exists ix_zjk_tf_czbz on zjk_tf (czbz);
 create index if not exists ix_zjk_tf_ddh on zjk_tf (ddh);
 
+-- What the hospital tells the platform, which looks for rows at clbz 0: lx 1 the window gives money back,
+-- 2 dispensed, 3 taken back. The columns below the line are the platform's: clbz 1 done, 2 refused, 9 not understood.
+create table if not exists zjk_tz (
+  id      bigint generated always as identity primary key,
+  yljgdm  varchar(22) not null,
+  lx      char(1) not null,
+  dh      varchar(32) not null,
+  ddh     varchar(64),
+  cfh     varchar(64),
+  je      decimal(12,2),
+  yy      varchar(200),
+  cz      char(1) not null default '0',
+  czy     varchar(32),
+  sj      timestamp(3) not null,
+  -- ----
+  clbz    char(1) not null default '0',
+  clyj    varchar(500),
+  tkdh    varchar(64),
+  clsj    timestamp(3),
+  -- the hospital's again: 1 once it has booked the refund
+  yx      int not null default 0
+);
+create index if not exists ix_zjk_tz_clbz on zjk_tz (clbz);
+
 -- What the hospital keeps for itself. zjk_jf is written by zjk_jf_settle alone; cs counts the
 -- settlements of one order, more than 1 only where repeats are booked again.
 create table if not exists zjk_jf (

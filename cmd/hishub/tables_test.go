@@ -1,0 +1,132 @@
+package main
+
+import (
+	"database/sql"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"hishub/connectors"
+	"hishub/core"
+	"hishub/core/inbound"
+	"hishub/core/redis"
+	"hishub/mapping"
+	shipped "hishub/mapping/hospitals"
+	"hishub/mocks/books"
+	"hishub/mocks/dbhis"
+	"hishub/mocks/servers"
+)
+
+// TestAHISLeavesRows: 南园 calls nobody. It leaves window refunds and what was
+// dispensed in a table, and the hub marks each row with its answer.
+func TestAHISLeavesRows(t *testing.T) {
+	for _, driver := range []string{"postgres", "mysql"} {
+		t.Run(driver, func(t *testing.T) {
+			w := newWindow(t)
+			dsn := map[string]func(testing.TB) string{"postgres": servers.Postgres, "mysql": servers.MariaDB}[driver](t)
+			his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: driver, DSN: dsn, Poll: 10 * time.Millisecond})
+			ok(t, err)
+			t.Cleanup(func() { his.Close() })
+			w.openTable(t, driver, his.DSN())
+			w.pay("nanyuan", "IH1")
+			ok(t, his.Edit(w.ctx, books.Edit{Add: &books.Settlement{Order: "IH1", Bills: []string{"RXIH1"}, AmountFen: 2150, Channel: "WX", ChannelNo: "42", Operator: "net07"}}))
+
+			for _, n := range []dbhis.Notice{
+				{Kind: "refund", No: "W1", Order: "IH1", AmountFen: 2150, Reason: "退药"},
+				{Kind: "refund", No: "W2", Order: "IH1", AmountFen: 1},
+				{Kind: "refund", No: "W3", Order: "IH1"}, // nothing is no refund
+				{Kind: "dispensed", No: "F1", Prescription: "RXIH1"},
+				{Kind: "refund", No: "W1", Order: "IH1", AmountFen: 2150, Reason: "退药"}, // once more
+			} {
+				ok(t, his.Tell(w.ctx, n))
+			}
+			tables := &inbound.Tables{Server: w.server}
+			tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
+			all := w.answered(his, 5)
+			var states []string
+			for _, n := range all {
+				states = append(states, n.No+" "+n.State)
+			}
+			if got := strings.Join(states, ", "); got != "W1 done, W2 refused, W3 invalid, F1 done, W1 done" {
+				t.Errorf("answered: %s", got)
+			}
+			if all[0].Refund == "" || all[4].Refund != all[0].Refund || all[1].Words != "可退金额不足" || all[2].Words == "" {
+				t.Errorf("answered with %+v", all)
+			}
+			if n, sum := w.channel.moved(); n != 1 || sum != 2150 {
+				t.Errorf("%d refunds of %d fen moved", n, sum)
+			}
+
+			// The mark was lost: the same row gets the same answer, and no money moves.
+			db, err := sql.Open(map[string]string{"postgres": "pgx", "mysql": "mysql"}[driver], dsn)
+			ok(t, err)
+			defer db.Close()
+			_, err = db.ExecContext(w.ctx, "update zjk_tz set clbz = '0', tkdh = null where dh = 'W1'")
+			ok(t, err)
+			again := w.answered(his, 5)
+			if again[0].State != "done" || again[0].Refund != all[0].Refund {
+				t.Errorf("after the mark was lost: %+v, before %+v", again[0], all[0])
+			}
+			if n, _ := w.channel.moved(); n != 1 {
+				t.Errorf("%d refunds moved", n)
+			}
+			tables.Close()
+
+			facts, err := w.store.ListInbound(w.ctx, inboundOf("nanyuan", core.RefundApply, "W1"))
+			ok(t, err)
+			if len(facts) != 1 || facts[0].State != "done" || facts[0].Times < 4 || facts[0].Conflicts != 0 {
+				t.Errorf("kept is %+v", facts)
+			}
+			ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "dispensed", No: "F2", Prescription: "RXIH1"}))
+			if last := w.notices(his); last[5].State != "" {
+				t.Error("a table that is closed is looked at")
+			}
+		})
+	}
+}
+
+// openTable opens 南园 with its database.
+func (w *window) openTable(t *testing.T, driver, dsn string) {
+	t.Helper()
+	files, err := fs.Sub(shipped.FS, "nanyuan")
+	ok(t, err)
+	env := map[string]string{"NANYUAN_DRIVER": driver, "NANYUAN_DSN": dsn}
+	f, err := mapping.Load(files, mapping.Options{Open: connectors.Open, Listen: connectors.Listen, Env: func(n string) (string, bool) { v, ok := env[n]; return v, ok }})
+	ok(t, err)
+	_, err = w.store.Apply(w.ctx, "nanyuan", f.Dialect.Name, []byte("archive"), "digest", "tester", "")
+	ok(t, err)
+	client := redis.Embedded()
+	t.Cleanup(func() { client.Close() })
+	opened, err := openHospital(f.Dialect, 1, redis.NewSessions(client), nil)
+	ok(t, err)
+	t.Cleanup(func() { opened.Close() })
+	opened.Listeners["notice"].Every = 20 * time.Millisecond
+	w.opened["nanyuan"] = opened
+}
+
+func (w *window) notices(his *dbhis.HIS) []dbhis.Notice {
+	w.Helper()
+	all, err := his.Notices(w.ctx)
+	ok(w, err)
+	return all
+}
+
+// answered waits until every row has its answer, and refunds are in the books.
+func (w *window) answered(his *dbhis.HIS, rows int) []dbhis.Notice {
+	w.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		all, open := w.notices(his), 0
+		for _, n := range all {
+			if n.State == "" {
+				open++
+			}
+		}
+		if len(all) == rows && open == 0 {
+			return all
+		}
+		if time.Now().After(deadline) {
+			w.Fatalf("%d of %d rows are not answered", open, len(all))
+		}
+	}
+}
