@@ -24,7 +24,9 @@ type codeTable struct {
 	// usedBack are the cells that use the table with from_code.
 	usedBack []pos
 	needs    []need
-	lookups  map[lookupKey]*lookup
+	// words are the values of ours that its cells can take or give, where they are fixed.
+	words   []string
+	lookups map[lookupKey]*lookup
 }
 
 // need is an enumeration that the table must map completely.
@@ -104,6 +106,7 @@ func (t *codeTable) Find(d core.CodeDirection, code string, at time.Time) (strin
 func (t *codeTable) Near(d core.CodeDirection, code string) string { return t.Table.Near(d, code) }
 
 func (t *codeTable) mustMap(e core.Enumeration, field string) {
+	t.closed(e)
 	n := need{field, e.Values()}
 	if !slices.ContainsFunc(t.needs, func(o need) bool { return o.of == n.of }) {
 		t.needs = append(t.needs, n)
@@ -172,11 +175,36 @@ func checkCodes(tables map[string]*codeTable, found *findings) {
 // checkValues reports lines whose own side is not a value of the enumeration that
 // from_code gives.
 func (t *codeTable) checkValues(e core.Enumeration, field string, found *findings) {
+	t.closed(e)
 	for _, r := range t.Rows {
 		if r.In && !slices.Contains(e.Values(), r.Ours) {
 			found.mistake(pos{t.file, r.Line, 1}, "it is one of "+strings.Join(e.Values(), ", "), "%q is not a value of %s", r.Ours, field)
 		}
 	}
+}
+
+func (t *codeTable) closed(e core.Enumeration) {
+	for _, v := range e.Values() {
+		if !slices.Contains(t.words, v) {
+			t.words = append(t.words, v)
+		}
+	}
+}
+
+// ClosedSets gives, by table, the values of ours that the folder's cells use it for,
+// where those are fixed: what a proposal can choose from. Mistakes do no harm, as an
+// incomplete table is one.
+func ClosedSets(folder fs.FS, o Options) map[string][]string {
+	if o.Env == nil {
+		o.Env = func(string) (string, bool) { return "", false }
+	}
+	l := &loader{findings: &findings{}, files: folder, options: o, zone: time.UTC}
+	l.load()
+	sets := map[string][]string{}
+	for name, t := range l.codes {
+		sets[name] = t.words
+	}
+	return sets
 }
 
 func joined(names []string) string {

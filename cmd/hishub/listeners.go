@@ -63,7 +63,7 @@ func (h *hub) wanted(ctx context.Context) (ports []inbound.Port, tables []inboun
 // inboundServer takes what HIS tell us, however it comes.
 func (h *hub) inboundServer() *inbound.Server {
 	return &inbound.Server{
-		Desk: h.desk, Log: h.log, Served: h.metrics.served,
+		Desk: h.desk, Log: h.log, Served: h.metrics.served, Codes: h.noteCodes,
 		Hospital: func(ctx context.Context, id string) (*core.Hospital, error) { return h.hospitals.Hospital(ctx, id, 0) },
 	}
 }

@@ -23,6 +23,7 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Run the hub on DATABASE_URL, AMQP_URL and REDIS_URL; any number side by side."`
 	Mock      mockCmd      `cmd:"" help:"Run fake hospitals to develop and test against."`
 	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause, resume and limit hospitals."`
+	Codes     codesCmd     `cmd:"" help:"Bring code tables in and out, see what they lack, and have rows proposed."`
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`

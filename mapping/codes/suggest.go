@@ -351,3 +351,48 @@ func WriteProposals(all []Proposal) []byte {
 }
 
 func label(e Entry) string { return strings.TrimSpace(e.Name + " " + e.Spec) }
+
+// Known are our codes with the names that the table's own columns give them.
+func (t *Table) Known() []Entry {
+	at := slices.IndexFunc(t.Columns, func(c string) bool { return c == Name || c == "text" || c == "名称" })
+	spec := slices.Index(t.Columns, "spec")
+	var all []Entry
+	for _, r := range t.Rows {
+		if r.OursBegin {
+			continue
+		}
+		e := Entry{Code: r.Ours}
+		if at > 0 {
+			e.Name = r.Values[at]
+		}
+		if spec > 0 {
+			e.Spec = r.Values[spec]
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// Lacking are those uses, each once, for which the table has no row of their own now or later.
+func (t *Table) Lacking(uses []core.CodeUse) []core.CodeUse {
+	type key struct {
+		direction core.CodeDirection
+		code      string
+	}
+	has := map[key]bool{}
+	for i := range t.Rows {
+		for _, d := range []core.CodeDirection{core.CodeOut, core.CodeIn} {
+			if code, begin, used := t.Rows[i].key(d); used && !begin {
+				has[key{d, code}] = true
+			}
+		}
+	}
+	var out []core.CodeUse
+	for _, u := range uses {
+		if k := (key{u.Direction, u.Code}); !has[k] {
+			has[k] = true
+			out = append(out, u)
+		}
+	}
+	return out
+}
