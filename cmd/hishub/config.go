@@ -60,10 +60,20 @@ func (p place) databaseURL() (string, error) {
 // variables are files for the environment that hospital folders name.
 type variables struct {
 	Env []string `help:"File of NAME=value lines for hospital folders, as their env.sample; what the environment sets itself wins. May be given again." type:"existingfile" placeholder:"FILE" env:"HISHUB_ENV"`
+
+	given map[string]bool // those that are in the environment because a file has them
 }
 
 // set puts the files' variables into this process's environment.
-func (v variables) set() error {
+func (v *variables) set() error {
+	v.given = map[string]bool{}
+	return v.again()
+}
+
+// again reads the files once more: what they gave before is as they say now. When
+// one of them cannot be read, everything stays as it is.
+func (v *variables) again() error {
+	all := map[string]string{}
 	for _, file := range v.Env {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -74,10 +84,25 @@ func (v variables) set() error {
 			return err
 		}
 		for name, value := range found {
-			if _, ok := os.LookupEnv(name); !ok {
-				if err := os.Setenv(name, value); err != nil {
-					return fmt.Errorf("%s: %s: %w", file, name, err)
-				}
+			if _, earlier := all[name]; !earlier {
+				all[name] = value
+			}
+		}
+	}
+	for name, value := range all {
+		if _, set := os.LookupEnv(name); set && !v.given[name] {
+			continue // the environment's own
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("the variable %s: %w", name, err)
+		}
+		v.given[name] = true
+	}
+	for name := range v.given {
+		if _, still := all[name]; !still {
+			delete(v.given, name)
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("the variable %s: %w", name, err)
 			}
 		}
 	}

@@ -19,8 +19,10 @@ import (
 )
 
 // loadFolder compiles a hospital folder for this machine's environment.
-func loadFolder(folder fs.FS) (*mapping.Folder, error) {
-	return mapping.Load(folder, mapping.Options{Env: os.LookupEnv, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
+func loadFolder(folder fs.FS) (*mapping.Folder, error) { return loadFrom(folder, os.LookupEnv) }
+
+func loadFrom(folder fs.FS, env func(name string) (string, bool)) (*mapping.Folder, error) {
+	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
 }
 
 // loadSample compiles a hospital folder to look at it: what is not set in the
@@ -37,7 +39,7 @@ func loadSample(folder fs.FS) (*mapping.Folder, error) {
 		v, ok := sample[name]
 		return v, ok
 	}
-	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
+	return loadFrom(folder, env)
 }
 
 const sampleFile = "env.sample"
@@ -113,6 +115,8 @@ type hospitals struct {
 	mu     sync.Mutex
 	open   map[revisionKey]*opening
 	active map[string]postgres.HospitalRecord
+	// retired are those in whose place one with other variables was opened.
+	retired map[*core.Hospital]*time.Timer
 }
 
 type revisionKey struct {
@@ -123,10 +127,13 @@ type revisionKey struct {
 // opening is a revision that is open, or why it cannot be; a failure is tried
 // again after a while.
 type opening struct {
-	ready    chan struct{}
-	hospital *core.Hospital
-	err      error
-	retry    time.Time
+	ready     chan struct{}
+	hospital  *core.Hospital
+	err       error
+	retry     time.Time
+	consulted consulted
+	// former is why it goes on with variables that have changed since; nil if it does not.
+	former error
 }
 
 // worthAnother reports whether it failed a while ago.
@@ -140,7 +147,7 @@ func (o *opening) worthAnother() bool {
 }
 
 func newHospitals(store *postgres.Store, sessions core.SessionStore, observe func(core.Exchange)) *hospitals {
-	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}}
+	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}, retired: map[*core.Hospital]*time.Timer{}}
 }
 
 // follow keeps the list of active revisions true until ctx ends, and tells
@@ -233,13 +240,14 @@ func (r *hospitals) openRevision(k revisionKey, o *opening) {
 	defer close(o.ready)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if o.hospital, o.err = r.load(ctx, k); o.err != nil {
+	o.consulted = consulted{}
+	if o.hospital, o.err = r.load(ctx, k, o.consulted); o.err != nil {
 		o.err = &core.Fault{Class: core.Unavailable, Op: "open hospital " + k.hospital, Err: o.err}
 	}
 	o.retry = time.Now().Add(5 * time.Second)
 }
 
-func (r *hospitals) load(ctx context.Context, k revisionKey) (*core.Hospital, error) {
+func (r *hospitals) load(ctx context.Context, k revisionKey, variables consulted) (*core.Hospital, error) {
 	revision, err := r.store.Revision(ctx, k.hospital, k.number)
 	if err != nil {
 		return nil, err
@@ -248,7 +256,7 @@ func (r *hospitals) load(ctx context.Context, k revisionKey) (*core.Hospital, er
 	if err != nil {
 		return nil, err
 	}
-	folder, err := loadFolder(files)
+	folder, err := loadFrom(files, variables.look)
 	if err != nil {
 		return nil, fmt.Errorf("revision %d of %s does not load on this machine: %w", k.number, k.hospital, err)
 	}
@@ -294,6 +302,11 @@ func (r *hospitals) close() {
 			o.hospital.Close()
 		}
 	}
+	for h, timer := range r.retired {
+		timer.Stop()
+		h.Close()
+	}
+	clear(r.retired)
 }
 
 // applyFolder makes a folder a hospital's active revision.

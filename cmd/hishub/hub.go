@@ -34,6 +34,7 @@ type hub struct {
 	nights string
 	tls    *tls.Config    // nil serves plain http
 	mailer *report.Mailer // nil sends no mail
+	env    *variables     // files that are read again at a SIGHUP; nil if there are none
 
 	store      *postgres.Store
 	redis      *redis.Client
@@ -152,6 +153,9 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 		})
 	})
 	work.Go(func() { h.maintain(background) })
+	if h.env != nil {
+		work.Go(func() { h.hangups(background, h.env) })
+	}
 	work.Go(func() {
 		if err := webhooks.Run(background); err != nil && background.Err() == nil {
 			h.log.Error("webhooks are told nothing any more", "error", err)

@@ -22,6 +22,7 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		light := lights[s.Hospital]
 		s.Broken, s.Answered = light.Broken, !light.LastSuccess.IsZero()
 		h.clocks.tell(s)
+		s.Variables = h.hospitals.outdated(s.Hospital)
 		if opened, err := h.hospitals.Hospital(ctx, s.Hospital, 0); err == nil {
 			local := time.Now().In(opened.Zone)
 			s.Held = s.Held || slices.ContainsFunc(opened.Maintenance, func(w core.Window) bool { return w.Contains(local) })

@@ -64,6 +64,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if h.mailer, err = c.mailer(); err != nil {
 		return err
 	}
+	if len(c.Env) > 0 {
+		h.env = &c.variables
+	}
 	h.dispatcher.Lease, h.dispatcher.Ownership = c.Lease, c.Ownership
 	if c.Pprof != "" {
 		if err := serveProfiles(ctx, c.Pprof); err != nil {

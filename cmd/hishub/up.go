@@ -88,6 +88,9 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 	if h.mailer, err = c.mailer(); err != nil {
 		return err
 	}
+	if len(c.Env) > 0 {
+		h.env = &c.variables
+	}
 	if err := h.openClinic(ctx, url); err != nil {
 		return err
 	}

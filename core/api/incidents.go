@@ -14,7 +14,7 @@ import (
 type Incident struct {
 	ID         int64         `json:"id"`
 	Hospital   string        `json:"hospital"`
-	Kind       incident.Kind `json:"kind" enum:"backlog,parked,breaker,night" doc:"backlog: the oldest waits for over 10 minutes; parked: a person must decide; breaker: the HIS has not answered for over a minute; night: the latest one failed or found differences"`
+	Kind       incident.Kind `json:"kind" enum:"backlog,parked,breaker,night,clock,variables" doc:"backlog: the oldest waits for over 10 minutes; parked: a person must decide; breaker: the HIS has not answered for over a minute; night: the latest one failed or found differences; clock: the HIS's clock is off; variables: the folder does not load with variables that were changed"`
 	Detail     string        `json:"detail" doc:"how it stands, or stood in the end"`
 	OpenedAt   time.Time     `json:"opened_at"`
 	ResolvedAt *time.Time    `json:"resolved_at,omitempty"`

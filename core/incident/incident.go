@@ -24,11 +24,13 @@ const (
 	// Clock: the HIS's clock is more than two minutes off ours, so that its times,
 	// and logins that expire, cannot be trusted.
 	Clock Kind = "clock"
+	// Variables: its folder does not load with variables that were changed.
+	Variables Kind = "variables"
 )
 
 // Values of Kind.
 func (Kind) Values() []string {
-	return []string{string(Backlog), string(Parked), string(Breaker), string(Night), string(Clock)}
+	return []string{string(Backlog), string(Parked), string(Breaker), string(Night), string(Clock), string(Variables)}
 }
 
 const (
@@ -68,6 +70,8 @@ type Signs struct {
 	// at ClockAsked; zero when it was never asked.
 	ClockOff   time.Duration
 	ClockAsked time.Time
+	// Variables is what is wrong with changed variables of its folder; "" is nothing.
+	Variables string
 }
 
 // troubles judges the signs: what is wrong by kind. A kind that is missing is
@@ -92,6 +96,9 @@ func (s Signs) troubles(now time.Time) map[Kind]string {
 	}
 	if s.Night != "" {
 		found[Night] = s.Night
+	}
+	if s.Variables != "" {
+		found[Variables] = s.Variables
 	}
 	switch {
 	case s.ClockAsked.IsZero():

@@ -26,6 +26,7 @@ type Options struct {
 	User      string        // "inet_hub"
 	Password  string        // "xihu-test"
 	TokenLife time.Duration // 30 minutes
+	Key       string        // "": nothing is signed with a key, and answers are not signed
 }
 
 func (o Options) filled() (Options, error) {
@@ -63,6 +64,7 @@ type HIS struct {
 	script  *fault.Script
 	door    *fault.Door
 	control *control.Port
+	keys    keys
 }
 
 // Start opens the hospital and its control port. It runs until Close; the
@@ -77,6 +79,7 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 		books:   books.New(options.Repeats),
 		tokens:  newTokens(options.TokenLife),
 		script:  fault.NewScript(options.Seed, fault.HTTPKinds),
+		keys:    keys{taken: options.Key, answers: options.Key},
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth", h.auth)
@@ -90,6 +93,7 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 			h.tokens.expire()
 			w.WriteHeader(http.StatusNoContent)
 		},
+		"PUT /key": h.rekey,
 	})
 	if err != nil {
 		_ = h.door.Close()
@@ -133,10 +137,10 @@ func (h *HIS) play(w http.ResponseWriter, r *http.Request, operation, key string
 		Act: func(kind fault.Kind) fault.Answer {
 			a, effect := act(kind)
 			note(effect, kind)
-			return a.answer(msgid)
+			return h.answer(a, msgid)
 		},
-		Busy:   func() fault.Answer { return reply{code: 9999, words: "系统忙"}.answer(msgid) },
-		Reject: func() fault.Answer { return reply{code: 2001, words: fault.RejectWords}.answer(msgid) },
+		Busy:   func() fault.Answer { return h.answer(reply{code: 9999, words: "系统忙"}, msgid) },
+		Reject: func() fault.Answer { return h.answer(reply{code: 2001, words: fault.RejectWords}, msgid) },
 		Crash: func() fault.Answer {
 			return fault.Answer{Status: 500, Type: jsonType, Body: []byte(`{"error":"internal","message":"系统异常"}`)}
 		},

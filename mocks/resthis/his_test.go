@@ -63,7 +63,7 @@ func post(ctx context.Context, h *HIS, token, code, body string) (*http.Response
 		"token": token, "reqtime": "20260105145601", "code": code} {
 		r.Header.Set(name, value)
 	}
-	r.Header.Set("sign", sign(r.Header, []byte(body)))
+	r.Header.Set("sign", sign(r.Header, []byte(body), ""))
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return &http.Response{}, nil, err
@@ -119,7 +119,7 @@ func TestTheSignatureOfTheManual(t *testing.T) {
 	for name, value := range map[string]string{"msgid": "0001", "customid": "inet_hub", "clienttype": "third", "token": "t0", "reqtime": "20260105145601", "code": "RX003"} {
 		h.Set(name, value)
 	}
-	if got := sign(h, []byte(`{"rxNo":"RX1"}`)); got != "f75d8f485c1acfef71a397c8523ba9d3" {
+	if got := sign(h, []byte(`{"rxNo":"RX1"}`), ""); got != "f75d8f485c1acfef71a397c8523ba9d3" {
 		t.Error(got)
 	}
 }

@@ -22,14 +22,20 @@ type reply struct {
 	dateset any // nil: null
 }
 
-func (a reply) answer(msgid string) fault.Answer {
+func (h *HIS) answer(a reply, msgid string) fault.Answer {
+	id, sign := newID(), ""
+	if _, key := h.keys.now(); key != "" {
+		sum := md5.Sum([]byte(fmt.Sprintf("%s&%s&%d&key=%s", msgid, id, a.code, key)))
+		sign = hex.EncodeToString(sum[:])
+	}
 	body, err := json.Marshal(struct {
 		MsgID   string `json:"msgid"`
 		RemsgID string `json:"remsgid"`
 		Success int    `json:"success"`
 		MsgText string `json:"msgtext"`
 		Dateset any    `json:"dateset"`
-	}{msgid, newID(), a.code, a.words, a.dateset})
+		Sign    string `json:"sign,omitempty"`
+	}{msgid, id, a.code, a.words, a.dateset, sign})
 	if err != nil {
 		panic(err) // our own structs
 	}
@@ -56,7 +62,7 @@ func booked(r books.Result, kind fault.Kind, dateset any) reply {
 }
 
 // sign is what the header "sign" must be.
-func sign(h http.Header, body []byte) string {
+func sign(h http.Header, body []byte, key string) string {
 	d := md5.New()
 	for i, name := range []string{"clienttype", "code", "customid", "msgid", "param", "reqtime", "token"} {
 		if i > 0 {
@@ -68,6 +74,9 @@ func sign(h http.Header, body []byte) string {
 		} else {
 			_, _ = d.Write([]byte(h.Get(name)))
 		}
+	}
+	if key != "" {
+		_, _ = d.Write([]byte("&key=" + key))
 	}
 	return hex.EncodeToString(d.Sum(nil))
 }
@@ -82,8 +91,9 @@ func (h *HIS) process(w http.ResponseWriter, r *http.Request) {
 	work, known := codes[code]
 	var in input
 	var wrong *reply
+	taken, _ := h.keys.now()
 	switch {
-	case r.Header.Get("sign") != sign(r.Header, body):
+	case r.Header.Get("sign") != sign(r.Header, body, taken):
 		wrong = &reply{1003, "签名错误", nil}
 	case !h.tokens.good(r.Header.Get("token")):
 		wrong = &reply{1002, "Token错误", nil}
