@@ -146,15 +146,21 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 
 // insert is all or nothing, so nothing is in doubt before COMMIT left.
 func (c *Connector) insert(ctx context.Context, on session, s *script) (core.Response, bool, error) {
+	var keys keys
 	for i, st := range append([]statement{{sql: "begin"}}, s.statements...) {
-		if _, err := c.step(ctx, on, st, i == 0); err != nil {
+		got, err := c.step(ctx, on, keys.into(st), i == 0)
+		if err == nil {
+			err = keys.take(st, got)
+		}
+		if err != nil {
 			return c.undone(ctx, on, err)
 		}
 	}
 	if _, err := c.step(ctx, on, statement{sql: "commit"}, false); err != nil {
 		return c.failed(on, s, err, false)
 	}
-	return core.Response{Body: core.List{}, Received: []byte("[]")}, true, nil
+	body := keys.body()
+	return core.Response{Body: body, Received: marshal(body)}, true, nil
 }
 
 func (c *Connector) step(ctx context.Context, on session, st statement, first bool) (rows, error) {
@@ -165,7 +171,7 @@ func (c *Connector) step(ctx context.Context, on session, st statement, first bo
 // undone: something failed before COMMIT was sent. The server rolls back, at
 // our word or because the connection ends.
 func (c *Connector) undone(ctx context.Context, on session, err error) (core.Response, bool, error) {
-	refused := c.engine.judge(err)
+	refused := c.engine.judged(err)
 	if refused == nil || refused.meaning == severed {
 		return core.Response{}, false, &core.Fault{Class: core.Unavailable, Err: reason(refused, err)}
 	}
@@ -184,7 +190,7 @@ func (c *Connector) undone(ctx context.Context, on session, err error) (core.Res
 // failed: the statement that takes effect by itself failed, or COMMIT did.
 // acted is true when an earlier statement of the same call went through.
 func (c *Connector) failed(on session, s *script, err error, acted bool) (core.Response, bool, error) {
-	refused := c.engine.judge(err)
+	refused := c.engine.judged(err)
 	if refused == nil || refused.meaning == severed {
 		class := core.InDoubt
 		if !on.conn().Bar() && !acted {

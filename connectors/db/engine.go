@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"hishub/connectors/option"
@@ -14,6 +15,9 @@ type engine struct {
 	// call writes the statements that call a procedure; the last one's row holds
 	// the out parameters. args are the values of the in parameters in their order.
 	call func(name string, ps []parameter, args []*string) ([]statement, error)
+	// returning makes an insert of one row give the keys of st.gives, as the row of
+	// its last statement.
+	returning func(st statement) ([]statement, error)
 	// connect opens one connection. Its errors hold no credentials.
 	connect func(ctx context.Context) (session, error)
 	// piecemeal: each statement inside a procedure commits by itself, so that a
@@ -21,6 +25,15 @@ type engine struct {
 	piecemeal bool
 	// judge reads a database's own error; nil if err is none.
 	judge func(err error) *refusal
+}
+
+// judged also knows what we refused ourselves.
+func (e engine) judged(err error) *refusal {
+	var own *refusal
+	if errors.As(err, &own) {
+		return own
+	}
+	return e.judge(err)
 }
 
 // drivers are the databases that an option can name.

@@ -25,6 +25,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 			rowsAtOnce:  100, valuesAtOnce: 65535,
 		},
 		call:      callMySQL,
+		returning: returningMySQL,
 		judge:     judgeMySQL,
 		piecemeal: true,
 	}
@@ -136,6 +137,18 @@ func callMySQL(name string, ps []parameter, args []*string) ([]statement, error)
 		statements = append(statements, statement{sql: "select " + strings.Join(outs, ", ")})
 	}
 	return statements, untyped(ps)
+}
+
+// returningMySQL asks in a statement of its own, which MySQL and MariaDB both know.
+// last_insert_id() stays what it was where a table generates nothing, so it is set
+// to nothing first. A table has one key of this kind at most.
+func returningMySQL(st statement) ([]statement, error) {
+	if len(st.gives) > 1 {
+		return nil, errors.New("a table of this database generates one key only: " + st.gives[0].String() + " or " + st.gives[1].String())
+	}
+	ask := statement{sql: "select last_insert_id()", gives: st.gives, harmless: true}
+	st.gives = nil
+	return []statement{{sql: "do last_insert_id(0)", harmless: true}, st, ask}, nil
 }
 
 // judgeMySQL goes by the numbers that MySQL and MariaDB share (their manuals'

@@ -33,6 +33,7 @@ func oracle(s *option.Set, dsn, schema string, o wire.Options) engine {
 			rowsAtOnce: 1, valuesAtOnce: 1000,
 		},
 		call:      callOracle,
+		returning: returningOracle,
 		judge:     judgeOracle,
 		piecemeal: true,
 	}
@@ -328,6 +329,17 @@ func (b *block) parameter(n int, p parameter, value *string) error {
 		return fmt.Errorf("parameter %s: its type may be xmltype or clob; leave others out", p.name)
 	}
 	return nil
+}
+
+func returningOracle(st statement) ([]statement, error) {
+	st.kinds = make([]kind, len(st.args))
+	marks := make([]string, len(st.gives))
+	for i := range st.gives {
+		st.args, st.kinds = append(st.args, nil), append(st.kinds, outText)
+		marks[i] = ":" + strconv.Itoa(len(st.args))
+	}
+	st.sql += " returning " + columnsOfKeys(st.gives, func(c string) string { return `"` + strings.ToUpper(c) + `"` }) + " into " + strings.Join(marks, ", ")
+	return []statement{st}, nil
 }
 
 // rolledBack is what COMMIT says when a deferred constraint did not hold; the

@@ -37,8 +37,9 @@ func postgres(s *option.Set, dsn, schema string, o wire.Options) engine {
 			quote:       func(name string) string { return `"` + name + `"` },
 			rowsAtOnce:  100, valuesAtOnce: 65535,
 		},
-		call:  callPostgres,
-		judge: judgePostgres,
+		call:      callPostgres,
+		returning: returningPostgres,
+		judge:     judgePostgres,
 	}
 	config, err := pgconn.ParseConfig(dsn)
 	if err != nil {
@@ -203,6 +204,11 @@ func callPostgres(name string, ps []parameter, args []*string) ([]statement, err
 		marks[i] = "$" + strconv.Itoa(n)
 	}
 	return []statement{{sql: "call " + name + "(" + strings.Join(marks, ", ") + ")", args: args}}, untyped(ps)
+}
+
+func returningPostgres(st statement) ([]statement, error) {
+	st.sql += " returning " + columnsOfKeys(st.gives, func(c string) string { return `"` + c + `"` })
+	return []statement{st}, nil
 }
 
 // judgePostgres goes by SQLSTATE (PostgreSQL manual, appendix A).

@@ -34,8 +34,18 @@ type statement struct {
 	args []*string
 	// kinds are beside args where a database binds some in another way.
 	kinds []kind
+	// takes are the args whose values earlier statements of the script generated.
+	takes []taken
+	// gives are the keys that the rows of the statement bring.
+	gives []generated
 	// harmless: it changes nothing that lasts.
 	harmless bool
+}
+
+// taken is an arg that gets a generated key.
+type taken struct {
+	arg int
+	key generated
 }
 
 // line is a statement as it is shown, with the values of its names.
@@ -170,13 +180,14 @@ func (e engine) planInsert(body core.Value) (*script, error) {
 		return nil, errors.New("insert takes tables with their rows; write send: {TABLE: {COLUMN: ...}}")
 	}
 	s := &script{name: opInsert, transaction: true}
+	wanted, err := wantedKeys(tables)
+	if err != nil {
+		return nil, err
+	}
 	for _, table := range tables {
-		rows, ok := table.Value.(core.List)
-		if !ok {
-			rows = core.List{table.Value}
-		}
+		rows := rowsOf(table.Value)
 		for from := 0; from < len(rows); {
-			n, err := e.insert(s, table.Name, rows[from:])
+			n, err := e.insert(s, table.Name, rows[from:], wanted)
 			if err != nil {
 				return nil, err
 			}
@@ -190,7 +201,7 @@ func (e engine) planInsert(body core.Value) (*script, error) {
 }
 
 // insert takes the first row and those behind it that have the same columns.
-func (e engine) insert(s *script, table string, rows core.List) (int, error) {
+func (e engine) insert(s *script, table string, rows core.List, wanted []generated) (int, error) {
 	name, err := e.quoteName(table)
 	if err != nil {
 		return 0, fmt.Errorf("table %w", err)
@@ -207,12 +218,17 @@ func (e engine) insert(s *script, table string, rows core.List) (int, error) {
 		}
 		names[i], columns[i] = f.Name, e.quote(f.Name)
 	}
-	show := "insert into " + table + " (" + strings.Join(names, ", ") + ") values (:" + strings.Join(names, ", :") + ")"
+	keys := keysOf(table, wanted)
+	most := e.rowsAtOnce
+	if keys != nil {
+		most = 1 // each row has a key of its own
+	}
+	st := statement{gives: keys}
 	var b strings.Builder
 	b.WriteString("insert into " + name + " (" + strings.Join(columns, ", ") + ") values ")
 	var args []*string
 	n := 0
-	for ; n < len(rows) && n < e.rowsAtOnce && (n == 0 || len(args)+len(first) <= e.valuesAtOnce); n++ {
+	for ; n < len(rows) && n < most && (n == 0 || len(args)+len(first) <= e.valuesAtOnce); n++ {
 		row, ok := rows[n].(core.Tree)
 		if !ok || !sameNames(first, row) {
 			break
@@ -221,21 +237,46 @@ func (e engine) insert(s *script, table string, rows core.List) (int, error) {
 			b.WriteString(", ")
 		}
 		b.WriteByte('(')
+		var given, marks []string
+		var values []*string
 		for i, f := range row {
-			value, err := leaf(f.Value)
-			if err != nil {
-				return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
-			}
 			if i > 0 {
 				b.WriteString(", ")
 			}
+			key, isKey, err := keyOf(f.Value)
+			if err == nil && isKey && !s.generates(key) {
+				err = fmt.Errorf("takes the key %s, and no row of that table stands before it", key)
+			}
+			var value *string
+			if err == nil && !isKey {
+				value, err = leaf(f.Value)
+			}
+			if err != nil {
+				return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
+			}
 			args = append(args, value)
 			b.WriteString(e.placeholder(len(args)))
+			if isKey {
+				st.takes = append(st.takes, taken{len(args) - 1, key})
+				marks = append(marks, ":"+key.String())
+				continue
+			}
+			marks, given, values = append(marks, ":"+f.Name), append(given, f.Name), append(values, value)
 		}
 		b.WriteByte(')')
-		s.lines = append(s.lines, line{show, shown(names, args[len(args)-len(first):])})
+		show := "insert into " + table + " (" + strings.Join(names, ", ") + ") values (" + strings.Join(marks, ", ") + ")"
+		s.lines = append(s.lines, line{show, shown(given, values)})
 	}
-	s.statements = append(s.statements, statement{sql: b.String(), args: args})
+	st.sql, st.args = b.String(), args
+	if keys != nil {
+		with, err := e.returning(st)
+		if err != nil {
+			return 0, err
+		}
+		s.statements = append(s.statements, with...)
+		return n, nil
+	}
+	s.statements = append(s.statements, st)
 	return n, nil
 }
 

@@ -27,6 +27,7 @@ func sqlserver(s *option.Set, dsn, schema string, o wire.Options) engine {
 			rowsAtOnce:  100, valuesAtOnce: 2000, // of 2100 parameters
 		},
 		call:      callSQLServer,
+		returning: returningSQLServer,
 		judge:     judgeSQLServer,
 		piecemeal: true,
 	}
@@ -166,6 +167,16 @@ func asTextSQLServer(typ, variable string) string {
 		return "convert(nvarchar(max), " + variable + ", 2)" // all four decimals
 	}
 	return "convert(nvarchar(max), " + variable + ")"
+}
+
+// returningSQLServer asks in the same batch, so that a key that a trigger made is
+// not taken for ours.
+func returningSQLServer(st statement) ([]statement, error) {
+	if len(st.gives) > 1 {
+		return nil, errors.New("a table of this database generates one key only: " + st.gives[0].String() + " or " + st.gives[1].String())
+	}
+	st.sql += "; select convert(nvarchar(40), scope_identity())"
+	return []statement{st}, nil
 }
 
 // judgeSQLServer goes by the numbers of sys.messages (SQL Server manual,
