@@ -127,7 +127,7 @@ func (l *loader) compile(x *exchange) *compiled {
 	send := x.last("send")
 	if send != nil {
 		t, _ := own.document(send)
-		u.slots[m.body].eval = func(r *run) (any, error) { return t.value(r) }
+		u.slots[m.body].eval, u.slots[m.body].of = func(r *run) (any, error) { return t.value(r) }, t
 	}
 
 	wire := base.with("call", binding{typ: callType, slot: m.call}).with("with", binding{members: with})

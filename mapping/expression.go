@@ -31,6 +31,8 @@ type program struct {
 	// texts and tables are what the expression can give, as far as it says so.
 	texts  []string
 	tables []*codeTable
+	// tree is kept where the folder is also read backwards.
+	tree *expressionTree
 }
 
 // maxExpression bounds one expression, in bytes.
@@ -89,6 +91,9 @@ func (s *scope) expression(n *node, skip int) *program {
 	if err != nil {
 		s.unfit(n, skip, err)
 		return nil
+	}
+	if s.unit.folder.options.Backwards {
+		out.tree = s.tree(src, out.at)
 	}
 	return out
 }

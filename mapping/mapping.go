@@ -36,6 +36,9 @@ type Options struct {
 	// Listen makes a listener of its options, with errors like those of Open. It
 	// may be nil; then options are not checked, and nothing can be listened to.
 	Listen func(core.ListenerSpec) (core.Listening, error)
+	// Backwards keeps what Folder.Mirror needs. It costs time and memory, so that
+	// only who plays a folder asks for it.
+	Backwards bool
 }
 
 // Folder is a hospital folder without mistakes.
@@ -48,6 +51,7 @@ type Folder struct {
 
 	files   fs.FS
 	options Options
+	loaded  *loader // kept for Mirror
 }
 
 // Load compiles a folder. The error is Mistakes: all of them, in file order.
@@ -66,7 +70,11 @@ func Load(folder fs.FS, o Options) (*Folder, error) {
 		return nil, Mistakes{{File: ".", Line: 1, Column: 1, What: err.Error()}}
 	}
 	dialect.Digest = digest
-	return &Folder{Dialect: dialect, Warnings: all, Files: l.read, files: folder, options: o}, nil
+	out := &Folder{Dialect: dialect, Warnings: all, Files: l.read, files: folder, options: o}
+	if o.Backwards {
+		out.loaded = l
+	}
+	return out, nil
 }
 
 // loader is the work of one Load.

@@ -14,6 +14,9 @@ type session struct {
 	at    pos
 	keys  map[string]*node
 	names []string // what the login captures, session.x
+	// ends is the expression of expires, in the names of its mapper; nil without one.
+	ends  *program
+	until *mapper
 }
 
 func (l *loader) readSessions() {
@@ -89,6 +92,7 @@ func (l *loader) sessionEnd(s *session, n *node) func(core.Input) (time.Time, er
 		l.mistake(p.at, cureOf(timeType, n.text[skip:]), "expires is a time, this is %s", typeName(orText(p.typ)))
 		return nil
 	}
+	s.ends, s.until = p, m
 	return func(in core.Input) (time.Time, error) {
 		r := m.start(in)
 		defer m.done(r)

@@ -25,12 +25,13 @@ type unit struct {
 type slot struct {
 	name string
 	eval func(*run) (any, error)
+	of   template // what is computed, where a folder wrote it
 }
 
 func newUnit(l *loader) *unit { return &unit{folder: l, members: map[string]int{}} }
 
 func (u *unit) add(name string, eval func(*run) (any, error)) int {
-	u.slots = append(u.slots, slot{name, eval})
+	u.slots = append(u.slots, slot{name: name, eval: eval})
 	return len(u.slots) - 1
 }
 
@@ -83,17 +84,23 @@ func (s *scope) let(name string, n *node) (int, reflect.Type) {
 	} else {
 		t, typ = s.document(n)
 	}
+	i := s.unit.letSlot(name, t)
+	s.unit.slots[i].of = t
+	return i, typ
+}
+
+func (u *unit) letSlot(name string, t template) int {
 	switch t := t.(type) {
 	case cellPart:
-		return s.unit.add(name, t.program.value), typ
+		return u.add(name, t.program.value)
 	case fixed:
 		// In an expression a literal is text, however it is spelled.
 		if word, ok := t.v.(core.Token); ok {
 			t.v = string(word)
 		}
-		return s.unit.add(name, func(*run) (any, error) { return t.v, nil }), typ
+		return u.add(name, func(*run) (any, error) { return t.v, nil })
 	}
-	return s.unit.add(name, func(r *run) (any, error) { return t.value(r) }), typ
+	return u.add(name, func(r *run) (any, error) { return t.value(r) })
 }
 
 // base are the names that are visible everywhere in an exchange.

@@ -1,0 +1,130 @@
+package mapping
+
+import (
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"hishub/core"
+)
+
+// recordedCase is one exchange of the folder's cases that has an answer.
+type recordedCase struct {
+	name     string // "payment.settle.ok"
+	kind     core.Kind
+	call     *core.Call
+	in       core.Input
+	answer   []byte
+	outcome  core.Outcome
+	rule     string
+	status   *core.Status // of a question about a write
+	next     bool         // another page follows
+	captured map[string]string
+	result   any  // the canonical answer
+	partly   bool // some of its parts were refused
+}
+
+// readCases gathers the folder's recorded answers with what they mean. Cases that
+// do not hold are left out; `hishub hospital check` names them.
+func (mi *Mirror) readCases() {
+	dirs, _ := fs.ReadDir(mi.folder.files, "cases")
+	for _, d := range dirs {
+		if d.IsDir() && !hidden(d.Name()) {
+			mi.readCase(d.Name())
+		}
+	}
+}
+
+func (mi *Mirror) readCase(name string) {
+	parts := strings.SplitN(name, ".", 3)
+	if len(parts) < 2 {
+		return
+	}
+	kind := core.Kind(parts[0] + "." + parts[1])
+	operation := mi.folder.Dialect.Operations[kind]
+	if operation == nil {
+		return
+	}
+	c := &caseRun{folder: mi.folder, dir: path.Join("cases", name), connectors: mi.connectors}
+	data, err := readRegular(mi.folder.files, path.Join(c.dir, "message.json"))
+	if err != nil {
+		return
+	}
+	body, err := core.DecodeBody(kind, data)
+	if err != nil {
+		return
+	}
+	var g given
+	var want expected
+	if !c.readYAML("given.yaml", true, &g) || !c.readYAML("expect.yaml", false, &want) {
+		return
+	}
+	in, ok := c.input(body, &g)
+	if !ok {
+		return
+	}
+	in.Kind = kind
+	if g.Message.Kind != "" {
+		in.Kind = g.Message.Kind
+	}
+	calls, ok := c.calls(operation, g.Step, in)
+	if !ok {
+		return
+	}
+	steps := want.Steps
+	if steps == nil {
+		steps = []expected{want}
+	}
+	for i := range steps {
+		if i >= len(calls) {
+			return
+		}
+		number := ""
+		if len(steps) > 1 || g.Step == "" && len(calls) > 1 {
+			number = "." + strconv.Itoa(i+1)
+		}
+		captured := mi.keepCase(name, kind, c, calls[i], in, number)
+		if captured == nil {
+			return
+		}
+		merged := map[string]string{}
+		for _, m := range []map[string]string{in.Captured, captured} {
+			for k, v := range m {
+				merged[k] = v
+			}
+		}
+		in.Captured = merged
+	}
+}
+
+// keepCase reads one recorded answer; nil if there is none that holds.
+func (mi *Mirror) keepCase(name string, kind core.Kind, c *caseRun, call *core.Call, in core.Input, number string) map[string]string {
+	answer, file, err := c.recorded("answer" + number)
+	if err != nil || file == "" {
+		return nil
+	}
+	offline, ok := mi.connectors[call.Connector].(core.Offline)
+	if !ok {
+		return nil
+	}
+	q, err := call.Mapper.Encode(in)
+	if err != nil {
+		return nil
+	}
+	r, err := offline.Read(q, answer)
+	if err != nil {
+		return nil
+	}
+	v := call.Mapper.Decode(in, r)
+	out := &recordedCase{name: name, kind: kind, call: call, in: in, answer: answer, outcome: v.Outcome, rule: v.Rule, next: v.Next != nil, captured: v.Captured, result: v.Answer}
+	out.status, _ = v.Answer.(*core.Status)
+	for _, p := range v.Parts {
+		out.partly = out.partly || p.Outcome != core.OutcomeOK
+	}
+	mi.cases = append(mi.cases, out)
+	if v.Captured == nil {
+		return map[string]string{}
+	}
+	return v.Captured
+}
