@@ -81,6 +81,7 @@ func (l *loader) compile(x *exchange) *compiled {
 	out := &compiled{connector: l.connectorOf(x, e)}
 	choice := l.sessionOf(x, e)
 	u := newUnit(l)
+	u.layer = LayerOperation
 	m := &mapper{unit: u, name: x.name}
 	out.mapper = m
 	if x.t != nil {
@@ -261,6 +262,7 @@ func (l *loader) page(x *exchange, base *scope, m *mapper, out *compiled) *scope
 
 // write compiles the envelope around the document.
 func (l *loader) write(e *envelope, s *scope, m *mapper) {
+	m.unit.layer = LayerWrite
 	s = s.lets(e.write["let"])
 	m.wireCall = slotPart(m.call)
 	if n := e.write["call"]; n != nil {
@@ -292,6 +294,7 @@ func (p slotPart) value(r *run) (any, error) {
 // readAnswer compiles the way of the answer, and what is made of it.
 func (l *loader) readAnswer(x *exchange, e *envelope, wire, own *scope, m *mapper, out *compiled) {
 	u := m.unit
+	u.layer = LayerRead
 	m.came = u.given("body")
 	read := wire.with("body", binding{slot: m.came}).with("wire", binding{members: map[string]member{
 		"status":  {typ: nil, eval: func(r *run) (any, error) { return textOrNil(r.response.Status), nil }},
@@ -309,6 +312,7 @@ func (l *loader) readAnswer(x *exchange, e *envelope, wire, own *scope, m *mappe
 	envelopeRules := read.with("answer", binding{typ: typ, slot: answer})
 
 	// The operation sees its own names, too.
+	u.layer = LayerInner
 	inner := envelopeRules
 	for name, b := range own.names {
 		if _, taken := inner.names[name]; !taken {

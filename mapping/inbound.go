@@ -60,6 +60,7 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 		return nil, ""
 	}
 	u := newUnit(l)
+	u.layer = LayerRead
 	m := &mapper{unit: u, name: string(o.t.Kind), kind: o.t.Kind, noun: o.t.Noun, view: viewOf(o.t.Body()), page: -1}
 	x := &entrance{m: m, result: resultOf(o.t.Answer())}
 
@@ -70,6 +71,7 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 	read := l.arrived(base.hiding(o.t.Noun, "it is there once takes has made it"), m).
 		with("call", binding{typ: textType, slot: m.call}).lets(e.read["let"])
 	read = l.readTree(read, e.read["answer"], m.came)
+	u.layer = LayerInner
 	read = read.lets(o.keys["let"])
 	if n := o.keys["read"]; n != nil {
 		r := l.section(n, readTable)
@@ -82,13 +84,14 @@ func (l *loader) compileEntrance(o *operation, e *envelope) (*entrance, string) 
 	x.verify = l.verify(o, e, read)
 	x.takes = read.record(o.keys["takes"], typeOf(o.t.Body()).Elem(), "the message of "+string(o.t.Kind))
 
+	u.layer = LayerOperation
 	reply := read.with(o.t.Noun, noun).with("result", binding{typ: x.result.view, slot: -1})
 	l.word(e, reply, m, o.keys)
 
 	if !l.wrong() {
 		// Whoever calls us with something forged or broken is answered, too, at some time.
 		stamp := core.Stamp{ID: "00000000000000000000000000000001", At: time.Unix(0, 0), Time: time.Unix(0, 0)}
-		if _, err := x.answer(core.Opened{Kind: o.t.Kind}, core.Resolution{State: core.ResultInvalid}, stamp); err != nil {
+		if _, err := x.answer(core.Opened{Kind: o.t.Kind}, core.Resolution{State: core.ResultInvalid}, stamp, nil); err != nil {
 			at := o.keys["reply"].pos
 			var cell *cellError
 			if errors.As(err, &cell) {
@@ -181,9 +184,9 @@ func (l *loader) verify(o *operation, e *envelope, s *scope) *program {
 var errForged = errors.New("it does not verify")
 
 // open makes the message, which is valid, with the secrets of now or of before.
-func (x *entrance) open(a core.Arrival, s core.Stamp, before bool) (body core.Body, err error) {
+func (x *entrance) open(a core.Arrival, s core.Stamp, before bool, e *ear) (body core.Body, err error) {
 	r := x.m.start(core.Input{Stamp: s})
-	r.before = before
+	r.before, r.ear = before, e
 	defer func() {
 		if p := recover(); p != nil {
 			body, err = nil, fmt.Errorf("%v", p) // the run is not put back: who knows what it holds
@@ -195,6 +198,9 @@ func (x *entrance) open(a core.Arrival, s core.Stamp, before bool) (body core.Bo
 	r.set(x.m.came, a.Body)
 	if x.verify != nil {
 		ok, err := x.verify.holds(r)
+		if e != nil {
+			e.ruled(&ruling{name: "verify"}, ok, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("rule verify: %w", err)
 		}
@@ -212,15 +218,15 @@ func (x *entrance) open(a core.Arrival, s core.Stamp, before bool) (body core.Bo
 
 // answer words a resolution; an Opened without body sees an empty message. What
 // could not even be read is answered as if nothing had come.
-func (x *entrance) answer(o core.Opened, res core.Resolution, s core.Stamp) (core.Reply, error) {
-	out, err := x.reply(o, res, s)
+func (x *entrance) answer(o core.Opened, res core.Resolution, s core.Stamp, e *ear) (core.Reply, error) {
+	out, err := x.reply(o, res, s, e)
 	if err != nil && res.State == core.ResultInvalid {
-		out, err = x.reply(core.Opened{Kind: o.Kind, Before: o.Before}, res, s)
+		out, err = x.reply(core.Opened{Kind: o.Kind, Before: o.Before}, res, s, e)
 	}
 	return out, err
 }
 
-func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp) (out core.Reply, err error) {
+func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp, e *ear) (out core.Reply, err error) {
 	body := o.Body
 	if t, known := core.Lookup(x.m.kind); known && body == nil {
 		body = t.Body()
@@ -229,7 +235,7 @@ func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp) (out 
 		s.Key = body.Key()
 	}
 	r := x.m.start(core.Input{Body: body, Stamp: s})
-	r.before = o.Before // whoever does not sign with the new key yet does not verify with it
+	r.before, r.ear = o.Before, e // whoever does not sign with the new key yet does not verify with it
 	defer func() {
 		if p := recover(); p != nil {
 			out, err = core.Reply{}, fmt.Errorf("%v", p)

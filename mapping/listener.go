@@ -176,12 +176,22 @@ type door struct {
 }
 
 // Open implements core.Door.
-func (d *door) Open(a core.Arrival, s core.Stamp) core.Opened {
-	o := d.open(a, s, false)
+func (d *door) Open(a core.Arrival, s core.Stamp) core.Opened { return d.heard(a, s, nil) }
+
+// heard opens and tells e how, if somebody listens.
+func (d *door) heard(a core.Arrival, s core.Stamp, e *ear) core.Opened {
+	o := d.open(a, s, false, e)
 	if o.Err == nil || !d.rotates() {
 		return o
 	}
-	if earlier := d.open(a, s, true); earlier.Err == nil {
+	var again *ear
+	if e != nil {
+		again = &ear{}
+	}
+	if earlier := d.open(a, s, true, again); earlier.Err == nil {
+		if e != nil {
+			*e = *again
+		}
 		return earlier
 	}
 	return o
@@ -200,9 +210,9 @@ func (d *door) rotates() bool {
 	return false
 }
 
-func (d *door) open(a core.Arrival, s core.Stamp, before bool) core.Opened {
+func (d *door) open(a core.Arrival, s core.Stamp, before bool, e *ear) core.Opened {
 	o := core.Opened{Arrival: a, Before: before}
-	call, err := d.gate.callOf(a, s, before)
+	call, err := d.gate.callOf(a, s, before, e)
 	if err != nil {
 		o.Err = fmt.Errorf("open a request: %w", err)
 		return o
@@ -213,7 +223,7 @@ func (d *door) open(a core.Arrival, s core.Stamp, before bool) core.Opened {
 		return o
 	}
 	o.Kind = x.m.kind
-	o.Body, o.Err = x.open(a, s, before)
+	o.Body, o.Err = x.open(a, s, before, e)
 	if o.Err != nil {
 		o.Body, o.Err = nil, fmt.Errorf("open %s: %w", o.Kind, o.Err)
 	}
@@ -222,14 +232,18 @@ func (d *door) open(a core.Arrival, s core.Stamp, before bool) core.Opened {
 
 // Reply implements core.Door.
 func (d *door) Reply(o core.Opened, r core.Resolution, s core.Stamp) (core.Reply, error) {
+	return d.reply(o, r, s, nil)
+}
+
+func (d *door) reply(o core.Opened, r core.Resolution, s core.Stamp, e *ear) (core.Reply, error) {
 	x := d.kinds[o.Kind]
 	if x == nil && d.stranger != nil {
-		return d.stranger.reply(o, r, s)
+		return d.stranger.reply(o, r, s, e)
 	}
 	if x == nil {
 		return core.Reply{}, errors.New("reply: nothing of the request was recognised")
 	}
-	out, err := x.answer(o, r, s)
+	out, err := x.answer(o, r, s, e)
 	if err != nil {
 		return core.Reply{}, fmt.Errorf("reply to %s: %w", o.Kind, err)
 	}
@@ -244,6 +258,7 @@ type gate struct {
 
 func (l *loader) gate(e *envelope) *gate {
 	u := newUnit(l)
+	u.layer = LayerRead
 	m := &mapper{unit: u, name: "listener"}
 	s := u.base(nil, captures{}, sessionChoice{why: "a listener has no session"})
 	for _, noun := range nouns() {
@@ -257,12 +272,12 @@ func (l *loader) gate(e *envelope) *gate {
 	return &gate{m, nil}
 }
 
-func (g *gate) callOf(a core.Arrival, s core.Stamp, before bool) (call string, err error) {
+func (g *gate) callOf(a core.Arrival, s core.Stamp, before bool, e *ear) (call string, err error) {
 	if g.call == nil {
 		return a.Call, nil
 	}
 	r := g.m.start(core.Input{Stamp: s})
-	r.before = before
+	r.before, r.ear = before, e
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)

@@ -68,6 +68,10 @@ func (m *mapper) start(in core.Input) *run {
 }
 
 func (m *mapper) done(r *run) {
+	if r.ear != nil {
+		r.ear.hear(r)
+		r.ear = nil
+	}
 	clear(r.slots)
 	clear(r.env)
 	r.env[runName] = r
@@ -152,9 +156,9 @@ func fieldsOf(r *run, parts []template) ([]core.Field, error) {
 }
 
 // decode reads an answer with the secrets of now, or of before.
-func (m *mapper) decode(in core.Input, response core.Response, before bool) (v core.Verdict) {
+func (m *mapper) decode(in core.Input, response core.Response, before bool, e *ear) (v core.Verdict) {
 	r := m.start(in)
-	r.before = before
+	r.before, r.ear = before, e
 	defer func() {
 		if p := recover(); p != nil {
 			v = core.Verdict{Outcome: core.OutcomeInDoubt, Err: fmt.Errorf("decode %s: %v", m.name, p)}
@@ -175,6 +179,9 @@ func (m *mapper) judge(r *run) core.Verdict {
 	for i := range m.rules {
 		rule := &m.rules[i]
 		holds, err := rule.when.holds(r)
+		if r.ear != nil {
+			r.ear.ruled(rule, holds, err)
+		}
 		if err != nil {
 			return m.doubt(r, "", fmt.Errorf("decode %s: rule %s: %w", m.name, rule.name, err))
 		}

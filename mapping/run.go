@@ -33,6 +33,8 @@ type run struct {
 	codes []core.CodeUse
 	// forgave is what lenient formats forgave so far.
 	forgave []string
+	// ear, if set, is told what was computed.
+	ear *ear
 	// before: secrets have the values that they had before they changed.
 	before bool
 }

@@ -73,12 +73,24 @@ const readBefore = "secrets: read with the values of before"
 
 // Decode implements core.Mapper.
 func (m *mapper) Decode(in core.Input, response core.Response) core.Verdict {
-	v := m.decode(in, response, false)
+	return m.heard(in, response, nil)
+}
+
+// heard decodes and tells e how, if somebody listens.
+func (m *mapper) heard(in core.Input, response core.Response, e *ear) core.Verdict {
+	v := m.decode(in, response, false, e)
 	if v.Err == nil || !m.unit.rotates {
 		return v
 	}
-	if earlier := m.decode(in, response, true); earlier.Err == nil {
+	var again *ear
+	if e != nil {
+		again = &ear{}
+	}
+	if earlier := m.decode(in, response, true, again); earlier.Err == nil {
 		earlier.Forgave = append(earlier.Forgave, readBefore)
+		if e != nil {
+			*e = *again
+		}
 		return earlier
 	}
 	return v

@@ -15,6 +15,7 @@ type unit struct {
 	folder  *loader
 	slots   []slot
 	members map[string]int
+	layer   string // of what is compiled now, for people
 	// usesSession is set when a cell mentions a value of the session.
 	usesSession bool
 	// rotates is set when a cell mentions a secret that has a value of before.
@@ -23,15 +24,16 @@ type unit struct {
 
 // slot computes the value of a name.
 type slot struct {
-	name string
-	eval func(*run) (any, error)
-	of   template // what is computed, where a folder wrote it
+	name  string
+	layer string
+	eval  func(*run) (any, error)
+	of    template // what is computed, where a folder wrote it
 }
 
 func newUnit(l *loader) *unit { return &unit{folder: l, members: map[string]int{}} }
 
 func (u *unit) add(name string, eval func(*run) (any, error)) int {
-	u.slots = append(u.slots, slot{name: name, eval: eval})
+	u.slots = append(u.slots, slot{name: name, layer: u.layer, eval: eval})
 	return len(u.slots) - 1
 }
 
@@ -52,6 +54,7 @@ func (u *unit) memberSlot(root, name string, m member) int {
 		return i
 	}
 	i := u.add(key, m.eval)
+	u.slots[i].layer = LayerGiven
 	u.members[key] = i
 	return i
 }

@@ -18,6 +18,7 @@ import (
 type hospitalCmd struct {
 	Check  hospitalCheck  `cmd:"" help:"Check a folder and run its cases; needs no server."`
 	Try    hospitalTry    `cmd:"" help:"Say one message in a hospital's dialect and show the exact bytes; with --send, send it."`
+	Record hospitalRecord `cmd:"" help:"Make a case, with made-up people, of an exchange that the ledger remembers."`
 	Apply  hospitalApply  `cmd:"" help:"Make a folder the active revision of its hospital."`
 	List   hospitalList   `cmd:"" help:"List hospitals."`
 	Pause  hospitalPause  `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`

@@ -1,15 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"golang.org/x/text/encoding/simplifiedchinese"
+	"github.com/goccy/go-yaml"
 
 	"hishub/connectors"
 	"hishub/core"
@@ -19,16 +21,43 @@ import (
 
 // hospitalTry says one message in a dialect.
 type hospitalTry struct {
-	Folder string `arg:"" help:"Hospital folder."`
-	Kind   string `arg:"" help:"Transaction, as payment.settle."`
-	File   string `arg:"" help:"The canonical message, JSON."`
-	Step   string `help:"Step of a transaction in several; the first if none."`
-	Answer string `help:"Read this recorded answer instead of asking anybody." xor:"send" placeholder:"FILE"`
-	Send   bool   `help:"Send it to the HIS, for real, outside the queue: nothing remembers that it was sent." xor:"send"`
+	Folder   string            `arg:"" help:"Hospital folder."`
+	Kind     string            `arg:"" optional:"" help:"Transaction, as payment.settle."`
+	File     string            `arg:"" optional:"" help:"The canonical message, JSON or YAML; - is standard input. Of what comes from the HIS: its request, a whole HTTP request or a body."`
+	Case     string            `help:"Take message, given values and answers of this case instead." placeholder:"NAME"`
+	Step     string            `help:"Step of a transaction in several, or \"<step> undo\"; all that apply if none." placeholder:"NAME"`
+	Captured map[string]string `help:"A value that an earlier step captured, NAME=VALUE. May be given again." mapsep:"none"`
+	Answer   []string          `help:"Read this recorded answer instead of asking anybody. Given again, it is the next step's." xor:"source" placeholder:"FILE" sep:"none"`
+	Send     bool              `help:"Send it to the HIS, for real, outside the queue: nothing remembers that it was sent. Of several steps, one." xor:"source"`
+	Result   string            `help:"Of what comes from the HIS: what became of it, as {\"state\":\"done\",\"answer\":{...}}; shows the reply." placeholder:"JSON"`
+	Record   string            `help:"Make a case of it, cases/<kind>.NAME, with made-up people. Needs an answer." placeholder:"NAME"`
+	Unmasked bool              `help:"Record a sealed answer although it holds people that cannot be replaced."`
+	Hex      bool              `help:"Show the bytes in hex beside their characters."`
+	JSON     bool              `name:"json" help:"For scripts."`
 }
 
 func (hospitalTry) Help() string {
-	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.json --step confirm --answer answer.xml\n\nShows the document, the exact bytes, and with --answer or --send what the answer means. Without --send, variables that are not set are taken from the folder's env.sample."
+	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
+}
+
+// trial is one try at work.
+type trial struct {
+	*hospitalTry
+	folder  *mapping.Folder
+	kind    core.Kind
+	in      core.Input
+	answers [][]byte
+	shown   tried
+	// exchanges as they were, for recording.
+	exchanges []exchanged
+}
+
+// exchanged is one exchange of a trial.
+type exchanged struct {
+	call *core.Call
+	mapping.Witnessed
+	verdict core.Verdict
+	answer  []byte // as core.Offline reads it; nil: none
 }
 
 func (c *hospitalTry) Run(ctx context.Context) error {
@@ -40,74 +69,317 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 	if err != nil {
 		return inFolder(c.Folder, err)
 	}
-	kind := core.Kind(c.Kind)
-	op := folder.Dialect.Operations[kind]
-	if t, ok := core.Lookup(kind); ok && t.Mode == core.Inbound {
-		return fmt.Errorf("%s comes from the HIS; write a case of it and run 'hishub hospital check'", kind)
+	t := &trial{hospitalTry: c, folder: folder}
+	if c.Record != "" && len(c.Answer) == 0 && !c.Send && c.Case == "" {
+		return errors.New("to record, an answer is needed: say --send, or --answer with a recorded one")
 	}
-	if op == nil {
-		return fmt.Errorf("this folder has no %s; it has %s", kind, strings.Join(kinds(folder), ", "))
+	t.shown.Hospital = folder.Dialect.Hospital
+	if c.Case != "" {
+		if c.Kind != "" || c.File != "" {
+			return errors.New("a case brings its own message; leave the other arguments out")
+		}
+		g, err := folder.Given(c.Case)
+		if err != nil {
+			return err
+		}
+		t.kind, t.in = g.Kind, g.In
+		if len(c.Answer) == 0 && !c.Send {
+			t.answers = g.Answers
+		}
+		if c.Step == "" {
+			c.Step = g.Step
+		}
+		if g.Request != nil {
+			return t.inbound(g.Request, &g.Result)
+		}
+	} else if err := t.read(); err != nil {
+		return err
 	}
-	step, err := stepOf(op, c.Step)
+	if transaction, ok := core.Lookup(t.kind); ok && transaction.Mode == core.Inbound {
+		request, err := readInput(c.File)
+		if err != nil {
+			return err
+		}
+		return t.inbound(request, nil)
+	}
+	for name, value := range c.Captured {
+		if t.in.Captured == nil {
+			t.in.Captured = map[string]string{}
+		}
+		t.in.Captured[name] = value
+	}
+	for _, file := range c.Answer {
+		recorded, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		t.answers = append(t.answers, recorded)
+	}
+	return t.run(ctx)
+}
+
+// read takes kind and message from the arguments.
+func (t *trial) read() error {
+	t.kind = core.Kind(t.Kind)
+	if t.Kind == "" || t.File == "" {
+		return errors.New("say what to try: a transaction and a file with its message, or --case")
+	}
+	if transaction, ok := core.Lookup(t.kind); ok && transaction.Mode == core.Inbound {
+		return nil
+	}
+	if t.folder.Dialect.Operations[t.kind] == nil {
+		return fmt.Errorf("this folder has no %s; it has %s", t.kind, strings.Join(kinds(t.folder), ", "))
+	}
+	data, err := readInput(t.File)
+	if err == nil {
+		data, err = canonicalJSON(t.File, data)
+	}
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(c.File)
-	if err != nil {
-		return err
-	}
-	body, err := core.DecodeBody(kind, data)
+	body, err := core.DecodeBody(t.kind, data)
 	if err == nil {
 		err = body.Validate()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return fmt.Errorf("%s: %w", t.File, err)
+	}
+	t.in = core.Input{Body: body, Kind: t.kind}
+	return nil
+}
+
+func readInput(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(file)
+}
+
+// canonicalJSON makes JSON of a message in YAML. Whatever begins like JSON is.
+func canonicalJSON(file string, data []byte) ([]byte, error) {
+	ext := filepath.Ext(file)
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || file != "-" && ext != ".yaml" && ext != ".yml" {
+		return data, nil
+	}
+	out, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, false))
+	}
+	return out, nil
+}
+
+// run goes through the steps, shows them and records them.
+func (t *trial) run(ctx context.Context) error {
+	operation := t.folder.Dialect.Operations[t.kind]
+	if operation == nil {
+		return fmt.Errorf("this folder has no %s; it has %s", t.kind, strings.Join(kinds(t.folder), ", "))
+	}
+	calls, err := callsOf(operation, t.kind, t.Step)
+	if err != nil {
+		return err
+	}
+	if t.Record != "" {
+		// Before anything is sent: afterwards it would be too late to choose a name.
+		if _, err := newRecording(t.Folder, t.kind, t.Record); err != nil {
+			return err
+		}
 	}
 	client := redis.Embedded()
 	defer client.Close()
-	hospital, err := openHospital(folder.Dialect, 0, redis.NewSessions(client), nil)
+	hospital, err := openHospital(t.folder.Dialect, 0, redis.NewSessions(client), nil)
 	if err != nil {
 		return err
 	}
 	defer hospital.Close()
-	in := core.Input{Body: body, Kind: kind, Stamp: hospital.Stamp(body.Key(), time.Now(), 1)}
-
-	if c.Send {
-		x := hospital.Ask(ctx, &step.Call, in, nil)
-		fmt.Printf("sent:\n%s\n\nreceived:\n%s\n\n", readable(x.Sent), readable(x.Received))
-		return printVerdict(x.Verdict)
+	if t.in.Stamp.ID == "" {
+		t.in.Stamp = hospital.Stamp(t.in.Body.Key(), time.Now(), 1)
 	}
-	q, err := step.Mapper.Encode(in)
+	message, err := plainJSON(t.in.Body)
 	if err != nil {
 		return err
 	}
-	spec := folder.Dialect.Connectors[step.Connector]
+	t.shown.Kind, t.shown.Message = t.kind, message
+	failed := t.steps(ctx, hospital, calls)
+	if t.JSON {
+		err = printJSON(t.shown)
+	} else {
+		t.shown.print(os.Stdout)
+	}
+	if err = errors.Join(err, failed); err != nil || t.Record == "" {
+		return err
+	}
+	return t.record()
+}
+
+// steps makes the exchanges, one after the other as long as they go well. The
+// error is of what could not be said at all.
+func (t *trial) steps(ctx context.Context, h *core.Hospital, calls []stepCall) error {
+	in, early := t.in, false // early: an earlier step was not answered
+	for _, s := range calls {
+		if s.when != nil && t.Step == "" {
+			applies, err := s.when(in)
+			if err != nil && !early {
+				return err
+			}
+			if err == nil && !applies {
+				continue
+			}
+		}
+		var answer []byte
+		if n := len(t.exchanges); n < len(t.answers) {
+			answer = t.answers[n]
+		}
+		x, err := t.exchange(ctx, h, s.call, in, answer)
+		if err != nil {
+			if !early {
+				return err
+			}
+			return nil // it says so, and what is missing may be why
+		}
+		if t.Send || x.verdict.Outcome != "" && x.verdict.Outcome != core.OutcomeOK && x.verdict.Outcome != core.OutcomeAlready {
+			return nil
+		}
+		early = early || answer == nil
+		captured := map[string]string{}
+		for _, values := range []map[string]string{in.Captured, x.verdict.Captured} {
+			for k, v := range values {
+				captured[k] = v
+			}
+		}
+		in.Captured = captured
+	}
+	if len(t.answers) > len(t.exchanges) {
+		return fmt.Errorf("there are %d answers, but only %d steps apply", len(t.answers), len(t.exchanges))
+	}
+	return nil
+}
+
+// exchange makes one exchange, or shows what it would be.
+func (t *trial) exchange(ctx context.Context, h *core.Hospital, call *core.Call, in core.Input, answer []byte) (*exchanged, error) {
+	watched := *call
+	witness := mapping.Watch(call.Mapper)
+	watched.Mapper = witness
+	spec := t.folder.Dialect.Connectors[call.Connector]
+	x := exchanged{call: call}
+	shown := t.newShown(call, spec)
+	if t.Send {
+		return t.sent(ctx, h, &watched, in, witness, x, shown)
+	}
+	if call.Session != "" && len(in.Session) == 0 {
+		in.Session = mapping.MadeUpSession(t.folder.Dialect.Sessions[call.Session])
+		shown.SessionMadeUp = true
+	}
+	q, err := witness.Encode(in)
+	x.Witnessed = witness.Exchanges[0]
+	shown.asked(x.Asked)
+	defer func() { t.shown.Exchanges = append(t.shown.Exchanges, shown) }()
+	if err != nil {
+		shown.Error = err.Error()
+		return nil, err
+	}
 	connector, err := connectors.Open(spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer connector.Close()
 	offline, ok := connector.(core.Offline)
 	if !ok {
-		return fmt.Errorf("connector %s cannot show what it would send", spec.Kind)
+		return nil, fmt.Errorf("connector %s cannot show what it would send", spec.Kind)
 	}
 	wire, err := offline.Write(q)
 	if err != nil {
-		return err
+		shown.Error = err.Error()
+		return nil, err
 	}
-	fmt.Printf("operation: %s over %s (%s)\nwire:\n%s\n", q.Operation, spec.Name, spec.Kind, readable(wire))
-	if c.Answer == "" {
-		return nil
+	shown.Wire = shown.bytes(wire)
+	if answer != nil {
+		x.answer = answer
+		shown.Answer = shown.bytes(answer)
+		r, err := offline.Read(q, answer)
+		if err != nil {
+			x.verdict = core.Verdict{Outcome: core.Outcome(core.ClassOf(err)), Err: err}
+			shown.judged(mapping.ExplainedAnswer{Rules: mapping.Unjudged(call.Mapper), Verdict: x.verdict}, x.Asked)
+		} else {
+			x.verdict = witness.Decode(in, r)
+			x.Witnessed = witness.Exchanges[0]
+			shown.judged(*x.Answer, x.Asked)
+		}
 	}
-	recorded, err := os.ReadFile(c.Answer)
-	if err != nil {
-		return err
+	t.exchanges = append(t.exchanges, x)
+	return &x, nil
+}
+
+// sent asks the HIS for real.
+func (t *trial) sent(ctx context.Context, h *core.Hospital, call *core.Call, in core.Input, witness *mapping.Witness, x exchanged, shown *triedExchange) (*exchanged, error) {
+	asked := h.Ask(ctx, call, in, nil)
+	x.verdict = asked.Verdict
+	defer func() { t.shown.Exchanges = append(t.shown.Exchanges, shown) }()
+	if n := len(witness.Exchanges); n > 0 {
+		x.Witnessed = witness.Exchanges[n-1]
+		shown.Exchanges = n
+		for _, value := range x.In.Session {
+			shown.view.secrets = append(shown.view.secrets, value)
+		}
+		shown.asked(x.Asked)
 	}
-	r, err := offline.Read(q, recorded)
-	if err != nil {
-		return err
+	if asked.Sent != nil {
+		shown.Wire = shown.bytes(asked.Sent)
 	}
-	return printVerdict(step.Mapper.Decode(in, r))
+	explained := mapping.ExplainedAnswer{Rules: mapping.Unjudged(call.Mapper.(*mapping.Witness).Mapper), Verdict: x.verdict}
+	if x.Answer != nil && x.Response != nil {
+		explained.Values, explained.Rules = x.Answer.Values, x.Answer.Rules
+		x.answer = recordable(x.Response, x.Response.Received)
+	}
+	if asked.Received != nil {
+		shown.Answer = shown.bytes(asked.Received)
+	}
+	shown.judged(explained, x.Asked)
+	t.exchanges = append(t.exchanges, x)
+	if x.verdict.Outcome == core.OutcomeInvalid {
+		return nil, x.verdict.Err
+	}
+	return &x, nil
+}
+
+// recordable is an answer as core.Offline reads it: with its HTTP status where
+// that says more than 200 does.
+func recordable(r *core.Response, body []byte) []byte {
+	if r.Status == "" || r.Status == "200" {
+		return body
+	}
+	head := "HTTP/1.1 " + r.Status + "\n"
+	if kind, ok := r.Headers.Get("content-type").(string); ok {
+		head += "Content-Type: " + kind + "\n"
+	}
+	return append([]byte(head+"\n"), body...)
+}
+
+// stepCall is an exchange of an operation, and when it is made.
+type stepCall struct {
+	call *core.Call
+	when func(core.Input) (bool, error)
+}
+
+// callsOf are all steps, or the named one; "<step> undo" is its undo.
+func callsOf(o *core.Operation, kind core.Kind, name string) ([]stepCall, error) {
+	var all []stepCall
+	var names []string
+	for i := range o.Steps {
+		s := &o.Steps[i]
+		own := strings.TrimPrefix(strings.TrimPrefix(s.Name, string(kind)), " ")
+		if name != "" && name == own {
+			return []stepCall{{&s.Call, nil}}, nil
+		}
+		if s.Undo != nil && name == strings.TrimSpace(own+" undo") {
+			return []stepCall{{&s.Undo.Call, nil}}, nil
+		}
+		all = append(all, stepCall{&s.Call, s.When})
+		names = append(names, s.Name)
+	}
+	if name != "" {
+		return nil, fmt.Errorf("no step %s; there are %s", name, strings.Join(names, ", "))
+	}
+	return all, nil
 }
 
 func kinds(f *mapping.Folder) (names []string) {
@@ -117,55 +389,4 @@ func kinds(f *mapping.Folder) (names []string) {
 		}
 	}
 	return names
-}
-
-func stepOf(op *core.Operation, name string) (*core.Step, error) {
-	var names []string
-	for i := range op.Steps {
-		if name == "" || op.Steps[i].Name == name {
-			return &op.Steps[i], nil
-		}
-		names = append(names, op.Steps[i].Name)
-	}
-	return nil, fmt.Errorf("no step %s; there are %s", name, strings.Join(names, ", "))
-}
-
-func printVerdict(v core.Verdict) error {
-	fmt.Println("outcome: ", v.Outcome)
-	if v.Rule != "" {
-		fmt.Println("rule:    ", v.Rule)
-	}
-	if v.Words != "" {
-		fmt.Println("HIS says:", v.Words)
-	}
-	for _, k := range sortedKeys(v.Captured) {
-		fmt.Printf("captured: %s = %s\n", k, v.Captured[k])
-	}
-	if v.Err != nil {
-		fmt.Println("because: ", v.Err)
-	}
-	for _, what := range v.Forgave {
-		fmt.Println("forgiven:", what)
-	}
-	if v.Answer != nil {
-		fmt.Print("answer:   ")
-		if err := printJSON(v.Answer); err != nil {
-			return err
-		}
-	}
-	if v.Outcome == core.OutcomeInvalid {
-		return errors.New("this message cannot be said in this dialect")
-	}
-	return nil
-}
-
-// readable decodes bytes for a person: UTF-8, else GB18030.
-func readable(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	if s, err := simplifiedchinese.GB18030.NewDecoder().Bytes(b); err == nil {
-		return string(s) + "\n(decoded from GB18030)"
-	}
-	return fmt.Sprintf("%q", b)
 }
