@@ -268,7 +268,7 @@ func workbookRows(data []byte) (_ []SheetRow, err error) {
 		}
 		var rows []SheetRow
 		for i, values := range raw {
-			row := SheetRow{Line: i + 1, Values: values}
+			row := SheetRow{Line: i + 1, Values: slices.Clone(values)}
 			for j := range values {
 				column := ""
 				if len(rows) > 0 && j < len(rows[0].Values) {
@@ -276,6 +276,9 @@ func workbookRows(data []byte) (_ []SheetRow, err error) {
 				}
 				if i < len(shown) && j < len(shown[i]) {
 					row.Values[j] = cellText(column, values[j], shown[i][j])
+				}
+				if tooLong.MatchString(values[j]) && isNumber(f, sheet, i+1, j+1) {
+					row.Values[j] = "1E+15" // a workbook keeps 15 digits of a number; it is refused as such
 				}
 			}
 			if len(rows) > 0 || slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
@@ -289,8 +292,20 @@ func workbookRows(data []byte) (_ []SheetRow, err error) {
 	return nil, nil
 }
 
-// wholeNumber is a number as a workbook holds it.
-var wholeNumber = regexp.MustCompile(`^[0-9]{1,15}$`)
+// wholeNumber is a number that a workbook holds whole, tooLong one that it does not.
+var (
+	wholeNumber = regexp.MustCompile(`^[0-9]{1,15}$`)
+	tooLong     = regexp.MustCompile(`^[0-9]{16,}$|^[0-9](\.[0-9]+)?[Ee]\+[0-9]+$`)
+)
+
+func isNumber(f *excelize.File, sheet string, row, column int) bool {
+	name, err := excelize.CoordinatesToCellName(column, row)
+	if err != nil {
+		return false
+	}
+	kind, err := f.GetCellType(sheet, name)
+	return err == nil && (kind == excelize.CellTypeUnset || kind == excelize.CellTypeNumber)
+}
 
 // cellText chooses between what a cell holds and what it shows: a number with
 // leading zeros is what it shows, a long one what it holds, a day is a number of days.

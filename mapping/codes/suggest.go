@@ -161,24 +161,28 @@ func dice(a, b []string) float64 {
 	return 2 * float64(n) / float64(len(a)+len(b))
 }
 
-// forms are the words of dosage forms that one list has and another leaves out.
-var forms = []string{"肠溶", "缓释", "控释", "分散", "薄膜衣", "口服", "注射用", "复方制剂", "软胶囊", "胶囊剂", "片剂", "注射剂", "胶囊", "颗粒", "注射液", "溶液", "口服液", "滴眼液", "软膏", "乳膏", "片", "丸", "散"}
+// Words of dosage forms that one list has and another leaves out, the longer first.
+var (
+	formBefore = []string{"注射用", "外用"}
+	formAfter  = []string{"口服溶液", "口服液", "软胶囊", "胶囊剂", "注射液", "注射剂", "滴眼液", "胶囊", "颗粒剂", "颗粒", "片剂", "溶液", "软膏", "乳膏", "片", "丸", "散"}
+	formSort   = []string{"薄膜衣", "肠溶", "缓释", "控释", "分散", "咀嚼", "泡腾"}
+)
 
-// formless is a folded name without them.
+// formless is a folded name without them; a name that is nothing else stays.
 func formless(name string) string {
 	out := name
-	for _, f := range forms[6:] {
-		if rest := strings.TrimSuffix(out, f); rest != out && rest != "" {
-			out = rest
-			break
+	cut := func(words []string, without func(s, word string) string) {
+		for _, w := range words {
+			if rest := without(out, w); rest != out && rest != "" {
+				out = rest
+				return
+			}
 		}
 	}
-	for _, f := range forms[:6] {
-		out = strings.TrimPrefix(strings.TrimSuffix(out, f), f)
-	}
-	if out == "" {
-		return name
-	}
+	cut(formBefore, strings.TrimPrefix)
+	cut(formAfter, strings.TrimSuffix)
+	cut(formSort, strings.TrimSuffix)
+	cut(formSort, strings.TrimPrefix)
 	return out
 }
 
