@@ -62,7 +62,30 @@ type pos struct {
 func (p pos) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column) }
 
 // ledger of what was found while loading; shared by all parts of the loader.
-type findings struct{ all Mistakes }
+type findings struct {
+	all Mistakes
+	// unfilled are the places of cells that say TODO: what else is wrong there
+	// follows from it, and is not worth a line.
+	unfilled map[pos]bool
+}
+
+const (
+	// todo is what a draft leaves where somebody must decide. In quotes it is text.
+	todo     = "TODO"
+	unfilled = "not filled in yet"
+)
+
+// Unfilled tells a place that a draft left open from a mistake.
+func (m Mistake) Unfilled() bool { return m.What == unfilled }
+
+// notFilled reports a place that a draft left open, and keeps quiet about it then.
+func (f *findings) notFilled(at pos, cure string) {
+	f.mistake(at, cure, unfilled)
+	if f.unfilled == nil {
+		f.unfilled = map[pos]bool{}
+	}
+	f.unfilled[at] = true
+}
 
 func (f *findings) mistake(at pos, cure, what string, args ...any) {
 	f.add(at, false, cure, what, args...)
@@ -78,6 +101,9 @@ func (f *findings) wrong() bool {
 }
 
 func (f *findings) add(at pos, warning bool, cure, what string, args ...any) {
+	if f.unfilled[at] {
+		return
+	}
 	if len(args) > 0 {
 		what = fmt.Sprintf(what, args...)
 	}

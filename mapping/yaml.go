@@ -256,6 +256,9 @@ func (r *yamlReader) node(n ast.Node, flow bool) *node {
 			out.style = doubleText
 		default:
 			out.style = plainText
+			if n.Value == todo {
+				r.found.notFilled(out.pos, "write what belongs here, and quote the word if it is meant")
+			}
 		}
 	case *ast.LiteralNode:
 		out.style = blockText
