@@ -8,6 +8,7 @@ import (
 	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
 	"hishub/mocks/dbhis"
+	"hishub/mocks/fhirhis"
 	"hishub/mocks/paychannel"
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
@@ -26,6 +27,7 @@ type mockCmd struct {
 	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
 
+	Fhir   mockFhir   `cmd:"" help:"星光: a FHIR R4 server with transactions, searches in pages and a login; it also tells the hub what was handed out."`
 	Sealed mockSealed `cmd:"" help:"永安: JSON in JSON, sealed with SM4 and signed with SM3, in two steps; it also calls the hub."`
 }
 
@@ -153,6 +155,27 @@ func (c *mockProc) Run(ctx context.Context) error {
 		return err
 	}
 	return hold(ctx, m, m.DSN())
+}
+
+type mockFhir struct {
+	mockOptions
+	TokenLife time.Duration `help:"How long a login is good for." default:"30m"`
+	PageSize  int           `help:"Most entries of a page." default:"50"`
+	Links     string        `help:"What links to further pages begin with, as behind a proxy; the request's address if empty."`
+	Hub       string        `help:"Where the hub listens for this hospital." placeholder:"http://127.0.0.1:8080/his/xingguang/notice"`
+	Token     string        `help:"Bearer token of what is told there." default:"xingguang-notice" env:"XINGGUANG_NOTICE_TOKEN"`
+}
+
+func (mockFhir) Help() string {
+	return "Example:\n  hishub mock fhir --control 127.0.0.1:9095 --hub http://127.0.0.1:8080/his/xingguang/notice\n  curl -d '{\"no\":\"RX20260105000001\"}' http://127.0.0.1:9095/push"
+}
+
+func (c *mockFhir) Run(ctx context.Context) error {
+	m, err := fhirhis.Start(ctx, fhirhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, TokenLife: c.TokenLife, PageSize: c.PageSize, Links: c.Links, Hub: c.Hub, Token: c.Token})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
 }
 
 type mockSealed struct {

@@ -19,6 +19,7 @@ import (
 	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
+	"hishub/mocks/fhirhis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
@@ -89,6 +90,17 @@ var mockedHospitals = map[string]mocked{
 		},
 		operations: map[core.Kind]string{
 			core.PatientRegister: "1101", core.PrescriptionCreate: "2201", core.PrescriptionVoid: "2202", core.PaymentSettle: "2302", core.RefundCreate: "2401",
+		},
+	},
+	"xingguang": {
+		start: func(t *testing.T) (fakeHIS, map[string]string) {
+			his, err := fhirhis.Start(context.Background(), fhirhis.Options{PageSize: 4})
+			return opened(t, his, err), map[string]string{"XINGGUANG_URL": his.URL(), "XINGGUANG_SECRET": "xingguang-test", "XINGGUANG_NOTICE_TOKEN": "xingguang-notice"}
+		},
+		operations: map[core.Kind]string{
+			core.PatientRegister: "Patient.create", core.PrescriptionCreate: "MedicationRequest.create", core.PrescriptionVoid: "MedicationRequest.patch",
+			core.OrderCreate: "ServiceRequest.create", core.OrderCancel: "ServiceRequest.patch",
+			core.PaymentSettle: "PaymentNotice.create", core.RefundCreate: "PaymentNotice.refund",
 		},
 	},
 	"xihu": {

@@ -21,9 +21,12 @@ import (
 
 // Connector is one HTTP entrance.
 type Connector struct {
-	way         *wire.Transport
-	client      *resty.Client
-	base        *url.URL
+	way    *wire.Transport
+	client *resty.Client
+	base   *url.URL
+	// knownAs is how the HIS names its base in the links that it gives, where that is
+	// another address than ours; nil where it is not.
+	knownAs     *url.URL
 	contentType string
 }
 
@@ -32,7 +35,8 @@ const mostRedirects = 5
 // Open reads the options; it touches no network. Errors are core.Problems.
 func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	s := option.New(spec.Options)
-	c := &Connector{base: readBase(s)}
+	c := &Connector{base: readBase("base", s.Needed("base"), s)}
+	c.knownAs = readBase("known_as", s.Text("known_as", ""), s)
 	c.contentType = s.Text("content_type", "")
 	follow := s.Bool("follow", false)
 	options := wire.ReadOptions(s, spec)
@@ -51,14 +55,13 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	return c, nil
 }
 
-func readBase(s *option.Set) *url.URL {
-	text := s.Needed("base")
+func readBase(name, text string, s *option.Set) *url.URL {
 	if text == "" {
 		return nil
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		s.Problem("base", "not an address like http://host:port/path, without a query")
+		s.Problem(name, "not an address like http://host:port/path, without a query")
 		return nil
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
@@ -137,11 +140,14 @@ var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS
 
 func (c *Connector) write(q core.Request) (*message, error) {
 	method, path, _ := strings.Cut(q.Operation, " ")
+	path, err := c.within(path)
+	if err != nil {
+		return nil, err
+	}
 	if !slices.Contains(methods, method) || !strings.HasPrefix(path, "/") {
 		return nil, errors.New(`call is a method and a path, like "POST /api/process"`)
 	}
 	m := &message{method: method}
-	var err error
 	if m.url, err = c.address(path, q.Query); err != nil {
 		return nil, err
 	}
@@ -230,9 +236,12 @@ func (c *Connector) read(r *core.Response) error {
 	return nil
 }
 
-// plainOperation leaves out a query, which may hold a key.
+// plainOperation leaves out a query, which may hold a key, and what a HIS gave as a link.
 func plainOperation(operation string) string {
 	operation, _, _ = strings.Cut(operation, "?")
+	if method, path, _ := strings.Cut(operation, " "); !strings.HasPrefix(path, "/") {
+		return method + " a link"
+	}
 	return operation
 }
 

@@ -8,7 +8,9 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
+	"strings"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -27,7 +29,30 @@ func digests() []Function {
 		keyed("hmac_sha256", sha256.New),
 		keyed("hmac_sha512", sha512.New),
 		keyed("hmac_sm3", sm3.New),
+
+		define("uuid", `uuid(text) text: the UUID that belongs to a name, version 5 in the namespace of URLs; uuid(text, namespace) in another, which is a UUID`, func(in *arguments) (any, error) {
+			namespace := urlNamespace
+			if len(in.values) > 1 {
+				namespace = in.text(1)
+			}
+			return nameUUID(namespace, in.text(0))
+		}, new(func(string) string), new(func(string, string) string)),
 	}
+}
+
+// urlNamespace is the namespace of names that are URLs (RFC 9562, 6.6).
+const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8"
+
+// nameUUID is a UUID of version 5 (RFC 9562, 5.5): the same name has the same one for ever.
+func nameUUID(namespace, name string) (string, error) {
+	raw, err := hex.DecodeString(strings.ReplaceAll(namespace, "-", ""))
+	if err != nil || len(raw) != 16 {
+		return "", errors.New("the namespace is no UUID")
+	}
+	sum := sha1.Sum(append(raw, name...))
+	u := sum[:16]
+	u[6], u[8] = u[6]&0x0f|0x50, u[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]), nil
 }
 
 func digest(name string, algorithm func() hash.Hash) Function {

@@ -417,3 +417,24 @@ func TestSignatureOverASortedQuery(t *testing.T) {
 		}
 	}
 }
+
+func TestUUIDsOfNames(t *testing.T) {
+	const dns = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+	for _, v := range []struct {
+		args         []any
+		want, source string
+	}{
+		{[]any{"www.example.com", dns}, "2ed6657d-e927-568b-95e1-2665a8aea6a2", "RFC 9562, A.4"},
+		{[]any{"python.org", dns}, "886313e1-3b8a-5372-9b90-0c9aee199e5d", "the documentation of Python's uuid.uuid5"},
+		{[]any{"https://hishub.example/rx|RX1"}, "64f06f89-446a-5304-82d9-bb82979193c2", "Python's uuid.uuid5(NAMESPACE_URL, …)"},
+	} {
+		if got := call(t, "uuid", v.args...); got != v.want {
+			t.Errorf("%s: %s, want %s (%s)", v.args, got, v.want, v.source)
+		}
+	}
+	for _, bad := range []string{"", "dns", "6ba7b810-9dad-11d1-80b4-00c04fd430", "zba7b810-9dad-11d1-80b4-00c04fd430c8"} {
+		if out, err := all["uuid"].Call("a", bad); err == nil {
+			t.Errorf("the namespace %q gives %v", bad, out)
+		}
+	}
+}
