@@ -20,6 +20,7 @@ type hospitalCmd struct {
 	Try    hospitalTry    `cmd:"" help:"Say one message in a hospital's dialect and show the exact bytes; with --send, send it."`
 	Record hospitalRecord `cmd:"" help:"Make a case, with made-up people, of an exchange that the ledger remembers."`
 	Apply  hospitalApply  `cmd:"" help:"Make a folder the active revision of its hospital."`
+	hospitalLife
 	List   hospitalList   `cmd:"" help:"List hospitals."`
 	Pause  hospitalPause  `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`
 	Resume hospitalResume `cmd:"" help:"Send to a hospital again."`
@@ -178,15 +179,49 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 		}
 	}
 	return c.with(ctx, func(s *postgres.Store) error {
+		applied := 0
 		for _, name := range sortedKeys(found) {
+			active, err := isActive(ctx, s, found[name])
+			if err != nil {
+				return inFolder(name, err)
+			}
+			if active != 0 {
+				fmt.Printf("%s: nothing to apply: it is revision %d, which is active\n", name, active)
+				continue
+			}
 			f, number, err := applyFolder(ctx, s, found[name], c.By, c.Note)
 			if err != nil {
 				return inFolder(name, err)
 			}
+			applied++
 			fmt.Printf("%s: revision %d is active (%s)\n", f.Dialect.Hospital, number, f.Dialect.Digest[:12])
+			if number > 1 {
+				if err := printKept(ctx, s, f.Dialect.Hospital); err != nil {
+					return err
+				}
+			}
+		}
+		if applied == 0 {
+			return errors.New("nothing to apply")
 		}
 		return nil
 	})
+}
+
+// isActive gives the number of the active revision if the folder is that, else 0.
+func isActive(ctx context.Context, s *postgres.Store, folder fs.FS) (int, error) {
+	f, err := loadFolder(folder)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.Revision(ctx, f.Dialect.Hospital, 0)
+	if errors.Is(err, postgres.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil || r.Digest != f.Dialect.Digest {
+		return 0, err
+	}
+	return r.Number, nil
 }
 
 // inFolder makes the files that a folder's mistakes name paths from here.

@@ -129,6 +129,7 @@ func New(o Options) http.Handler {
 	a.questions()
 	a.decisions()
 	a.hospitals()
+	a.revisions()
 	a.incidents()
 	a.unmapped()
 	a.events()

@@ -20,6 +20,10 @@ type Revision struct {
 	AppliedAt time.Time
 	AppliedBy string
 	Note      string
+	// Active and Unfinished are set in lists: whether it is the one that is used for
+	// what begins now, and how many messages that were begun with it have not ended.
+	Active     bool
+	Unfinished int
 }
 
 // HospitalRecord is a hospital as the ledger knows it.
@@ -37,6 +41,26 @@ type HospitalRecord struct {
 // Apply makes a folder the hospital's active revision and returns its number,
 // from 1. Applying what is active already changes nothing but the name.
 func (s *Store) Apply(ctx context.Context, hospital, name string, archive []byte, digest, who, note string) (number int, err error) {
+	return s.apply(ctx, hospital, name, archive, digest, who, note, 0)
+}
+
+// Restore makes what revision of was active again, as a new revision: history only
+// grows. ErrNotFound when there is no such revision. Restoring what is active
+// already changes nothing.
+func (s *Store) Restore(ctx context.Context, hospital, name string, of int, who, why string) (number int, err error) {
+	r, err := s.Revision(ctx, hospital, of)
+	if err != nil {
+		return 0, err
+	}
+	return s.apply(ctx, hospital, name, r.Archive, r.Digest, who, why, of)
+}
+
+// apply records who brought which revision back, if one was.
+func (s *Store) apply(ctx context.Context, hospital, name string, archive []byte, digest, who, note string, back int) (number int, err error) {
+	verb := "apply"
+	if back != 0 {
+		verb = "rollback"
+	}
 	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
 		if err := lock(ctx, tx, lockOf("hub revision", hospital)); err != nil {
 			return err
@@ -58,8 +82,8 @@ func (s *Store) Apply(ctx context.Context, hospital, name string, archive []byte
 		if active != digest {
 			b.Queue(`insert into hub.revision (hospital, number, archive, digest, applied_by, note) values ($1, $2, $3, $4, $5, $6)`,
 				hospital, number, archive, digest, who, note)
-			b.Queue(`insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, 'apply', $3, jsonb_build_object('revision', $4::integer))`,
-				hospital, who, note, number)
+			b.Queue(`insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, $5, $3, jsonb_strip_nulls(jsonb_build_object('revision', $4::integer, 'back_to', nullif($6::integer, 0))))`,
+				hospital, who, note, number, verb, back)
 		}
 		return tx.SendBatch(ctx, b).Close()
 	})
@@ -86,10 +110,18 @@ func (s *Store) Revision(ctx context.Context, hospital string, number int) (Revi
 	return r, nil
 }
 
-// Revisions lists a hospital's revisions, newest first, without archives.
+// begun: bytes of it may have reached the HIS, so it keeps the revision that it was
+// begun with; as delivery.Progress.Sent, or interrupted while it was sent.
+const begun = `(coalesce(jsonb_array_length(q.progress->'finished'), 0) > 0 or q.progress->>'last_byte' is not null or q.sent_at is not null)`
+
+// Revisions lists a hospital's revisions, newest first, without archives. It reads
+// the queue for what is on its way, whatever the history.
 func (s *Store) Revisions(ctx context.Context, hospital string) ([]Revision, error) {
-	rows, err := s.calm.Query(ctx, `select hospital, number, null::bytea, digest, applied_at, applied_by, note
-		from hub.revision where hospital = $1 order by number desc`, hospital)
+	rows, err := s.calm.Query(ctx, `select r.hospital, r.number, null::bytea, r.digest, r.applied_at, r.applied_by, r.note,
+			r.number = h.active_revision, coalesce(w.n, 0)
+		from hub.revision r join hub.hospital h on h.id = r.hospital
+		left join (select q.revision, count(*) as n from hub.queue q where q.hospital = $1 and `+begun+` group by q.revision) w on w.revision = r.number
+		where r.hospital = $1 order by r.number desc`, hospital)
 	var all []Revision
 	if err == nil {
 		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Revision])
