@@ -84,11 +84,11 @@ func complain(err error) {
 }
 
 // exitCode: 1 for what failed, 2 for what the caller must mend, 3 for a night
-// with differences.
+// with differences and for a hospital that does not conform.
 func exitCode(err error) int {
 	var ps core.Problems
 	switch {
-	case errors.Is(err, errDifferences):
+	case errors.Is(err, errDifferences), errors.Is(err, errNotConforming):
 		return 3
 	case errors.As(err, &ps):
 		return 2

@@ -81,11 +81,11 @@ func (p *Proxy) Address() string { return p.address }
 // Returned is how many bytes of answers went through.
 func (p *Proxy) Returned() int64 { return p.returned.Load() }
 
-// Set changes the mode.
+// Set changes the mode, and forgets what At waits for.
 func (p *Proxy) Set(m Mode) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mode = m
+	p.mode, p.trigger = m, nil
 	switch {
 	case m == Down && p.listener != nil:
 		p.listener.Close()

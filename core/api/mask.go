@@ -51,6 +51,10 @@ func maskFor(body core.Body) mask {
 	return mask{strings.NewReplacer(pairs...)}
 }
 
+// MaskText hides what names a patient in a text that belongs to a message; of nil
+// it knows the shapes of numbers only.
+func MaskText(s string, about core.Body) string { return maskFor(about).text(s) }
+
 // text masks a text of any kind.
 func (m mask) text(s string) string {
 	if m.known != nil {

@@ -1,0 +1,3 @@
+package certify
+
+func (r *run) inbound() {}
