@@ -159,7 +159,7 @@ func checkCodes(tables map[string]*codeTable, found *findings) {
 			for _, v := range n.values {
 				gap, ok := t.Gap(v, today)
 				switch {
-				case !ok:
+				case !ok || slices.Contains(t.Open, v):
 				case gap.Never:
 					found.mistake(pos{t.file, 1, 1}, fmt.Sprintf("add a line %s,<their code>", v), "%q, a value of %s, is not in the table", v, n.of)
 				case gap.Until == 0:

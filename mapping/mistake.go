@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hishub/mapping/codes"
 )
 
 // Mistake is one thing that is wrong with a hospital folder.
@@ -72,7 +74,7 @@ type findings struct {
 const (
 	// todo is what a draft leaves where somebody must decide. In quotes it is text.
 	todo     = "TODO"
-	unfilled = "not filled in yet"
+	unfilled = codes.Unfilled
 )
 
 // Unfilled tells a place that a draft left open from a mistake.

@@ -55,7 +55,7 @@ func TestWhatCannotBeBroughtIn(t *testing.T) {
 		"ours,theirs,from\nA,1,soon\n":      `row 2: from "soon"; is no date; write yyyy-MM-dd`,
 		"ours,theirs\nA,1\n\nB,2\nA,3\n":    `row 5: "A" is here a second time, the first is in line 2; keep one of them`,
 		"ours,theirs,方向\nA,1,出\nB,2,quer\n": `row 3: there is no direction "quer"; write both, out (only what we say) or in (only what they say)`,
-		"ours,theirs\nA,\n":                 "row 2: a code is empty; write both, or leave the line out",
+		"ours,theirs\nA,\n":                 `row 2: not filled in yet; write their code of "A", or leave the line out`,
 		"ours,theirs\n\xff\xfe\xff,1\n":     "the text is neither UTF-8 nor GB18030",
 	} {
 		if got := brought("a.csv", []byte(text)); got != want {
@@ -96,14 +96,17 @@ func TestAWorkbookAsPeopleMakeIt(t *testing.T) {
 			"B4": "B", "C4": 123456789012, "D4": "2026-02-01",
 			"B5": "C", "C5": "0071",
 			"B6": "D", "C6": 12345,
+			"B7": "E", "C7": 4321,
 		} {
 			_ = f.SetCellValue("Sheet1", cell, v)
 		}
 		_ = f.SetCellStyle("Sheet1", "C3", "C3", style)
 		_ = f.SetCellStyle("Sheet1", "D3", "D3", date)
 		_ = f.SetCellStyle("Sheet1", "C6", "C6", thousands)
+		science, _ := f.NewStyle(&excelize.Style{NumFmt: 11})
+		_ = f.SetCellStyle("Sheet1", "C7", "C7", science)
 	})
-	if got, want := brought("a.xlsx", data), "ours,theirs,from\nA,00042,2026-01-05\nB,123456789012,2026-02-01\nC,0071,\nD,12345,\n"; got != want {
+	if got, want := brought("a.xlsx", data), "ours,theirs,from\nA,00042,2026-01-05\nB,123456789012,2026-02-01\nC,0071,\nD,12345,\nE,4321,\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	long := workbookOf(t, func(f *excelize.File) {

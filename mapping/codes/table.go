@@ -32,6 +32,8 @@ type Table struct {
 	Rows    []Row
 	// Dated is true where any row has a bound.
 	Dated bool
+	// Open are codes of ours that have none of theirs yet, as a draft leaves them.
+	Open []string
 }
 
 // Row is one line.
@@ -82,6 +84,9 @@ func (ps Problems) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Unfilled is what is wrong with a row that has our code only.
+const Unfilled = "not filled in yet"
 
 // Read reads a table as a hospital folder holds it: UTF-8, commas, the first line
 // ours,theirs and any more columns. The table is nil where nothing of it can be used.
@@ -141,6 +146,10 @@ func (t *Table) add(line int, values []string) *Problem {
 		return wrong("", "the line has %d columns, the first has %d", len(values), len(t.Columns))
 	}
 	r := Row{Line: line, Values: values, Out: true, In: true}
+	if values[0] != "" && values[1] == "" {
+		t.Open = append(t.Open, values[0])
+		return wrong(fmt.Sprintf("write their code of %q, or leave the line out", values[0]), Unfilled)
+	}
 	if values[0] == "" || values[1] == "" {
 		return wrong("write both, or leave the line out", "a code is empty")
 	}

@@ -109,7 +109,7 @@ func TestMistakesOfATable(t *testing.T) {
 		"ours,theirs\nA,1\nA,2\n":             `row 3: "A" is here a second time, the first is in line 2; keep one of them`,
 		"ours,theirs\nA*,1\nA*,2\n":           `row 3: "A*" is here a second time, the first is in line 2; keep one of them`,
 		"ours,theirs\nA\n":                    "row 2: the line has 1 columns, the first has 2",
-		"ours,theirs\nA,\n":                   "row 2: a code is empty; write both, or leave the line out",
+		"ours,theirs\nA,\n":                   `row 2: not filled in yet; write their code of "A", or leave the line out`,
 		"ours,theirs\n*,*\n":                  `row 2: * stands on both sides; name one code on the other side; \* at the end is a star`,
 		"ours,theirs,from\nA,1,2026-02-30\n":  `row 2: from "2026-02-30" is no date; write yyyy-MM-dd, or nothing for no bound`,
 		"ours,theirs,direction\nA,1,out of\n": `row 2: there is no direction "out of"; write both, out (only what we say) or in (only what they say)`,
