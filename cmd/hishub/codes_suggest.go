@@ -103,6 +103,9 @@ func (c *codesSuggest) suggest(ctx context.Context, w wanted) error {
 		return wrong
 	}
 	known := table.Known()
+	for _, code := range table.Open { // a draft's, not filled in yet
+		w.uses = append(w.uses, core.CodeUse{Table: c.Table, Direction: core.CodeOut, Code: code})
+	}
 	if c.Ours != "" {
 		ours, err := readEntries(c.Ours)
 		if err != nil {
