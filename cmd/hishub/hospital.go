@@ -16,17 +16,18 @@ import (
 
 // hospitalCmd is the life of a hospital folder.
 type hospitalCmd struct {
+	New     hospitalNew     `cmd:"" help:"Draft a folder from what the hospital has: a WSDL, an OpenAPI file, recorded messages, a database."`
 	Check   hospitalCheck   `cmd:"" help:"Check a folder and run its cases; needs no server."`
 	Try     hospitalTry     `cmd:"" help:"Say one message in a hospital's dialect and show the exact bytes; with --send, send it."`
 	Record  hospitalRecord  `cmd:"" help:"Make a case, with made-up people, of an exchange that the ledger remembers."`
 	Certify hospitalCertify `cmd:"" help:"Run the conformance list against the hospital's test HIS, and write the report to be signed."`
 	Apply   hospitalApply   `cmd:"" help:"Make a folder the active revision of its hospital."`
 	hospitalLife
-	List    hospitalList    `cmd:"" help:"List hospitals."`
-	Pause   hospitalPause   `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`
-	Resume  hospitalResume  `cmd:"" help:"Send to a hospital again."`
-	Limits  hospitalLimits  `cmd:"" help:"Set how much a hospital is sent at once, in place of its folder's limits."`
-	Schema  hospitalSchema  `cmd:"" help:"Print the JSON Schema of the folder's files, for editors."`
+	List   hospitalList   `cmd:"" help:"List hospitals."`
+	Pause  hospitalPause  `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`
+	Resume hospitalResume `cmd:"" help:"Send to a hospital again."`
+	Limits hospitalLimits `cmd:"" help:"Set how much a hospital is sent at once, in place of its folder's limits."`
+	Schema hospitalSchema `cmd:"" help:"Print the JSON Schema of the folder's files, for editors."`
 }
 
 type hospitalCheck struct {

@@ -1,0 +1,183 @@
+package draft
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"hishub/core"
+)
+
+// cases drafts a case for each request and answer that was recorded. The request
+// is kept beside it as sample.*: what the hub writes differs in what means nothing
+// (prefixes, blanks), so somebody compares once and keeps what "check" shows.
+func (p *plan) cases(o *Offer, t core.Transaction, s *speaker) int {
+	if o.Sample == nil || len(o.Replies) == 0 || o.Login {
+		return 0
+	}
+	message := messageFor(t.Kind, s)
+	n := 0
+	for i, r := range o.Replies {
+		name := string(t.Kind)
+		if r.variant != "" {
+			name += "." + caseName(r.variant)
+		} else if i > 0 {
+			name += fmt.Sprintf(".%d", i+1)
+		}
+		dir := "cases/" + name + "/"
+		if _, there := p.files[dir+"message.json"]; there {
+			continue
+		}
+		outcome := "ok"
+		switch {
+		case already.MatchString(r.variant) && r.variant != "":
+			outcome = "already"
+		case badNames.MatchString(r.variant):
+			outcome = "rejected"
+		case strings.Contains(strings.ToLower(r.variant), "empty") && t.Mode == core.Question:
+			outcome = "no_data"
+		}
+		p.files[dir+"message.json"] = message
+		p.files[dir+"answer"+path.Ext(r.file)] = r.data
+		p.files[dir+"sample"+path.Ext(o.Sample.file)] = o.Sample.data
+		p.files[dir+"expect.yaml"] = []byte("outcome: " + outcome + " # guess by the name " + remark(r.file) + "\n")
+		n++
+	}
+	return n
+}
+
+func caseName(variant string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, variant), "-") + ""
+}
+
+// messageFor makes the message of a case: what the sample says, and something
+// made up where it says nothing.
+func messageFor(kind core.Kind, s *speaker) []byte {
+	out, err := json.MarshalIndent(s.record(messageOf(kind), "", s.found), "", "  ")
+	if err != nil {
+		return []byte("{}\n")
+	}
+	return append(out, '\n')
+}
+
+// record fills the fields of a message, in any order: JSON sorts them.
+func (s *speaker) record(canons []canon, path string, found map[string]value) map[string]any {
+	out := map[string]any{}
+	for _, c := range canons {
+		v, has := found[path+c.name]
+		switch c.is {
+		case isMany:
+			if rows := s.rows[path+c.name]; len(rows) > 0 {
+				list := []any{}
+				for _, row := range rows {
+					list = append(list, s.record(c.fields, path+c.name+"[].", row))
+				}
+				out[c.name] = list
+			} else if c.required {
+				out[c.name] = []any{s.record(c.fields, path+c.name+"[].", nil)}
+			}
+		case isRecord:
+			if c.required {
+				out[c.name] = s.record(c.fields, path+c.name+".", found)
+			}
+		default:
+			if has || c.required {
+				out[c.name] = c.example(v, has)
+			}
+		}
+	}
+	s.sums(out)
+	return out
+}
+
+// sums makes the total that of the lines, as every message must have it.
+func (s *speaker) sums(m map[string]any) {
+	items, ok := m["items"].([]any)
+	if _, has := m["amount"]; !ok || !has {
+		return
+	}
+	var total core.Fen
+	for _, item := range items {
+		if line, ok := item.(map[string]any); ok {
+			if fen, ok := line["amount"].(core.Fen); ok {
+				total += fen
+			}
+		}
+	}
+	m["amount"] = total
+}
+
+// example is a value of the right type: the sample's, as far as it can be read.
+func (c canon) example(v value, has bool) any {
+	switch c.is {
+	case isMoney:
+		if has && v.fen {
+			if fen, err := strconv.ParseInt(v.text, 10, 64); err == nil {
+				return core.Fen(fen)
+			}
+		} else if has {
+			if fen, err := core.ParseYuan(v.text); err == nil {
+				return fen
+			}
+		}
+		return core.Fen(100)
+	case isTime, isDay:
+		for _, l := range layouts {
+			if !has || !l.form.MatchString(v.text) {
+				continue
+			}
+			if t, err := time.ParseInLocation(goLayout(l.layout), v.text, time.FixedZone("", 8*3600)); err == nil {
+				if c.is == isDay {
+					return t.Format("2006-01-02")
+				}
+				return t.Format(time.RFC3339)
+			}
+		}
+		if c.is == isDay {
+			return "2026-01-05"
+		}
+		if c.name == "valid_until" {
+			return "2026-01-08T10:00:00+08:00"
+		}
+		return "2026-01-05T10:00:00+08:00"
+	case isCode:
+		if ours := oursOf(c.values, v.text); ours != "" {
+			return ours
+		}
+		return c.values[0]
+	case isTruth:
+		return v.text == "1" || v.text == "true"
+	case isNumber:
+		if n, err := strconv.Atoi(v.text); err == nil {
+			return n
+		}
+		return 1
+	case isTexts:
+		if has && v.text != "" {
+			return strings.Split(v.text, ",")
+		}
+		return []string{"B1"}
+	}
+	if has && v.text != "" {
+		return v.text
+	}
+	switch c.name {
+	case "patient_name":
+		return "测试患者"
+	case "qty", "dose", "unit_price":
+		return "1"
+	}
+	return strings.ToUpper(strings.ReplaceAll(c.name, "_", "")) + "1"
+}
+
+func goLayout(layout string) string {
+	return strings.NewReplacer("yyyy", "2006", "MM", "01", "dd", "02", "HH", "15", "mm", "04", "SSS", "000", "ss", "05", "XXX", "-07:00").Replace(layout)
+}

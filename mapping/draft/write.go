@@ -1,0 +1,437 @@
+package draft
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"hishub/core"
+)
+
+// write makes the files. Operations come first: they say which constants, tables
+// and envelopes the hospital needs.
+func (p *plan) write() {
+	byFile := map[string][]entry{}
+	for _, t := range core.Catalogue {
+		for _, e := range p.entrances {
+			for _, o := range e.offers {
+				if o.kind == t.Kind && p.drafted[t.Kind] == o {
+					byFile[fileOf(t)] = append(byFile[fileOf(t)], p.operation(o, t))
+				}
+			}
+		}
+		for _, e := range p.entrances {
+			for _, o := range e.offers {
+				if o.kind == t.Kind && p.drafted[t.Kind] != o {
+					also := p.skeleton(o)
+					also.above = fmt.Sprintf("%s also looks like %s (%s):", o.Call, t.Kind, o.why)
+					byFile[fileOf(t)] = append(byFile[fileOf(t)], also)
+				}
+			}
+		}
+	}
+	for file, all := range byFile {
+		p.files[file] = []byte(separated(all))
+	}
+	p.writeOffered()
+	p.writeCodes()
+	p.files["hospital.yaml"] = []byte(p.hospital())
+	p.files["env.sample"] = []byte("# An example: never a real address, never a real secret.\n" + strings.Join(p.env, "\n") + "\n")
+}
+
+// fileOf is the file of a transaction: one for each noun, one for all dictionaries.
+func fileOf(t core.Transaction) string {
+	switch t.Noun {
+	case "department", "doctor", "schedule", "drug", "stock", "icd", "system":
+		return "dictionary.yaml"
+	}
+	return t.Noun + ".yaml"
+}
+
+// separated puts blank lines between entries.
+func separated(all []entry) string {
+	var b strings.Builder
+	for i, e := range all {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		page(&b, []entry{e}, 0, -1)
+	}
+	return b.String()
+}
+
+// operation writes a transaction that was recognised.
+func (p *plan) operation(o *Offer, t core.Transaction) entry {
+	s := p.speak(t.Kind)
+	out := entry{key: string(t.Kind), note: join("guess by "+o.why, o.Words)}
+	if o.why == "" {
+		out.note = o.Words
+	}
+	if o.envelope != "" || o.entrance.name != "default" {
+		name := o.envelope
+		if name == "" {
+			name = o.entrance.name
+		}
+		out.under = append(out.under, entry{key: "envelope", value: name})
+	}
+	if o.Path != "" {
+		out.under = append(out.under, entry{key: "call", value: cellOf(o.Path), note: "guess; " + o.Place})
+	} else if o.Call == "" {
+		s.open++
+		out.under = append(out.under, entry{key: "call", value: open, note: "as POST /path"})
+	} else {
+		out.under = append(out.under, entry{key: "call", value: literal(o.Call, false), note: o.Place})
+	}
+	if len(o.with) > 0 {
+		out.under = append(out.under, entry{key: "with", under: o.with})
+	}
+	if h := s.document(o.Headers); len(h) > 0 {
+		out.under = append(out.under, entry{key: "headers", under: h})
+	}
+	if q := s.document(o.Query); len(q) > 0 {
+		out.under = append(out.under, entry{key: "query", under: q})
+	}
+	switch {
+	case o.Table != nil:
+		out.under = append(out.under, entry{key: "send", under: s.insert(o)})
+	case o.entrance.lone != "" && o.Sample == nil:
+		s.open++
+		out.under = append(out.under, entry{key: "send", value: open, note: "the document inside " + o.entrance.lone + ", which the WSDL does not tell: give --sample " + o.Name + ".request.xml"})
+	case o.Sample != nil && o.Sample.format == "hl7v2":
+		out.under = append(out.under, entry{key: "send", under: s.hl7(o.Send)})
+	case o.Sends && len(o.Send) > 0:
+		out.under = append(out.under, entry{key: "send", under: s.document(o.Send)})
+	case !o.Sends:
+		s.open++
+		out.under = append(out.under, entry{key: "send", value: open, note: "nothing tells what it takes: give --sample " + o.Name + ".request.…"})
+	}
+	fields, from := o.Answer, "answer"
+	for _, r := range o.Replies {
+		if r.inner != nil {
+			fields = merged(fields, r.inner)
+		}
+	}
+	if o.Table != nil && o.Table.ask {
+		from = "first(list(answer))"
+	}
+	if t.Mode == core.Question {
+		out.under = append(out.under, s.noData(o)...)
+	}
+	if r := s.returns(t.Kind, fields, from); len(r) > 0 {
+		out.under = append(out.under, entry{key: "returns", under: r})
+	}
+	if t.Mode == core.Write {
+		out.under = append(out.under, p.inquiry(t))
+	}
+	p.guesses = append(p.guesses, Guess{Kind: t.Kind, Call: o.Call, Why: o.why, Places: s.places, Open: s.open, Cases: p.cases(o, t, s)})
+	return out
+}
+
+// merged are the fields of several answers: each name once, the first that has it.
+func merged(a, b []Field) []Field {
+	out := slices.Clone(a)
+	for _, f := range b {
+		i := slices.IndexFunc(out, func(g Field) bool { return g.Name == f.Name })
+		switch {
+		case i < 0:
+			out = append(out, f)
+		case out[i].Seen && out[i].Sample == "" || out[i].leaf() && !f.leaf():
+			out[i] = f
+		default:
+			out[i].List = out[i].List || f.List
+			out[i].Children = merged(out[i].Children, f.Children)
+		}
+	}
+	return out
+}
+
+// noData is the rule for an answer that has nothing, where a sample shows one.
+func (s *speaker) noData(o *Offer) []entry {
+	for _, r := range o.Replies {
+		if !strings.Contains(strings.ToLower(r.variant), "empty") && !strings.Contains(strings.ToLower(r.variant), "none") && !strings.Contains(strings.ToLower(r.variant), "nodata") {
+			continue
+		}
+		if at, ok := codeOf(r.inner, "answer"); ok && answerHasList(o.kind) {
+			return []entry{{key: "outcome", under: []entry{{key: "no_data", value: conditionOf(isOneOf(at.at, []string{at.Sample})), note: "guess: " + r.file}}}}
+		}
+	}
+	return nil
+}
+
+func answerHasList(kind core.Kind) bool {
+	return len(only(answerOf(kind), isMany)) > 0
+}
+
+// inquiry is how a write gets out of doubt.
+func (p *plan) inquiry(t core.Transaction) entry {
+	if ask := core.Kind(t.Noun + ".status"); p.drafted[ask] != nil {
+		if _, known := core.Lookup(ask); known {
+			return entry{key: "inquire", value: string(ask)}
+		}
+	}
+	return entry{key: "repeat_safe", value: "true", off: true, note: "only if the HIS refuses a second one by our number; else a lost answer needs inquire, or a person"}
+}
+
+// hl7 writes the segments of a message.
+func (s *speaker) hl7(segments []Field) []entry {
+	var out []entry
+	for _, segment := range segments {
+		var under []entry
+		for _, f := range segment.Children {
+			if e, ok := hl7Field(segment.Name, f.Name, f); ok {
+				under = append(under, e)
+				continue
+			}
+			if segment.Name == "MSH" {
+				under = append(under, literals(f))
+				continue
+			}
+			under = append(under, s.fields([]Field{f}, s.noun, s.among, "")...)
+		}
+		e := entry{key: keyOf(segment.Name), under: under}
+		if segment.List {
+			e.note = "it repeats: write a list, - {$each: …}"
+			e.under = []entry{{item: true, under: under}}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// literals writes a field as it stands in the sample.
+func literals(f Field) entry {
+	e := entry{key: keyOf(f.Name)}
+	if f.leaf() {
+		e.value = literal(f.Sample, f.Bare)
+		return e
+	}
+	for _, c := range f.Children {
+		e.under = append(e.under, literals(c))
+	}
+	return e
+}
+
+// skeleton is an offer that no transaction was recognised in, as a comment.
+func (p *plan) skeleton(o *Offer) entry {
+	out := entry{key: "noun.verb", off: true, note: o.Words}
+	out.under = append(out.under, entry{key: "call", value: literal(o.Call, false), note: join(o.Place, o.Refused)})
+	if len(o.Query) > 0 {
+		out.under = append(out.under, entry{key: "query", under: blank(o.Query, 0)})
+	}
+	if len(o.Send) > 0 {
+		out.under = append(out.under, entry{key: "send", under: blank(o.Send, 0)})
+	}
+	if len(o.Answer) > 0 {
+		out.above = "answers: " + outline(o.Answer, 0)
+	}
+	return out
+}
+
+func blank(fields []Field, depth int) []entry {
+	var out []entry
+	for i, f := range fields {
+		if i == 60 || depth > 4 {
+			return append(out, entry{key: "more", value: fmt.Sprint(len(fields) - i)})
+		}
+		e := entry{key: keyOf(f.Name), note: typeNote(f, "")}
+		if f.leaf() {
+			e.value = open
+		} else if e.under = blank(f.Children, depth+1); f.List {
+			e.under = []entry{{item: true, under: e.under}}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func outline(fields []Field, depth int) string {
+	var names []string
+	for _, f := range fields {
+		n := f.Name
+		if !f.leaf() && depth < 3 {
+			n += " {" + outline(f.Children, depth+1) + "}"
+		}
+		names = append(names, n)
+	}
+	return strings.Join(names, ", ")
+}
+
+// offeredBytes bounds one file of what was not recognised.
+const offeredBytes = 60 << 10
+
+// writeOffered writes what was not recognised, as comments to copy from.
+func (p *plan) writeOffered() {
+	begin := "# What the hospital offers and no transaction was recognised in. To use one, copy it into the file of its noun,\n# without the #, under the name of the transaction (see the table of operations in docs/hospital-folder.md).\n\n"
+	b := bytes.NewBufferString(begin)
+	number := 0
+	flush := func() {
+		if b.Len() == len(begin) {
+			return
+		}
+		name := "offered.yaml"
+		if number++; number > 1 {
+			name = fmt.Sprintf("offered-%d.yaml", number)
+		}
+		p.files[name] = bytes.Clone(b.Bytes())
+		b.Reset()
+		b.WriteString(begin)
+	}
+	for _, e := range p.entrances {
+		for _, o := range e.offers {
+			if o.kind != "" || o.Login {
+				continue
+			}
+			b.WriteString(separated([]entry{p.skeleton(o)}) + "\n")
+			if b.Len() > offeredBytes {
+				flush()
+			}
+		}
+	}
+	flush()
+}
+
+// writeCodes drafts the tables with all our values.
+func (p *plan) writeCodes() {
+	for name, t := range p.codes {
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		_ = w.Write([]string{"ours", "theirs"})
+		for _, v := range t.values {
+			_ = w.Write([]string{v, t.theirs[v]})
+		}
+		w.Flush()
+		p.files["codes/"+name+".csv"] = b.Bytes()
+	}
+}
+
+// hospital writes hospital.yaml.
+func (p *plan) hospital() string {
+	var kinds []string
+	for _, e := range p.entrances {
+		kinds = append(kinds, e.kind)
+	}
+	all := []entry{
+		{key: "grammar", value: "1", above: "Drafted from what the hospital gave. \"# guess\" is to be verified against its documents, TODO to be filled in;\n" + "hishub hospital check lists every TODO with its place."},
+		{key: "hospital", value: literal(p.ID, false)},
+		{key: "name", value: literal(p.Name, false)},
+	}
+	if len(p.constants) > 0 {
+		all = append(all, entry{key: "constants", under: p.constants})
+	}
+	if len(p.secrets) > 0 {
+		all = append(all, entry{key: "secrets", under: p.secrets})
+	}
+	connectors, envelopes, sessions := entry{key: "connectors"}, entry{key: "envelopes"}, entry{key: "sessions"}
+	for _, e := range p.entrances {
+		connectors.under = append(connectors.under, entry{key: e.name, under: []entry{{key: e.kind, under: e.options}}})
+		envelopes.under = append(envelopes.under, p.envelopes(e)...)
+		sessions.under = append(sessions.under, p.session(e)...)
+	}
+	all = append(all, connectors)
+	if len(p.formats) > 0 {
+		all = append(all, entry{key: "formats", under: p.formats})
+	}
+	all = append(all, envelopes)
+	if len(sessions.under) > 0 {
+		all = append(all, sessions)
+	}
+	return separated(all)
+}
+
+// envelopes are those of an entrance: of its operations, of those without a body,
+// of its login.
+func (p *plan) envelopes(e *entrance) []entry {
+	of := func(name string, write []entry, rules []entry) entry {
+		out := entry{key: name}
+		if e.name != "default" {
+			out.under = append(out.under, entry{key: "using", value: e.name})
+		}
+		if len(write) > 0 {
+			out.under = append(out.under, entry{key: "write", under: write})
+		}
+		if e.answer != "" {
+			out.under = append(out.under, entry{key: "read", under: []entry{{key: "answer", value: e.cell(), note: e.ask}}})
+		}
+		out.under = append(out.under, entry{key: "outcome", under: rules})
+		return out
+	}
+	write := e.write
+	if e.lone != "" && write == nil {
+		write = []entry{{key: "send", under: []entry{{key: keyOf(e.lone), value: open, note: "one text for all methods: give --sample, or write how the document is wrapped, as {$cdata: {$xml: {Request: = body}}}"}}}}
+	}
+	if e.lone != "" && e.answer == "" {
+		e.answer, e.ask = open, "how the result is read, as = from_xml(body).Response"
+	}
+	var headers []entry
+	if len(e.headers) > 0 {
+		headers = []entry{{key: "headers", under: e.headers}}
+	}
+	out := []entry{of(e.name, append(slices.Clone(headers), write...), e.rules)}
+	if used := e.uses("bare"); used != "" {
+		out = append(out, of(used, headers, e.rules))
+	}
+	if used := e.uses("login"); used != "" {
+		out = append(out, of(used, write, e.rules))
+	}
+	if used := e.uses("insert"); used != "" {
+		out = append(out, of(used, nil, append([]entry{{key: "already", value: `wire.error == "duplicate"`, note: "guess: the table has a unique key over our number"}}, e.rules...)))
+	}
+	return out
+}
+
+// uses gives the name of an envelope of that sort, "" where no operation is in it.
+func (e *entrance) uses(sort string) string {
+	for _, o := range e.offers {
+		if o.envelope == e.sort(sort) && (o.kind != "" || o.Login) {
+			return o.envelope
+		}
+	}
+	return ""
+}
+
+func (e *entrance) sort(sort string) string {
+	if e.name == "default" {
+		return sort
+	}
+	return e.name + "_" + sort
+}
+
+func (e *entrance) cell() string {
+	if e.answer == open {
+		return open
+	}
+	return cellOf(e.answer)
+}
+
+// session logs in, where an operation looks like it.
+func (p *plan) session(e *entrance) []entry {
+	for _, o := range e.offers {
+		if !o.Login {
+			continue
+		}
+		s := &speaker{plan: p, found: map[string]value{}}
+		login := []entry{{key: "envelope", value: o.envelope}, {key: "call", value: literal(o.Call, false)}}
+		if len(o.Send) > 0 {
+			login = append(login, entry{key: "send", under: s.fields(o.Send, "message", nil, "")})
+		}
+		token := entry{key: "token", value: open, note: "as = answer.token"}
+		for _, f := range placesOf(o.Answer, "answer", 0) {
+			if among(f.Name, words("token accesstoken access_token idtoken jwt ticket sessionid")) && f.leaf() {
+				token.value, token.note = cellOf(f.at), "guess"
+				break
+			}
+		}
+		login = append(login, entry{key: "capture", under: []entry{token}})
+		name := "main"
+		if e.name != "default" {
+			name = e.name
+		}
+		return []entry{{key: name, note: "guess: " + o.Call + " looks like a login", under: []entry{{key: "login", under: login}}}}
+	}
+	return nil
+}
+
+func sortedNames[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
