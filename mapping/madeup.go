@@ -113,8 +113,8 @@ func (m *madeUp) spellings(kind, value string) []string {
 
 func dateSpellings(value string) []string {
 	year, rest, _ := strings.Cut(value, "-")
-	month, day, ok := strings.Cut(rest, "-")
-	if !ok {
+	month, day, _ := strings.Cut(rest, "-")
+	if !isDate(value) {
 		return []string{value}
 	}
 	short := func(s string) string { return strings.TrimPrefix(s, "0") }
@@ -164,14 +164,19 @@ func sameCase(r, as rune) rune {
 
 // madeUpDate keeps the year, from which ages are reckoned.
 func madeUpDate(value string) string {
-	year, rest, ok := strings.Cut(value, "-")
-	if !ok {
+	year, rest, _ := strings.Cut(value, "-")
+	if !isDate(value) {
 		return madeUpText(value)
 	}
 	if rest == "01-01" {
 		return year + "-01-02"
 	}
 	return year + "-01-01"
+}
+
+// isDate reports whether s has the shape yyyy-MM-dd.
+func isDate(s string) bool {
+	return len(s) == 10 && s[4] == '-' && s[7] == '-' && digits(s[:4]+s[5:7]+s[8:])
 }
 
 var madeUpWords = []rune("测试内容")
