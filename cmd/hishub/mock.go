@@ -9,12 +9,14 @@ import (
 	"hishub/mocks/books"
 	"hishub/mocks/dbhis"
 	"hishub/mocks/fhirhis"
+	"hishub/mocks/hl7his"
 	"hishub/mocks/paychannel"
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
+	"hishub/mocks/v3his"
 )
 
 // mockCmd runs fake hospitals. What each speaks is in mocks/README.md.
@@ -23,6 +25,8 @@ type mockCmd struct {
 	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
 	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
 	Asmx mockAsmx `cmd:"" help:"北城: .asmx, an operation for everything, XML in the result string."`
+	Hl7  mockHl7  `cmd:"" help:"和平: HL7 v2.4 over MLLP in GB18030, both ways."`
+	V3   mockV3   `cmd:"" help:"青山: HL7 V3 over SOAP 1.2, HIPMessageServer(action, message)."`
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
 	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
@@ -115,6 +119,35 @@ func (mockAsmx) Help() string { return "Example:\n  hishub mock asmx --listen 12
 
 func (c *mockAsmx) Run(ctx context.Context) error {
 	m, err := asmxhis.Start(ctx, asmxhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, LockLife: c.LockLife})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
+type mockHl7 struct {
+	mockOptions
+	Hub string `help:"Where the hub listens for this hospital (MLLP)." placeholder:"127.0.0.1:6671"`
+}
+
+func (mockHl7) Help() string {
+	return "Example:\n  hishub mock hl7 --listen 127.0.0.1:6661 --control 127.0.0.1:9094 --hub 127.0.0.1:6671\n  curl -d '{\"kind\":\"dispensed\",\"fields\":{\"recipeNo\":\"RX1\"}}' http://127.0.0.1:9094/push"
+}
+
+func (c *mockHl7) Run(ctx context.Context) error {
+	m, err := hl7his.Start(ctx, hl7his.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, Hub: c.Hub})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.Addr())
+}
+
+type mockV3 struct{ mockOptions }
+
+func (mockV3) Help() string { return "Example:\n  hishub mock v3 --listen 127.0.0.1:8095" }
+
+func (c *mockV3) Run(ctx context.Context) error {
+	m, err := v3his.Start(ctx, v3his.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry})
 	if err != nil {
 		return err
 	}

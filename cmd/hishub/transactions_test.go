@@ -20,10 +20,12 @@ import (
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
 	"hishub/mocks/fhirhis"
+	"hishub/mocks/hl7his"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
+	"hishub/mocks/v3his"
 )
 
 // Every write of the catalogue, at every hospital whose folder has it: told once,
@@ -69,6 +71,17 @@ var mockedHospitals = map[string]mocked{
 			core.PaymentSettle: "ConfirmSettle", core.RefundCreate: "SaveRefund",
 		},
 	},
+	"heping": {
+		start: func(t *testing.T) (fakeHIS, map[string]string) {
+			his, err := hl7his.Start(context.Background(), hl7his.Options{})
+			return opened(t, his, err), map[string]string{"HEPING_ADDRESS": his.Addr()}
+		},
+		operations: map[core.Kind]string{
+			core.PatientRegister: "ADT^A04", core.PrescriptionCreate: "OMP^O09/NW", core.PrescriptionVoid: "OMP^O09/CA",
+			core.OrderCreate: "ORM^O01/NW", core.OrderCancel: "ORM^O01/CA",
+			core.PaymentSettle: "DFT^P03/PY", core.RefundCreate: "DFT^P03/CD",
+		},
+	},
 	"lianhu": {
 		start: func(t *testing.T) (fakeHIS, map[string]string) {
 			his, err := pushhis.Start(context.Background(), pushhis.Options{Again: 10 * time.Millisecond})
@@ -101,6 +114,17 @@ var mockedHospitals = map[string]mocked{
 			core.PatientRegister: "Patient.create", core.PrescriptionCreate: "MedicationRequest.create", core.PrescriptionVoid: "MedicationRequest.patch",
 			core.OrderCreate: "ServiceRequest.create", core.OrderCancel: "ServiceRequest.patch",
 			core.PaymentSettle: "PaymentNotice.create", core.RefundCreate: "PaymentNotice.refund",
+		},
+	},
+	"qingshan": {
+		start: func(t *testing.T) (fakeHIS, map[string]string) {
+			his, err := v3his.Start(context.Background(), v3his.Options{})
+			return opened(t, his, err), map[string]string{"QINGSHAN_URL": his.URL()}
+		},
+		operations: map[core.Kind]string{
+			core.PatientRegister: "PatientRegistryAdd", core.PrescriptionCreate: "OrderInfoAdd", core.PrescriptionVoid: "OrderInfoCancel",
+			core.OrderCreate: "ExamAppInfoAdd", core.OrderCancel: "ExamAppInfoCancel",
+			core.PaymentSettle: "ChargeInfoAdd", core.RefundCreate: "RefundInfoAdd",
 		},
 	},
 	"xihu": {
@@ -136,6 +160,11 @@ func newRig(t *testing.T, name string) *rig {
 	t.Helper()
 	m := mockedHospitals[name]
 	his, env := m.start(t)
+	return rigOf(t, name, m, his, env)
+}
+
+func rigOf(t *testing.T, name string, m mocked, his fakeHIS, env map[string]string) *rig {
+	t.Helper()
 	files := os.DirFS(filepath.Join("..", "..", "mapping", "hospitals", name))
 	sample, err := readSample(files)
 	if err != nil {
