@@ -14,8 +14,10 @@ import (
 	"hishub/mapping"
 	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
+	"hishub/mocks/dbhis"
 	"hishub/mocks/pushhis"
 	"hishub/mocks/resthis"
+	"hishub/mocks/servers"
 	"hishub/mocks/soaphis"
 )
 
@@ -174,12 +176,16 @@ func TestXihu(t *testing.T) {
 	once(t, his.Books())
 }
 
+// The other two have more writes than a test has time for drills.
+var drilled = []core.Kind{core.PaymentSettle, core.AppointmentCancel}
+
 func TestLianhu(t *testing.T) {
 	t.Parallel()
 	his, err := pushhis.Start(context.Background(), pushhis.Options{Again: 10 * time.Millisecond})
 	opened(t, his, err)
-	c := run(t, "lianhu", map[string]string{"LIANHU_URL": his.URL(), "LIANHU_KEY": "lianhu-test"}, certify.Options{})
-	passes(t, c, "E.detail")
+	env := map[string]string{"LIANHU_URL": his.URL(), "LIANHU_KEY": "lianhu-test"}
+	passes(t, run(t, "lianhu", env, certify.Options{Only: []string{"A", "B", "C", "E", "F", "G", "H"}}), "E.detail", "C.once appointment.pay", "F.answers refund.apply")
+	passes(t, run(t, "lianhu", env, certify.Options{Only: []string{"D"}, Kinds: drilled}), each(drills, "payment.settle")...)
 	once(t, his.Books())
 }
 
@@ -187,15 +193,31 @@ func TestBeicheng(t *testing.T) {
 	t.Parallel()
 	his, err := asmxhis.Start(context.Background(), asmxhis.Options{})
 	opened(t, his, err)
-	c := run(t, "beicheng", map[string]string{"BEICHENG_URL": his.URL()}, certify.Options{})
-	passes(t, c, "E.detail")
+	env := map[string]string{"BEICHENG_URL": his.URL()}
+	passes(t, run(t, "beicheng", env, certify.Options{Only: []string{"A", "B", "C", "E", "F", "G", "H"}}), "E.detail", "C.once appointment.cancel")
+	passes(t, run(t, "beicheng", env, certify.Options{Only: []string{"D"}, Kinds: drilled}), each(drills, "payment.settle")...)
 	once(t, his.Books())
 }
+
+func TestNanyuan(t *testing.T) {
+	t.Parallel()
+	his, err := dbhis.Start(context.Background(), dbhis.Options{Driver: "postgres", DSN: servers.Postgres(t), Poll: 10 * time.Millisecond})
+	opened(t, his, err)
+	c := run(t, "nanyuan", map[string]string{"NANYUAN_DRIVER": "postgres", "NANYUAN_DSN": his.DSN()}, certify.Options{})
+	passes(t, c, append(each(drills, "prescription.create"), append(each(drills, "payment.settle"), "E.detail", "E.total")...)...)
+	b, err := his.Books(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	once(t, b)
+}
+
+func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 
 // A HIS that books a repeat again is found where repeats are tried, and nowhere else.
 func TestRepeatsThatDouble(t *testing.T) {
 	t.Parallel()
-	_, env := xihu(t, resthis.Options{Repeats: "double"})
+	_, env := xihu(t, resthis.Options{Repeats: books.Double})
 	c := run(t, "xihu", env, certify.Options{Only: []string{"C"}, Kinds: []core.Kind{core.PrescriptionCreate}})
 	fails(t, c, "C.repeat prescription.create", "C.amount prescription.create")
 }

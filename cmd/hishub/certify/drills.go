@@ -159,6 +159,10 @@ func (r *run) transaction(kind core.Kind, body core.Body, step *core.Step) bool 
 func (r *run) judge(it *Item, m *message, at int, d drill, after *afterwards) {
 	op := r.hospital.Operations[m.Kind]
 	step := &op.Steps[at]
+	if !after.struck && len(m.sends(at, op)) == 0 && m.last.State == delivery.Delivered {
+		it.notApplicable("该步骤不适用于这笔报文", "the step does not apply to this message")
+		return
+	}
 	if !after.struck {
 		it.fail("演练没有进行：%s", "the drill did not come to pass: %s", ended(m))
 		return
