@@ -199,8 +199,9 @@ type Heard struct {
 	Verified, Forged []string
 	// Key is the business key, "" where its fields did not come.
 	Key string
-	// Page is the mark of the page that is asked for; "" is the first.
-	Page string
+	// Page is the mark of the page that is asked for, "" where there are none.
+	Page      string
+	FirstPage bool
 	// Others are exchanges that would have written the same.
 	Others []string
 
@@ -210,6 +211,9 @@ type Heard struct {
 
 // Name for people: "payment.settle pre undo".
 func (h *Heard) Name() string { return h.voice.name() }
+
+// Transport is the transport's word for what is called, as the request has it.
+func (h *Heard) Transport() string { return h.request.Operation }
 
 func (v *voice) name() string {
 	parts := []string{string(v.kind)}

@@ -30,6 +30,13 @@ func (h *hearing) heard(v *voice, q core.Request) *Heard {
 	}
 	out.Page = out.Fields["page"]
 	delete(out.Fields, "page")
+	for i, s := range h.m.unit.slots {
+		if s.name == "page" && s.of != nil {
+			first, err := h.r.slot(i)
+			text, _ := core.Text(first)
+			out.FirstPage = err == nil && text == out.Page
+		}
+	}
 	if h.r.in.Body != nil {
 		out.Key = h.key()
 		if out.Input.Stamp.Key == "" {

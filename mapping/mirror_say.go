@@ -21,6 +21,8 @@ type Wish struct {
 	// State of a question about a write, and the step that it has reached.
 	State core.State
 	At    string
+	// Stage of what was taken back, in place of a state.
+	Stage core.Stage
 	// Receipt and Captured are what the HIS holds; what is empty stays as it was
 	// recorded.
 	Receipt  core.Receipt
@@ -83,6 +85,7 @@ func (mi *Mirror) suited(h *Heard, wish Wish) []*recordedCase {
 		switch {
 		case c.call != h.Call || c.outcome != wish.Outcome || wish.LastPage && c.next:
 		case wish.State != "" && (c.status == nil || c.status.State != wish.State || wish.At != c.status.At && wish.At != ""):
+		case wish.Stage != "" && (c.status == nil || c.status.Stage != wish.Stage):
 		case wish.Outcome == core.OutcomeOK && c.partly:
 		default:
 			out = append(out, c)
@@ -95,7 +98,7 @@ func (mi *Mirror) suited(h *Heard, wish Wish) []*recordedCase {
 				n += 10
 			}
 		}
-		if c.status != nil && (c.status.Stage == "voided" || c.status.At != wish.At) {
+		if c.status != nil && (c.status.Stage == "voided" && wish.Stage == "" || c.status.At != wish.At) {
 			n -= 1000
 		}
 		if c.in.Page == nil {
@@ -105,6 +108,11 @@ func (mi *Mirror) suited(h *Heard, wish Wish) []*recordedCase {
 	}
 	slices.SortStableFunc(out, func(a, b *recordedCase) int { return near(b) - near(a) })
 	return out
+}
+
+// Has reports whether a recorded answer to the request means the outcome.
+func (mi *Mirror) Has(h *Heard, outcome core.Outcome) bool {
+	return len(mi.suited(h, Wish{Outcome: outcome})) > 0
 }
 
 // flat is a body as text by path.
@@ -188,9 +196,9 @@ func meets(v core.Verdict, wish Wish) bool {
 	if wish.LastPage && v.Next != nil {
 		return false
 	}
-	if wish.State != "" {
+	if wish.State != "" || wish.Stage != "" {
 		s, ok := v.Answer.(*core.Status)
-		return ok && s.State == wish.State
+		return ok && (s.State == wish.State || wish.State == "") && (s.Stage == wish.Stage || wish.Stage == "")
 	}
 	for _, p := range v.Parts {
 		if p.Outcome != wish.Outcome {

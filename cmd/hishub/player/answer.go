@@ -1,0 +1,222 @@
+package player
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hishub/core"
+	"hishub/mapping"
+	"hishub/mocks/fault"
+)
+
+// tokenLife is how long a login is good for.
+const tokenLife = 2 * time.Hour
+
+// answer does the work of a request as a fault would have it, and words the answer.
+// The books follow, unless the request only asks.
+func (p *Player) answer(e *entrance, h *mapping.Heard, kind fault.Kind, x *Exchange) outgoing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mirror == nil {
+		return p.refuse(e, "the player is closed", x)
+	}
+	switch kind {
+	case fault.Busy:
+		return p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeBusy, Words: "系统繁忙"})
+	case fault.Reject:
+		return p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeRejected, Words: fault.RejectWords})
+	}
+	t, _ := core.Lookup(h.Kind)
+	switch {
+	case h.Kind == "":
+		return p.first(e, h, x, p.loginWish(h))
+	case h.Mode == core.Question:
+		if _, asks := t.Answer().(*core.Status); asks {
+			return p.first(e, h, x, p.statusWishes(h)...)
+		}
+		return p.first(e, h, x, questionWishes(h)...)
+	case h.Undo:
+		out := p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeOK})
+		if entry := p.books.of(h); entry != nil && !entry.Whole && x.Outcome == core.OutcomeOK {
+			p.books.drop(entry)
+		}
+		return out
+	}
+	return p.write(e, h, kind, x)
+}
+
+// write accepts something, once.
+func (p *Player) write(e *entrance, h *mapping.Heard, kind fault.Kind, x *Exchange) outgoing {
+	amount := amountOf(h)
+	before := p.books.of(h)
+	done := before != nil && (h.Step == "" || slices.Contains(before.Steps, h.Step))
+	if done || kind == fault.DuplicateAnswer {
+		var wishes []mapping.Wish
+		again := mapping.Wish{Outcome: core.OutcomeOK, Receipt: core.Receipt{Amount: amount}}
+		if before != nil {
+			again.Receipt, again.Captured = before.Receipt, before.Captured
+			again.Receipt.Number = ""
+			before.Times++
+		}
+		if p.options.Repeats != "same" && p.mirror.Has(h, core.OutcomeAlready) || kind == fault.DuplicateAnswer {
+			already := again
+			already.Outcome = core.OutcomeAlready
+			wishes = append(wishes, already)
+		}
+		running := again
+		running.Outcome = core.OutcomeRunning
+		return p.first(e, h, x, append(wishes, again, running)...)
+	}
+	wish := mapping.Wish{Outcome: core.OutcomeOK, Receipt: core.Receipt{Amount: amount}, Fresh: p.fresh()}
+	if before != nil { // a later step holds what an earlier one gave
+		wish.Captured = before.Captured
+	}
+	running := wish
+	running.Outcome = core.OutcomeRunning
+	out := p.first(e, h, x, wish, running)
+	if x.Outcome == core.OutcomeOK || x.Outcome == core.OutcomeRunning {
+		p.books.keep(h, x.verdict)
+	}
+	return out
+}
+
+// fresh makes numbers of the HIS's own of the recorded ones: as long, the last
+// digits counted.
+func (p *Player) fresh() func(string) string {
+	made := map[string]string{}
+	return func(recorded string) string {
+		if v, ok := made[recorded]; ok {
+			return v
+		}
+		p.books.number++
+		head := strings.TrimRight(recorded, "0123456789")
+		digits := len(recorded) - len(head)
+		v := ""
+		switch {
+		case recorded == "":
+			v = fmt.Sprintf("HIS%08d", p.books.number)
+		case digits < 4: // too few to count with
+			v = fmt.Sprintf("%s%0*d", head, 6, p.books.number)
+		default:
+			keep := digits - 4
+			v = recorded[:len(head)+keep] + fmt.Sprintf("%04d", (tail(recorded)+p.books.number)%10000)
+		}
+		made[recorded] = v
+		return v
+	}
+}
+
+func tail(recorded string) int {
+	n, _ := strconv.Atoi(recorded[len(recorded)-4:])
+	return n
+}
+
+func (p *Player) loginWish(h *mapping.Heard) mapping.Wish {
+	p.books.number++
+	token := fmt.Sprintf("played%06d", p.books.number)
+	return mapping.Wish{Outcome: core.OutcomeOK, Captured: p.mirror.Login(h.Session, token, time.Now().Add(tokenLife).Truncate(time.Second))}
+}
+
+// questionWishes: the recorded answer once, and after a first page the end.
+func questionWishes(h *mapping.Heard) []mapping.Wish {
+	if h.Page != "" && !h.FirstPage {
+		return []mapping.Wish{{Outcome: core.OutcomeOK, LastPage: true}, {Outcome: core.OutcomeNoData}}
+	}
+	return []mapping.Wish{{Outcome: core.OutcomeOK}, {Outcome: core.OutcomeNoData}}
+}
+
+// statusWishes answers by the books.
+func (p *Player) statusWishes(h *mapping.Heard) []mapping.Wish {
+	about := core.Kind(h.Fields["message.kind"])
+	held := p.books.match(h, func(e *entry) bool { return !takesBack[e.Kind] && (about == "" || e.Kind == about) })
+	if about != "" && takesBack[about] {
+		held = p.books.match(h, func(e *entry) bool { return e.Kind == about })
+	}
+	taken := p.books.match(h, func(e *entry) bool { return takesBack[e.Kind] })
+	absent := mapping.Wish{Outcome: core.OutcomeOK, State: core.StateAbsent}
+	if held == nil && taken == nil {
+		return []mapping.Wish{absent, {Outcome: core.OutcomeNoData}}
+	}
+	if held == nil {
+		held = taken
+	}
+	wish := mapping.Wish{Outcome: core.OutcomeOK, State: core.StateDone, Receipt: held.Receipt, Captured: held.Captured}
+	wish.Receipt.Number = ""
+	var wishes []mapping.Wish
+	if taken != nil && about != held.Kind {
+		voided := wish
+		voided.State, voided.Stage = "", "voided"
+		wishes = append(wishes, voided)
+	}
+	if !held.Whole {
+		reached := wish
+		if n := len(held.Steps); n > 0 {
+			reached.At = held.Steps[n-1]
+			wishes = append(wishes, reached)
+		}
+		running := wish
+		running.State = core.StateRunning
+		return append(wishes, running, absent)
+	}
+	return append(wishes, wish)
+}
+
+// first words the first wish that the folder can be made to read.
+func (p *Player) first(e *entrance, h *mapping.Heard, x *Exchange, wishes ...mapping.Wish) outgoing {
+	var errs []error
+	for _, w := range wishes {
+		said, err := p.mirror.Say(h, w)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", meaning(w), err))
+			continue
+		}
+		out, err := p.render(e, h, said)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", meaning(w), err))
+			continue
+		}
+		x.Meant, x.Case = meaning(w), said.Case
+		x.Trouble = append(x.Trouble, said.Trouble...)
+		_, v := p.mirror.Check(h, out.recorded())
+		x.verdict, x.Outcome, x.Words = v, v.Outcome, v.Words
+		if v.Outcome != w.Outcome || v.Err != nil {
+			x.Trouble = append(x.Trouble, fmt.Sprintf("we meant %s, your rules read %s%s", meaning(w), v.Outcome, because(v)))
+		} else if s, ok := v.Answer.(*core.Status); ok && w.State != "" && s.State != w.State {
+			x.Trouble = append(x.Trouble, fmt.Sprintf("we meant %s, your rules read %s", meaning(w), s.State))
+		}
+		return out
+	}
+	return p.refuse(e, errors.Join(errs...).Error(), x)
+}
+
+func because(v core.Verdict) string {
+	if v.Err == nil {
+		return ""
+	}
+	return ": " + v.Err.Error()
+}
+
+func meaning(w mapping.Wish) string {
+	text := string(w.Outcome)
+	if w.State != "" {
+		text += ", state " + string(w.State)
+	}
+	if w.At != "" {
+		text += " at " + w.At
+	}
+	if w.Stage != "" {
+		text += ", " + string(w.Stage)
+	}
+	return text
+}
+
+// refuse answers in the transport's way of an error.
+func (p *Player) refuse(e *entrance, why string, x *Exchange) outgoing {
+	x.Trouble = append(x.Trouble, "nothing could be answered: "+why)
+	out := e.wire.Refuse(500, "the player has no answer for this request")
+	return outgoing{status: 500, headers: out.Headers, body: out.Body, end: len(out.Body) == 0}
+}
