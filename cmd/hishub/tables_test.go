@@ -41,14 +41,19 @@ func TestAHISLeavesRows(t *testing.T) {
 			} {
 				ok(t, his.Tell(w.ctx, n))
 			}
+			db, err := sql.Open(map[string]string{"postgres": "pgx", "mysql": "mysql"}[driver], dsn)
+			ok(t, err)
+			defer db.Close()
+			_, err = db.ExecContext(w.ctx, "insert into zjk_tz (yljgdm, lx, dh, sj) values ('NY0001', '8', 'X1', '2026-01-05 10:00:00')")
+			ok(t, err)
 			tables := &inbound.Tables{Server: w.server}
 			tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
-			all := w.answered(his, 5)
+			all := w.answered(his, 6)
 			var states []string
 			for _, n := range all {
 				states = append(states, n.No+" "+n.State)
 			}
-			if got := strings.Join(states, ", "); got != "W1 done, W2 refused, W3 invalid, F1 done, W1 done" {
+			if got := strings.Join(states, ", "); got != "W1 done, W2 refused, W3 invalid, F1 done, W1 done, X1 invalid" {
 				t.Errorf("answered: %s", got)
 			}
 			if all[0].Refund == "" || all[4].Refund != all[0].Refund || all[1].Words != "可退金额不足" || all[2].Words == "" {
@@ -59,12 +64,9 @@ func TestAHISLeavesRows(t *testing.T) {
 			}
 
 			// The mark was lost: the same row gets the same answer, and no money moves.
-			db, err := sql.Open(map[string]string{"postgres": "pgx", "mysql": "mysql"}[driver], dsn)
-			ok(t, err)
-			defer db.Close()
 			_, err = db.ExecContext(w.ctx, "update zjk_tz set clbz = '0', tkdh = null where dh = 'W1'")
 			ok(t, err)
-			again := w.answered(his, 5)
+			again := w.answered(his, 6)
 			if again[0].State != "done" || again[0].Refund != all[0].Refund {
 				t.Errorf("after the mark was lost: %+v, before %+v", again[0], all[0])
 			}
@@ -79,7 +81,7 @@ func TestAHISLeavesRows(t *testing.T) {
 				t.Errorf("kept is %+v", facts)
 			}
 			ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "dispensed", No: "F2", Prescription: "RXIH1"}))
-			if last := w.notices(his); last[5].State != "" {
+			if last := w.notices(his); last[6].State != "" {
 				t.Error("a table that is closed is looked at")
 			}
 		})
