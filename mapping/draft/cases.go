@@ -37,8 +37,9 @@ func (p *plan) cases(o *Offer, t core.Transaction, s *speaker) int {
 			outcome = "already"
 		case badNames.MatchString(r.variant):
 			outcome = "rejected"
-		case strings.Contains(strings.ToLower(r.variant), "empty") && t.Mode == core.Question:
+		case empty.MatchString(r.variant) && answerHasList(t.Kind):
 			outcome = "no_data"
+		case empty.MatchString(r.variant):
 		}
 		p.files[dir+"message.json"] = message
 		p.files[dir+"answer"+path.Ext(r.file)] = r.data
@@ -162,7 +163,8 @@ func (c canon) example(v value, has bool) any {
 		return 1
 	case isTexts:
 		if has && v.text != "" {
-			return strings.Split(v.text, ",")
+			sep, _ := separatorOf(v.text)
+			return strings.Split(v.text, sep)
 		}
 		return []string{"B1"}
 	}

@@ -66,7 +66,7 @@ var fieldWords = map[string]string{
 	"fee":               "fee regfee amount totalfee ghf zje 挂号费 费用",
 	"order_id":          "orderid orderno outtradeno tradeno platformno platformorderno thirdorderno payorderno outorderno ddh ddbh ptddh originalorderno merchantorderno 订单号 平台订单号 商户订单号 支付订单号",
 	"refund_no":         "refundno refundid refundorderno outrefundno tkdh tfdh thkdh refundtradeno 退款单号 退费单号 退款订单号",
-	"his_no":            "hisno hisid hisorderno hisorderid hisrxno invoiceno invoicenum receiptno serialno feeno settleid settleno fph jslsh sjh hisserialno regno registerno hisbillno 发票号 收据号 his单号 his流水号 结算流水号",
+	"his_no":            "hisno hisid hisorderno orderno hisorderid hisrxno invoiceno invoicenum receiptno serialno feeno settleid settleno fph jslsh sjh hisserialno regno registerno hisbillno 发票号 收据号 his单号 his流水号 结算流水号",
 	"invoice_no":        "invoiceno invoicenum einvoiceno fph billno receiptno 发票号 票据号",
 	"invoice_url":       "invoiceurl url einvoiceurl picurl 票据地址 发票地址",
 	"channel":           "paymode paytype paychannel payway paymethod channel paymodecode zffs zflx paykind 支付方式 支付渠道 支付类型",
@@ -75,7 +75,7 @@ var fieldWords = map[string]string{
 	"paid_at":           "paytime paydate payedtime paidtime tradetime transtime tradedate paymenttime zfsj jysj sfsj 支付时间 缴费时间 交易时间 收费时间",
 	"refunded_at":       "refundtime refunddate tksj tfsj 退款时间 退费时间",
 	"bills":             "billno billnos bills recipeno recipenos recipeid prescriptionno prescriptionnos feeid feeids feeno feenos orderno orders itemids chargeno cfh sjh djh fyid billids 单据号 处方号 费用id 费用单号 账单号",
-	"bill_no":           "billno billid recipeno recipeid feeno feeid orderno prescriptionno invoicenum djh cfh fyid sjh 单据号 处方号 费用单号 账单号",
+	"bill_no":           "billno billid orderno feeno recipeno recipeid feeid prescriptionno invoicenum djh cfh fyid sjh 单据号 处方号 费用单号 账单号",
 	"prescription_no":   "recipeno prescriptionno rxno applyno cfh 处方号",
 	"title":             "title itemclass feetype feename billname billtype typename fylb levlname zc 费用类别 项目类别 职称",
 	"lines":             "lines items item details detail feeitems itemlist mx 明细 费用明细",
@@ -162,7 +162,8 @@ func resemblance(f Field, own string, list string) int {
 			better(120 - len(p))
 		}
 	}
-	for _, w := range words(list) {
+	for i, w := range words(list) {
+		later := min(9, i) // the first words of a list are the surest
 		if w[0] >= 0x80 {
 			switch said := strings.TrimSpace(f.Words); {
 			case f.Name == w || said == w:
@@ -176,7 +177,7 @@ func resemblance(f Field, own string, list string) int {
 		}
 		for _, p := range prefixes {
 			if p == "" && n == w || p != "" && len(w) > 2 && n == p+w {
-				better(115 - len(p))
+				better(115 - len(p) - later)
 			}
 		}
 		if len(w) > 5 && strings.HasSuffix(n, w) {
@@ -194,6 +195,9 @@ func likely(f Field, among []canon) (canon, bool) {
 		score := resemblance(f, c.name, fieldWords[c.name])
 		if score > 0 && !suits(f, c) {
 			continue
+		}
+		if _, several := separatorOf(f.Sample); several && c.is == isTexts && score > 0 {
+			score += 30
 		}
 		if score > best {
 			found, best = c, score

@@ -74,6 +74,7 @@ type entrance struct {
 	answer  string   // the cell read.answer; "" is body itself
 	ask     string   // why answer must be filled in
 	rules   []entry  // the envelope's outcome
+	fine    []string // the codes that say ok
 	withs   []string // names that the envelope takes as with.x
 	headers []entry
 	// plain is true where some operations have no body to wrap.

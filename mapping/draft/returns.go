@@ -53,7 +53,7 @@ func (s *speaker) returns(kind core.Kind, fields []Field, from string) []entry {
 		case c.is == isRecord || c.name == "at":
 			continue
 		}
-		if p, ok := find(c, places); ok {
+		if p, ok := find(c, s.eligible(c, places)); ok {
 			out = append(out, s.read(kind, c, p.at, p.Field))
 			continue
 		}
@@ -66,6 +66,21 @@ func (s *speaker) returns(kind core.Kind, fields []Field, from string) []entry {
 		return nil
 	}
 	return out
+}
+
+// eligible leaves out what the samples tell not to be it: number is ours, his_no is
+// not.
+func (s *speaker) eligible(c canon, places []place) []place {
+	if c.name != "number" && c.name != "his_no" || len(s.among) == 0 {
+		return places
+	}
+	own, known := s.found[s.among[0].name]
+	if !known || own.text == "" {
+		return places
+	}
+	return slices.DeleteFunc(slices.Clone(places), func(p place) bool {
+		return p.Seen && (p.Sample == own.text) != (c.name == "number")
+	})
 }
 
 func (s *speaker) wanted(c canon) string {
@@ -120,10 +135,23 @@ func (s *speaker) read(kind core.Kind, c canon, at string, f Field) entry {
 			expression = "time(from_time(" + at + ", " + text(layout) + `), "yyyy-MM-dd")`
 		}
 	case isCode:
+		table := c
 		if c.name == "state" || c.name == "type" || c.name == "stage" {
-			c.name = strings.SplitN(string(kind), ".", 2)[0] + "_" + c.name
+			table.name = s.noun + "_" + c.name
 		}
-		expression = "from_code(" + text(s.codeTable(c, f.Sample)) + ", " + at + ")"
+		if c.name == "state" {
+			// Most HIS's have no word for the other two.
+			table.values = []string{"done", "absent", "refused"}
+		}
+		name := s.codeTable(table, f.Sample)
+		if t := s.codes[name]; c.name == "state" && f.Sample != "" && t.theirs["done"] == "" {
+			t.theirs["done"] = f.Sample
+			note = "guess; codes/" + name + ".csv takes the sample's for done"
+		}
+		expression = "from_code(" + text(name) + ", " + at + ")"
+		if c.name == "state" && s.absent != "" {
+			expression = "if " + s.absent + ` {"absent"} else {` + expression + "}"
+		}
 	case isTruth:
 		s.open++
 		s.places--

@@ -18,7 +18,9 @@ type speaker struct {
 	// their path, for its case.
 	found map[string]value
 	// rows are those of each list of ours, for the same.
-	rows   map[string][]map[string]value
+	rows map[string][]map[string]value
+	// absent is the condition under which the HIS does not know what was asked about.
+	absent string
 	places int // guesses, and
 	open   int // open points
 	each   int // lists that were opened, for names of their items
@@ -291,12 +293,26 @@ func (s *speaker) cell(key string, f Field, from string, c canon) (entry, bool) 
 			expression = "number(text(" + from + "))"
 		}
 	case isTexts:
-		expression, note = "join("+from+`, ",")`, "guess; TODO verify the separator"
+		sep, sure := separatorOf(f.Sample)
+		expression, note = "join("+from+", "+text(sep)+")", "guess; TODO verify the separator"
+		if sure {
+			note = "guess"
+		}
 	default:
 		return entry{}, false
 	}
 	f.Optional = false // what is given needs no such remark
 	return entry{key: key, value: cellOf(expression), note: join(note, typeNote(f, ""))}, true
+}
+
+// separatorOf finds what stands between several values of a sample.
+func separatorOf(sample string) (sep string, sure bool) {
+	for _, sep := range []string{",", "^", "|", ";", "，"} {
+		if strings.Contains(sample, sep) {
+			return sep, true
+		}
+	}
+	return ",", false
 }
 
 // surrounding writes what does not come from the message.

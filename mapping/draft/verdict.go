@@ -81,6 +81,7 @@ func wordsOf(fields []Field, from string) (place, bool) {
 var (
 	badNames = regexp.MustCompile(`(?i)fail|err|refus|reject|wrong|deny|denied|expired|unknown|busy|malformed|timeout|失败|错误|拒绝`)
 	already  = regexp.MustCompile(`(?i)already|dup|repeat|again|paid|重复|已`)
+	empty    = regexp.MustCompile(`(?i)empty|none|nodata|no_data|absent|notfound|not_found|missing|无数据|不存在`)
 	good     = words("0 1 00 000 0000 200 success succeed ok true t aa ca y yes 10000 成功")
 )
 
@@ -148,6 +149,8 @@ func (p *plan) verdicts(e *entrance) {
 		values[at.Sample+"/"+s.variant] = true
 		v := at.Sample
 		switch {
+		case empty.MatchString(s.variant):
+			continue // what there is not, each question says for itself
 		case already.MatchString(s.variant) && !slices.Contains(good, strings.ToLower(v)):
 			twice = appendNew(twice, v)
 		case badNames.MatchString(s.variant):
@@ -159,6 +162,7 @@ func (p *plan) verdicts(e *entrance) {
 		}
 	}
 	refused = slices.DeleteFunc(refused, func(v string) bool { return slices.Contains(fine, v) })
+	e.fine = fine
 	switch {
 	case code.at == "":
 		e.rules = append(e.rules, entry{key: "ok", value: open, note: `no code was recognised in the samples; as answer.code == "0"`})

@@ -26,7 +26,7 @@ func (p *plan) write() {
 		for _, e := range p.entrances {
 			for _, o := range e.offers {
 				if o.kind == t.Kind && p.drafted[t.Kind] != o {
-					also := p.skeleton(o)
+					also := p.also(o, t)
 					also.above = fmt.Sprintf("%s also looks like %s (%s):", o.Call, t.Kind, o.why)
 					byFile[fileOf(t)] = append(byFile[fileOf(t)], also)
 				}
@@ -84,6 +84,12 @@ func (p *plan) operation(o *Offer, t core.Transaction) entry {
 		out.under = append(out.under, entry{key: "call", value: open, note: "as POST /path"})
 	} else {
 		out.under = append(out.under, entry{key: "call", value: literal(o.Call, false), note: o.Place})
+	}
+	if o.Sample == nil {
+		for _, name := range o.entrance.withs {
+			s.open++
+			o.with = append(o.with, entry{key: yamlKey(name), value: open})
+		}
 	}
 	if len(o.with) > 0 {
 		out.under = append(out.under, entry{key: "with", under: o.with})
@@ -148,15 +154,26 @@ func merged(a, b []Field) []Field {
 	return out
 }
 
-// noData is the rule for an answer that has nothing, where a sample shows one.
+// noData is the rule for an answer that has nothing, where a sample shows one. A
+// question for a state takes it as an answer.
 func (s *speaker) noData(o *Offer) []entry {
 	for _, r := range o.Replies {
-		if !strings.Contains(strings.ToLower(r.variant), "empty") && !strings.Contains(strings.ToLower(r.variant), "none") && !strings.Contains(strings.ToLower(r.variant), "nodata") {
+		at, ok := codeOf(r.inner, "answer")
+		if !ok || !empty.MatchString(r.variant) {
 			continue
 		}
-		if at, ok := codeOf(r.inner, "answer"); ok && answerHasList(o.kind) {
-			return []entry{{key: "outcome", under: []entry{{key: "no_data", value: conditionOf(isOneOf(at.at, []string{at.Sample})), note: "guess: " + r.file}}}}
+		rule := entry{key: "no_data", value: conditionOf(isOneOf(at.at, []string{at.Sample})), note: "guess: " + r.file}
+		if !answerHasList(o.kind) {
+			codes := appendNew(slices.Clone(o.entrance.fine), at.Sample)
+			if s.absent = isOneOf(at.at, []string{at.Sample}); slices.Contains(o.entrance.fine, at.Sample) {
+				s.absent = "" // its state says it
+				return nil
+			}
+			rule = entry{key: "ok", value: conditionOf(isOneOf(at.at, codes)), note: rule.note}
+		} else if slices.Contains(o.entrance.fine, at.Sample) {
+			rule.value, rule.note = open, "the code says ok here, too ("+r.file+"); as "+conditionOf(isOneOf(at.at, []string{at.Sample}))+" and answer.X == nil"
 		}
+		return []entry{{key: "outcome", under: []entry{rule}}}
 	}
 	return nil
 }
@@ -173,6 +190,16 @@ func (p *plan) inquiry(t core.Transaction) entry {
 		}
 	}
 	return entry{key: "repeat_safe", value: "true", off: true, note: "only if the HIS refuses a second one by our number; else a lost answer needs inquire, or a person"}
+}
+
+// also writes an offer that another was preferred to, as a comment. What its cells
+// would need is not taken into the folder.
+func (p *plan) also(o *Offer, t core.Transaction) entry {
+	aside := *p
+	aside.codes, aside.files = map[string]*codes{}, map[string][]byte{}
+	out := aside.operation(o, t)
+	out.off = true
+	return out
 }
 
 // hl7 writes the segments of a message.
