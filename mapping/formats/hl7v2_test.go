@@ -215,6 +215,7 @@ func TestHL7v2Hostile(t *testing.T) {
 // error of the strict reader.
 func FuzzHL7v2(f *testing.F) {
 	f.Add(msh+"PID|||1^^^^PN~2&3|a\\F\\b\rOBX|1\r\nOBX|2\rZZZ|\"\"\r", "PID")
+	f.Add("MSH|^~\\.|HUB||HIS||X|1\r\n-", "PID") // the escape of a line end has the delimiter of subcomponents
 	f.Add("BHS|^~\\&|A\rMSH*%+$!#*B\rpid*1\rx\ry\\Q\\\rBTS|1", "MSH")
 	f.Fuzz(func(t *testing.T, text, group string) {
 		options := opts{}

@@ -223,18 +223,25 @@ func (w *hl7v2Writer) text(v core.Value) *Error {
 		if w.d.escape == 0 {
 			return wrong("holds a delimiter or a control character, but MSH-2 has no character to escape it")
 		}
-		w.out = append(w.out, w.d.escape)
+		var code string
 		switch {
 		case letter != 0:
-			w.out = append(w.out, letter)
+			code = string(letter)
 		case c == '\r' || c == '\n':
-			w.out = append(w.out, ".br"...)
+			code = ".br"
 			if c == '\r' && strings.HasPrefix(text[i+1:], "\n") {
 				i++
 			}
 		default:
-			w.out = fmt.Appendf(w.out, "X%02X", c)
+			code = fmt.Sprintf("X%02X", c)
 		}
+		for j := range code {
+			if w.d.letter(code[j]) != 0 {
+				return wrong("needs the escape " + code + ", in which a delimiter of MSH-2 occurs")
+			}
+		}
+		w.out = append(w.out, w.d.escape)
+		w.out = append(w.out, code...)
 		w.out = append(w.out, w.d.escape)
 	}
 	return nil
