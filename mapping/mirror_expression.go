@@ -195,7 +195,7 @@ func (h *hearing) slot(i int, want any) bool {
 		y, isText := core.Text(want)
 		return !isText || x == y
 	}
-	if i == h.m.page {
+	if s.name == "page" && i == h.m.page {
 		return h.bind("page", want, false)
 	}
 	switch root, _ := s.member(); root {

@@ -116,7 +116,7 @@ func (h *hearing) slotKnown(i int) bool {
 		return true
 	}
 	s := h.m.unit.slots[i]
-	if i == h.m.page {
+	if s.name == "page" && i == h.m.page {
 		_, ok := h.values["page"]
 		return ok
 	}

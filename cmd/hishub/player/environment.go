@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 
 	"hishub/connectors"
 	"hishub/connectors/charset"
+	"hishub/connectors/soap"
 	"hishub/core"
 	"hishub/mocks/fault"
 )
@@ -210,15 +210,8 @@ func (e *entrance) furnish(spec core.ConnectorSpec) error {
 	take("charset", "unencodable")
 	switch e.kind {
 	case "soap":
-		options["unwrap"] = false
-		if _, ok := spec.Options["wsdl"]; ok {
-			take("wsdl")
-		} else {
-			take("namespace")
-			if options["namespace"] == nil {
-				options["namespace"] = "urn:his"
-			}
-		}
+		e.wire, err = soap.Opposite(spec)
+		return err
 	case "tcp":
 		take("framing")
 		options["address"] = "127.0.0.1:1"
@@ -229,14 +222,4 @@ func (e *entrance) furnish(spec core.ConnectorSpec) error {
 	}
 	e.wire = l.Wire
 	return nil
-}
-
-// Names of the variables that lead to the player, sorted.
-func (p *Player) variables() []string {
-	var names []string
-	for n := range p.vars {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -219,7 +219,7 @@ func (p *Player) hearHTTP(near []*entrance, r *http.Request, body []byte, x *Exc
 func (e *entrance) requests(r *http.Request, body []byte) []core.Request {
 	headers := core.Flatten(lowered(r.Header))
 	if e.kind == "soap" {
-		a, err := e.wire.Read(core.Incoming{Method: r.Method, Path: "/", Headers: headers, Body: unpacked(r.Header.Get("Content-Type"), body)})
+		a, err := e.wire.Read(core.Incoming{Method: r.Method, Path: "/", Headers: headers, Body: body})
 		if err != nil {
 			return nil
 		}

@@ -113,7 +113,7 @@ func (p *Player) start() error {
 		}
 		return p.options.Env(name)
 	}
-	p.folder, err = mapping.Load(p.options.Folder, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen, Backwards: true})
+	p.folder, err = mapping.Load(p.options.Folder, mapping.Options{Env: env, Open: connectors.Open, Listen: connectors.Listen, Backwards: true})
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,10 @@ package player
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
-	"mime"
-	"mime/multipart"
 	"reflect"
-	"regexp"
 	"strings"
 
 	"hishub/connectors/wire"
@@ -24,42 +20,6 @@ func envelopeType(body []byte, charset string) string {
 		return "application/soap+xml; charset=" + charset
 	}
 	return "text/xml; charset=" + charset
-}
-
-var include = regexp.MustCompile(`<(?:[\w.-]+:)?Include\s[^>]*?href=["']cid:([^"']+)["'][^>]*?(?:/>|>\s*</(?:[\w.-]+:)?Include>)`)
-
-// unpacked is the envelope of a request whose values travel beside it (MTOM), with
-// the values put back as base64 text.
-func unpacked(contentType string, body []byte) []byte {
-	kind, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil || !strings.HasPrefix(kind, "multipart/") {
-		return body
-	}
-	parts := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
-	var root []byte
-	beside := map[string][]byte{}
-	for {
-		part, err := parts.NextRawPart()
-		if err != nil {
-			break
-		}
-		content, err := io.ReadAll(part)
-		if err != nil {
-			return body
-		}
-		id := strings.Trim(part.Header.Get("Content-Id"), "<>")
-		if root == nil || id != "" && id == strings.Trim(parameters["start"], "<>") {
-			root = content
-		}
-		beside[id] = content
-	}
-	return include.ReplaceAllFunc(root, func(found []byte) []byte {
-		content, ok := beside[string(include.FindSubmatch(found)[1])]
-		if !ok {
-			return found
-		}
-		return []byte(base64.StdEncoding.EncodeToString(content))
-	})
 }
 
 // envelope is the answer as an envelope: the recorded one, with what changed put
