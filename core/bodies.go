@@ -62,6 +62,10 @@ type Prescription struct {
 	WrittenAt      time.Time   `json:"written_at" doc:"with its zone"`
 	ValidUntil     time.Time   `json:"valid_until" doc:"with its zone"`
 	Note           string      `json:"note,omitempty" personal:"text" maxLength:"1000"`
+	// Who answers for it and how it came about, where somebody asks: regulators do.
+	Writing      *Writing      `json:"writing,omitempty"`
+	Review       *Review       `json:"review,omitempty"`
+	Consultation *Consultation `json:"consultation,omitempty"`
 }
 
 // Diagnosis is a coded diagnosis in the platform's coding (ICD-10).
@@ -121,6 +125,9 @@ func (p *Prescription) Validate() error {
 		c.problem("valid_until", "before written_at")
 	}
 	c.optional("note", p.Note, maxNote)
+	p.Writing.validate(&c)
+	p.Review.validate(&c)
+	p.Consultation.validate(&c)
 	return c.OrNil()
 }
 

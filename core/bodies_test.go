@@ -37,6 +37,9 @@ func TestPrescriptionValidate(t *testing.T) {
 		{"replacement character", "patient_name", "holds characters that no HIS can take", func(p *Prescription) { p.PatientName = "测\uFFFD" }},
 		{"blanks", "no", "has blanks around it", func(p *Prescription) { p.No = " RX" }},
 		{"no lines", "items", "has 0 entries, allowed are 1 to 100", func(p *Prescription) { p.Items = nil; p.Amount = 0 }},
+		{"consultation without complaint", "consultation.complaint", "missing", func(p *Prescription) { p.Consultation = &Consultation{No: "C1", StartedAt: p.WrittenAt} }},
+		{"review without time", "review.reviewed_at", "missing", func(p *Prescription) { p.Review = &Review{PharmacistName: "测试药师"} }},
+		{"signature", "writing.signature", "not base64", func(p *Prescription) { p.Writing = &Writing{Signature: "<CA>"} }},
 		{"expired before written", "valid_until", "before written_at", func(p *Prescription) { p.ValidUntil = p.WrittenAt.Add(-time.Hour) }},
 	}
 	for _, c := range cases {

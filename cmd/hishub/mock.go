@@ -13,6 +13,7 @@ import (
 	"hishub/mocks/paychannel"
 	"hishub/mocks/prochis"
 	"hishub/mocks/pushhis"
+	"hishub/mocks/regulator"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
@@ -31,8 +32,9 @@ type mockCmd struct {
 	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
 
-	Fhir   mockFhir   `cmd:"" help:"星光: a FHIR R4 server with transactions, searches in pages and a login; it also tells the hub what was handed out."`
-	Sealed mockSealed `cmd:"" help:"永安: JSON in JSON, sealed with SM4 and signed with SM3, in two steps; it also calls the hub."`
+	Fhir      mockFhir      `cmd:"" help:"星光: a FHIR R4 server with transactions, searches in pages and a login; it also tells the hub what was handed out."`
+	Regulator mockRegulator `cmd:"" help:"省监管平台: rows about prescriptions with a signature, checked later, a verdict for each."`
+	Sealed    mockSealed    `cmd:"" help:"永安: JSON in JSON, sealed with SM4 and signed with SM3, in two steps; it also calls the hub."`
 }
 
 type mockOptions struct {
@@ -205,6 +207,23 @@ func (mockFhir) Help() string {
 
 func (c *mockFhir) Run(ctx context.Context) error {
 	m, err := fhirhis.Start(ctx, fhirhis.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, TokenLife: c.TokenLife, PageSize: c.PageSize, Links: c.Links, Hub: c.Hub, Token: c.Token})
+	if err != nil {
+		return err
+	}
+	return hold(ctx, m, m.URL())
+}
+
+type mockRegulator struct {
+	mockOptions
+	App    string `help:"Application of the uploader." default:"ih1000001" env:"JIANGUAN_APP"`
+	Key    string `help:"Ends what is signed." default:"jianguan-test" env:"JIANGUAN_KEY"`
+	Checks int    `help:"How often an upload is asked about before it has its verdict; negative: at once." default:"1"`
+}
+
+func (mockRegulator) Help() string { return "Example:\n  hishub mock regulator --checks 3" }
+
+func (c *mockRegulator) Run(ctx context.Context) error {
+	m, err := regulator.Start(ctx, regulator.Options{Listen: c.Listen, Control: c.Control, Latency: c.Latency, Seed: c.Seed, Repeats: books.Repeats(c.Repeats), Inquiry: c.Inquiry, App: c.App, Key: c.Key, Checks: c.Checks})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"hishub/mocks/fhirhis"
 	"hishub/mocks/hl7his"
 	"hishub/mocks/pushhis"
+	"hishub/mocks/regulator"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
 	"hishub/mocks/soaphis"
@@ -80,6 +81,15 @@ var mockedHospitals = map[string]mocked{
 			core.PatientRegister: "ADT^A04", core.PrescriptionCreate: "OMP^O09/NW", core.PrescriptionVoid: "OMP^O09/CA",
 			core.OrderCreate: "ORM^O01/NW", core.OrderCancel: "ORM^O01/CA",
 			core.PaymentSettle: "DFT^P03/PY", core.RefundCreate: "DFT^P03/CD",
+		},
+	},
+	"jianguan": {
+		start: func(t *testing.T) (fakeHIS, map[string]string) {
+			platform, err := regulator.Start(context.Background(), regulator.Options{})
+			return opened(t, platform, err), map[string]string{"JIANGUAN_URL": platform.URL(), "JIANGUAN_KEY": "jianguan-test"}
+		},
+		operations: map[core.Kind]string{
+			core.PrescriptionCreate: "uploadRecipeIndicators", core.PrescriptionVoid: "uploadRecipeCancel", core.DispenseReport: "uploadRecipeVerificationIndicators",
 		},
 	},
 	"lianhu": {
@@ -400,6 +410,9 @@ func prescriptionOf(id string) *core.Prescription {
 			{Code: "003311", Name: "维生素C片", Qty: "2", Unit: "盒", UnitPrice: "12.3450", Amount: 2469, Dose: "1", DoseUnit: "片", Frequency: "tid", Route: "oral", Days: 3},
 		},
 		Amount: 4619, WrittenAt: paidAt, ValidUntil: paidAt.Add(72 * time.Hour),
+		Writing:      &core.Writing{DoctorIDNo: "999999198506070028", Signature: "ZG9jdG9y"},
+		Review:       &core.Review{PharmacistName: "赵六测试", PharmacistIDNo: "999999198001010018", ReviewedAt: paidAt.Add(6 * time.Minute), Signature: "cGhhcm1hY2lzdA=="},
+		Consultation: &core.Consultation{No: "C" + id, StartedAt: paidAt.Add(-20 * time.Minute), Complaint: "咽痛咳嗽3天", Allergies: "青霉素"},
 	}
 }
 
@@ -494,7 +507,10 @@ func struck(journal []books.Entry, kind fault.Kind, operation, id string) bool {
 // What a hospital holds under our number with another amount is a person's
 // business, whichever way that comes out.
 func TestHeldWithAnotherAmount(t *testing.T) {
-	for name := range mockedHospitals {
+	for name, m := range mockedHospitals {
+		if m.operations[core.PaymentSettle] == "" {
+			continue // it has no part in money
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, name)

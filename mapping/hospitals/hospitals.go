@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds a folder for each hospital, named by its id.
 //
-//go:embed all:beicheng all:dongshan all:lianhu all:xihu all:nanyuan all:jiangwan all:yongan all:xingguang all:heping all:qingshan
+//go:embed all:beicheng all:dongshan all:lianhu all:xihu all:nanyuan all:jiangwan all:yongan all:xingguang all:heping all:qingshan all:jianguan
 var FS embed.FS
