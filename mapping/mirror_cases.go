@@ -3,6 +3,7 @@ package mapping
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -127,4 +128,21 @@ func (mi *Mirror) keepCase(name string, kind core.Kind, c *caseRun, call *core.C
 		return map[string]string{}
 	}
 	return v.Captured
+}
+
+// RecordedStates are the states that recorded answers to a question about a write
+// say, each once. The folder's connectors must be able to open.
+func (f *Folder) RecordedStates(kind core.Kind) []core.State {
+	mi, err := f.Mirror()
+	if err != nil {
+		return nil
+	}
+	defer mi.Close()
+	var out []core.State
+	for _, c := range mi.cases {
+		if c.kind == kind && c.status != nil && !slices.Contains(out, c.status.State) {
+			out = append(out, c.status.State)
+		}
+	}
+	return out
 }

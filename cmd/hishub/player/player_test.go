@@ -1,26 +1,18 @@
 package player
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/redis"
-	"hishub/mapping"
 )
 
 // folders are all hospital folders that are shipped or that tests of the mapping
@@ -172,5 +164,3 @@ func messages(t *testing.T, folder fs.FS, d *core.Dialect) []message {
 	}
 	return out
 }
-
-var _ = []any{context.Background, json.Marshal, errors.New, fmt.Sprint, maps.Keys[map[string]int], slices.Sort[[]int], time.Now, mapping.Load}
