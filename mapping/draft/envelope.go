@@ -77,10 +77,15 @@ func (p *plan) wrap(e *entrance) {
 		layers []layer
 		body   []Field
 	}
+	p.wrapHeaders(e)
 	groups := map[string][]one{}
 	most := ""
 	for _, o := range e.offers {
-		if o.Sample == nil || o.Sample.answer || o.Sample.format == "hl7v2" {
+		if o.Sample == nil || o.Sample.answer {
+			continue
+		}
+		if o.Sample.format == "hl7v2" {
+			e.write = []entry{{key: "send", under: []entry{{key: "$hl7v2", value: "= body"}}}}
 			continue
 		}
 		layers, body := peel(o.Sample)
@@ -109,7 +114,7 @@ func (p *plan) wrap(e *entrance) {
 			root = ""
 		}
 	}
-	if len(all) == 1 && !among(local(root), anyRoot) && last == 0 {
+	if len(all) == 1 && !oneOf(local(root), anyRoot) && last == 0 {
 		root = ""
 	}
 	if root == "" {
@@ -186,8 +191,8 @@ func (p *plan) wrap(e *entrance) {
 				content = []entry{{key: keyOf(l.root), under: append(attributes, content...)}}
 			}
 		}
-		if l.format == "" {
-			inner = content
+		if l.format == "" || l.format == "form" && level == 0 && content == nil && e.kind == "rest" {
+			inner = content // the connector makes a body of it
 			continue
 		}
 		if content == nil {
@@ -211,10 +216,39 @@ func (p *plan) wrap(e *entrance) {
 	}
 }
 
+// wrapHeaders gives the envelope the headers that all recorded requests have.
+func (p *plan) wrapHeaders(e *entrance) {
+	var sampled []*Offer
+	for _, o := range e.offers {
+		if o.Sample != nil && o.Sample.http != nil {
+			sampled = append(sampled, o)
+		}
+	}
+	if len(sampled) == 0 || len(e.headers) > 0 {
+		return
+	}
+	with := map[string]bool{}
+	for _, h := range slices.Clone(sampled[0].Headers) {
+		var column []Field
+		for _, o := range sampled {
+			if i := slices.IndexFunc(o.Headers, func(f Field) bool { return strings.EqualFold(f.Name, h.Name) }); i >= 0 {
+				column = append(column, o.Headers[i])
+			}
+		}
+		if len(column) != len(sampled) || oneOf(h.Name, callWords) {
+			continue
+		}
+		e.headers = append(e.headers, p.shared(column, with))
+		for _, o := range sampled {
+			o.Headers = slices.DeleteFunc(o.Headers, func(f Field) bool { return strings.EqualFold(f.Name, h.Name) })
+		}
+	}
+}
+
 // shared tells whether a field is the envelope's: the same in all requests, or the
 // one that says what they are.
 func shared(column []Field) bool {
-	if among(column[0].Name, callWords) || surround(column[0]) {
+	if oneOf(column[0].Name, callWords) || surround(column[0]) {
 		return true
 	}
 	for _, f := range column {
@@ -254,7 +288,7 @@ func (p *plan) shared(column []Field, with map[string]bool) entry {
 		return entry{key: key, under: s.fields(f.Children, "message", nil, "")}
 	case strings.HasPrefix(f.Name, ".xmlns"):
 		return entry{key: key, value: quoted(f.Sample)}
-	case among(f.Name, callWords) && !same:
+	case oneOf(f.Name, callWords) && !same:
 		name := withName(f.Name)
 		with[name] = true
 		return entry{key: key, value: "= with." + name}
@@ -281,7 +315,7 @@ func (p *plan) withOf(layers []layer, head []Field, with map[string]bool) []entr
 	}
 	var out []entry
 	for _, f := range fields {
-		if name := withName(f.Name); with[name] && among(f.Name, callWords) {
+		if name := withName(f.Name); with[name] && oneOf(f.Name, callWords) {
 			out = append(out, entry{key: yamlKey(name), value: literal(f.Sample, f.Bare)})
 		}
 	}

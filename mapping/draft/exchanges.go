@@ -29,7 +29,7 @@ func (p *plan) placeSamples() {
 				p.entranceFor(s).add(o)
 			} else if o.Sample != nil && !s.answer {
 				// One entrance for all: the method is the same, the message another.
-				o2 := &Offer{Name: s.stem, Call: o.Call, Place: s.file, Query: o.Query, Headers: o.Headers}
+				o2 := &Offer{Name: s.stem, Call: o.Call, Place: s.file}
 				o.entrance.add(o2)
 				if o.Name == o.Call && o.Sample.stem != "" {
 					o.Name = o.Sample.stem

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -129,7 +130,7 @@ var surrounding = []struct{ words, cell, constant string }{
 }
 
 // callWords name the field that says which transaction a message is.
-var callWords = words("tradecode transcode method action funcode function functioncode functionid servicecode serviceid servicename code businesscode busicode bizcode biztype methodcode methodname msgtype transtype tradetype cmd command interfacecode apicode opcode op 交易码 交易代码 功能号 方法名")
+var callWords = words("service func tradecode transcode method action funcode function functioncode functionid servicecode serviceid servicename code businesscode busicode bizcode biztype methodcode methodname msgtype transtype tradetype cmd command interfacecode apicode opcode op 交易码 交易代码 功能号 方法名")
 
 // codeWords name the field of an answer that says whether it was done, and
 // wordsWords those that say why not.
@@ -151,9 +152,12 @@ func plainName(name string) string {
 // prefixes are those that programmers put before names of parameters.
 var prefixes = []string{"", "str", "p", "in", "v", "as", "s", "i", "pi", "av", "arg", "out", "po", "o"}
 
+// marked are prefixes that a sign sets off.
+var marked = regexp.MustCompile(`^(?i:p|in|v|as|i|o|out|pi|po|arg|par)_`)
+
 // resemblance tells how much a HIS's field looks like one with these words, 0 to 120.
 func resemblance(f Field, own string, list string) int {
-	n := plainName(f.Name)
+	n := plainName(marked.ReplaceAllString(f.Name, ""))
 	best := 0
 	better := func(score int) { best = max(best, score) }
 	own = plainName(own)
@@ -215,8 +219,8 @@ func suits(f Field, c canon) bool {
 	return many || c.is == isRecord
 }
 
-// among tells whether a name is one of the words.
-func among(name string, list []string) bool {
+// oneOf tells whether a name is one of the words.
+func oneOf(name string, list []string) bool {
 	n := plainName(name)
 	for _, w := range list {
 		if n == w {

@@ -332,6 +332,8 @@ func (a *api) field(name string, schema *doc, in []string) Field {
 	return f
 }
 
+var tokenName = regexp.MustCompile(`(?i)token|auth|session`)
+
 // secure writes the headers that the security schemes ask for.
 func (a *api) secure(e *entrance) {
 	schemes := a.root.get("components", "securitySchemes")
@@ -351,7 +353,7 @@ func (a *api) secure(e *entrance) {
 		s := a.follow(schemes.members[name])
 		why := "security scheme " + name
 		switch kind, scheme := s.say("type"), strings.ToLower(s.say("scheme")); {
-		case kind == "apiKey" && s.say("in") == "header" && login:
+		case kind == "apiKey" && s.say("in") == "header" && login && tokenName.MatchString(s.say("name")):
 			header(s.say("name"), "session.token", why)
 		case kind == "apiKey" && s.say("in") == "header":
 			header(s.say("name"), "secret."+a.secret("api_key"), why)

@@ -102,7 +102,7 @@ func find(c canon, places []place) (place, bool) {
 			list = strings.Join(wordsWords, " ")
 		}
 		score := resemblance(p.Field, c.name, list)
-		if c.name == "state" && among(p.Name, words("result status code success flag ret")) && strings.Count(p.at, ".") < 2 {
+		if c.name == "state" && oneOf(p.Name, words("result status code success flag ret")) && strings.Count(p.at, ".") < 2 {
 			score = 0 // that is whether the question was understood
 		}
 		if score > best {

@@ -88,9 +88,10 @@ var requestNames = regexp.MustCompile(`(?i)(^|[._-])(request|req|in|input|请求
 
 // names reads what the name of the file says.
 func (s *seen) names() {
-	name := strings.TrimSuffix(s.file, ".txt")
-	if i := strings.LastIndexByte(name, '.'); i > 0 {
-		name = name[:i]
+	name := strings.TrimSuffix(s.file, path.Ext(s.file))
+	switch path.Ext(name) { // x.hl7.txt
+	case ".hl7", ".xml", ".json", ".http":
+		name = strings.TrimSuffix(name, path.Ext(name))
 	}
 	s.answer = answerNames.MatchString(name)
 	name = answerNames.ReplaceAllString(name, ".")

@@ -79,6 +79,12 @@ func (s *speaker) field(f Field, from string, among []canon, path string, taken 
 			return []entry{e}
 		}
 	}
+	if f.Seen && oneOf(f.Name, callWords) && f.Sample != "" && path == "" {
+		return []entry{{key: key, value: literal(f.Sample, f.Bare), note: "as in the sample"}}
+	}
+	if e, ok := s.firstDiagnosis(key, f, among); ok {
+		return []entry{e}
+	}
 	if e, ok := s.surrounding(key, f); ok {
 		return []entry{e}
 	}
@@ -141,6 +147,23 @@ func (s *speaker) sampleRows(f Field, path string, canons []canon) {
 			s.rows[path] = append(s.rows[path], of)
 		}
 	}
+}
+
+// firstDiagnosis is for a HIS that has room for one only.
+func (s *speaker) firstDiagnosis(key string, f Field, among []canon) (entry, bool) {
+	if !slices.ContainsFunc(among, func(c canon) bool { return c.name == "diagnoses" && c.is == isMany }) {
+		return entry{}, false
+	}
+	for _, d := range []struct{ part, words string }{
+		{"code", "zddm zdbm icd icdcode icd10 diagcode diagnosiscode diseasecode 诊断代码 诊断编码"},
+		{"name", "zdmc icdname diagname diagnosisname diseasename maindiag clindiag 诊断名称 诊断 临床诊断"},
+	} {
+		if resemblance(f, "", d.words) >= 80 {
+			s.places++
+			return entry{key: key, value: "= first(" + s.noun + ".diagnoses)." + d.part, note: join("guess; the first of several", typeNote(f, ""))}, true
+		}
+	}
+	return entry{}, false
 }
 
 func only(all []canon, is canonType) []canon {
@@ -219,7 +242,7 @@ func masked(s string) string {
 	}
 	for i := range rs {
 		switch {
-		case i > 3 && rs[i] >= '0' && rs[i] <= '9':
+		case len(rs) > 2 && rs[i] >= '0' && rs[i] <= '9':
 			rs[i] = '9'
 		case rs[i] >= 0x80:
 			rs[i] = '某'

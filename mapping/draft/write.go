@@ -345,17 +345,17 @@ func (p *plan) hospital() string {
 		{key: "hospital", value: literal(p.ID, false)},
 		{key: "name", value: literal(p.Name, false)},
 	}
-	if len(p.constants) > 0 {
-		all = append(all, entry{key: "constants", under: p.constants})
-	}
-	if len(p.secrets) > 0 {
-		all = append(all, entry{key: "secrets", under: p.secrets})
-	}
 	connectors, envelopes, sessions := entry{key: "connectors"}, entry{key: "envelopes"}, entry{key: "sessions"}
 	for _, e := range p.entrances {
 		connectors.under = append(connectors.under, entry{key: e.name, under: []entry{{key: e.kind, under: e.options}}})
 		envelopes.under = append(envelopes.under, p.envelopes(e)...)
 		sessions.under = append(sessions.under, p.session(e)...)
+	}
+	if len(p.constants) > 0 {
+		all = append(all, entry{key: "constants", under: p.constants})
+	}
+	if len(p.secrets) > 0 {
+		all = append(all, entry{key: "secrets", under: p.secrets})
 	}
 	all = append(all, connectors)
 	if len(p.formats) > 0 {
@@ -446,7 +446,7 @@ func (p *plan) session(e *entrance) []entry {
 		}
 		token := entry{key: "token", value: open, note: "as = answer.token"}
 		for _, f := range placesOf(o.Answer, "answer", 0) {
-			if among(f.Name, words("token accesstoken access_token idtoken jwt ticket sessionid")) && f.leaf() {
+			if oneOf(f.Name, words("token accesstoken access_token idtoken jwt ticket sessionid")) && f.leaf() {
 				token.value, token.note = cellOf(f.at), "guess"
 				break
 			}
