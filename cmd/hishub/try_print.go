@@ -53,6 +53,9 @@ func (x *triedExchange) print(w io.Writer) {
 		printRules(w, x.Rules)
 		x.Verdict.print(w)
 	}
+	for _, note := range x.Defaults {
+		fmt.Fprintln(w, note)
+	}
 }
 
 func (v *triedValue) print(w io.Writer, title string) {

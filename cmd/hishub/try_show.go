@@ -40,6 +40,8 @@ type triedExchange struct {
 	AnswerTree    *triedValue  `json:"answer_tree,omitempty"`
 	Rules         []triedRule  `json:"rules,omitempty"`
 	Verdict       *triedAnswer `json:"verdict,omitempty"`
+	// Defaults are the codes for which a code table's default stood in.
+	Defaults []string `json:"defaults,omitempty"`
 	// Error says why it cannot be said.
 	Error string `json:"error,omitempty"`
 
@@ -112,6 +114,7 @@ func (v view) show(b []byte, hex bool) *triedBytes {
 // asked shows how the request came about.
 func (x *triedExchange) asked(e mapping.Explained) {
 	x.Operation = x.view.maskText(e.Request.Operation)
+	x.defaulted(e.Request.Codes)
 	if body, ok := e.Body(); ok {
 		x.Document = x.view.value(mapping.Computed{Value: body})
 	}
@@ -144,6 +147,7 @@ func (x *triedExchange) judged(e mapping.ExplainedAnswer, asked mapping.Explaine
 		x.AnswerTree = x.view.value(mapping.Computed{Value: answer})
 	}
 	v := e.Verdict
+	x.defaulted(v.Codes)
 	x.Rules = x.view.rules(e.Rules, v.Rule)
 	x.Verdict = &triedAnswer{
 		Outcome: v.Outcome, Rule: v.Rule, Words: x.view.maskText(v.Words), ShowPatient: v.ShowPatient, Returns: v.Answer,
@@ -157,6 +161,14 @@ func (x *triedExchange) judged(e mapping.ExplainedAnswer, asked mapping.Explaine
 	}
 	if v.Err != nil {
 		x.Verdict.Because = x.view.maskText(v.Err.Error())
+	}
+}
+
+func (x *triedExchange) defaulted(uses []core.CodeUse) {
+	for _, u := range uses {
+		if note := u.String(); !slices.Contains(x.Defaults, note) {
+			x.Defaults = append(x.Defaults, note)
+		}
 	}
 }
 

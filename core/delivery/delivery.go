@@ -138,6 +138,9 @@ type Next struct {
 	// Because is the decision in plain words, without values.
 	Because     string
 	ShowPatient bool
+	// Codes are those for which it was decided without an attempt: no code table has
+	// them.
+	Codes []core.CodeUse
 	// RefundNow: the HIS refused for good and the money must go back.
 	RefundNow bool
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -296,7 +297,12 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	if d.Phase == Send && d.LastByte.IsZero() && step.When != nil {
 		switch applies, err := step.When(in); {
 		case err != nil:
-			return nil, Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: "step " + step.Name + ": when: " + err.Error()}, nil
+			n := Next{State: Parked, Progress: d.Progress, Class: core.Invalid, Because: "step " + step.Name + ": when: " + err.Error()}
+			var code *core.UnmappedCode
+			if errors.As(err, &code) {
+				n.Codes = []core.CodeUse{code.Use()}
+			}
+			return nil, n, nil
 		case !applies:
 			return nil, k.Policy.Skip(d, op), nil
 		}

@@ -69,6 +69,7 @@ type settled struct {
 // of "cancelled".
 func (s *Store) Settle(ctx context.Context, d *delivery.Delivery, a *delivery.Attempt, n delivery.Next) (promoted bool, err error) {
 	w := s.settlement(d, a, n)
+	s.NoteCodes(d.Hospital, d.ID, n.Codes...)
 	if a != nil {
 		s.NoteCodes(d.Hospital, d.ID, a.Exchange.Codes...)
 	}

@@ -59,7 +59,8 @@ func ReadSheet(name string, data []byte) (*Sheet, error) {
 	if len(data) > MaxSheet {
 		return nil, fmt.Errorf("%s: larger than %d MiB", filepath.Base(name), MaxSheet>>20)
 	}
-	rows, err := []SheetRow(nil), error(nil)
+	var rows []SheetRow
+	var err error
 	switch ext := strings.ToLower(filepath.Ext(name)); {
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		rows, err = workbookRows(data)
