@@ -62,6 +62,7 @@ func stepName(op *core.Operation, i int) string {
 type afterwards struct {
 	mu      sync.Mutex
 	struck  bool
+	spoilt  bool // the line kept something back, or cut it
 	outcome core.Outcome
 	status  *core.Status
 	asked   *core.Exchange
@@ -89,6 +90,7 @@ func (r *run) fails(it *Item, kind core.Kind, at int, d drill) {
 		r.drill(it, d.mode)
 	}
 	armed := false
+	r.line.forget()
 	if d.ahead && at == 0 {
 		armed = true
 		arm()
@@ -107,7 +109,7 @@ func (r *run) fails(it *Item, kind core.Kind, at int, d drill) {
 			if after.struck || a.Phase != delivery.Send || a.Step != step.Name {
 				return
 			}
-			after.struck = true
+			after.struck, after.spoilt = true, d.mode == proxy.Down || r.line.struck()
 			r.drill(it, proxy.Through)
 			r.line.release()
 			after.outcome = a.Exchange.Verdict.Outcome
@@ -165,6 +167,10 @@ func (r *run) judge(it *Item, m *message, at int, d drill, after *afterwards) {
 	}
 	if !after.struck {
 		it.fail("演练没有进行：%s", "the drill did not come to pass: %s", ended(m))
+		return
+	}
+	if !after.spoilt {
+		it.notTried("数据库连接是加密的，代理无法找到提交的时刻", "the database's connection is encrypted, so the proxy cannot find the moment of COMMIT")
 		return
 	}
 	want := core.OutcomeInDoubt

@@ -77,6 +77,25 @@ func (l *line) at(text string, m proxy.Mode) {
 	_ = l.each(func(p *proxy.Proxy) error { p.At(text, m); return nil })
 }
 
+// forget drops what is known of strikes so far.
+func (l *line) forget() { l.struck() }
+
+// struck reports whether anything was kept back or spoilt since forget. On a line
+// whose words cannot be read, a drill that waits for one never strikes.
+func (l *line) struck() (yes bool) {
+	_ = l.each(func(p *proxy.Proxy) error {
+		for {
+			select {
+			case <-p.Held:
+				yes = true
+			default:
+				return nil
+			}
+		}
+	})
+	return yes
+}
+
 // release delivers late what was kept.
 func (l *line) release() {
 	_ = l.each(func(p *proxy.Proxy) error { p.Release(); return nil })

@@ -181,7 +181,7 @@ func (r *run) capped(d *core.Dialect) *core.Dialect {
 		for i := range same.Steps {
 			if q := same.Steps[i].Inquire; q != nil {
 				waiting := *q
-				waiting.Every = r.atMost(q.Every)
+				waiting.Every = min(q.Every, r.atMost(4*q.Every)/4) // to ask more often harms nobody
 				same.Steps[i].Inquire = &waiting
 			}
 		}
