@@ -84,6 +84,12 @@ func (h *hearing) call(n *ast.CallNode, want any) bool {
 		}
 	case "query", "sorted_query":
 		return h.query(n, text, isText)
+	case "wrap":
+		tree, ok := want.(core.Tree)
+		if !ok || len(tree) == 0 {
+			return false
+		}
+		return h.invert(args[0], tree[0].Name) && h.invert(args[1], tree[0].Value)
 	case "first", "last":
 		return h.invert(args[0], core.List{want})
 	case "neg":
@@ -314,10 +320,20 @@ func (h *hearing) replaced(n *ast.CallNode, text string, ok bool) bool {
 		return h.invert(n.Arguments[0], text)
 	}
 	path, isPath := h.path(n.Arguments[0])
-	if isPath && from == "-" && len(text) == 8 && strings.HasSuffix(path, "_date") && strings.Trim(text, "0123456789") == "" {
+	if isPath && from == "-" && len(text) == 8 && dated(path) && strings.Trim(text, "0123456789") == "" {
 		return h.bind(path, text[:4]+"-"+text[4:6]+"-"+text[6:], false)
 	}
 	return h.weakly(n.Arguments[0], text)
+}
+
+// dated reports whether a field of the catalogue is a date, yyyy-MM-dd.
+func dated(path string) bool {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	switch name {
+	case "date", "day", "from", "to":
+		return true
+	}
+	return strings.HasSuffix(name, "_date")
 }
 
 func (h *hearing) split(n *ast.CallNode, text string, ok bool) bool {

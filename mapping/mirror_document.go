@@ -284,7 +284,20 @@ func (c *children) get(name string) (any, bool) {
 			return f.Value, true
 		}
 	}
+	if local := localName(name); local != name { // prefixes are read away
+		return c.get(local)
+	}
 	return gone, false
+}
+
+func localName(name string) string {
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		if strings.HasPrefix(name, ".") {
+			return "." + name[i+1:]
+		}
+		return name[i+1:]
+	}
+	return name
 }
 
 func (h *hearing) children(fields []fieldPart, c *children) bool {
@@ -300,7 +313,7 @@ func (h *hearing) children(fields []fieldPart, c *children) bool {
 			}
 			continue
 		}
-		if c.skip[f.name] || strings.HasPrefix(f.name, ".soap:") {
+		if c.skip[f.name] || strings.HasPrefix(f.name, ".soap:") || strings.HasPrefix(f.name, ".xmlns") {
 			continue
 		}
 		want, _ := c.get(f.name)

@@ -247,6 +247,21 @@ func (h *hearing) groupCell(c cellPart, seen *children) (ok, known bool) {
 		}
 		return h.children(f.fields, inner), true
 	}
+	if call, ok := n.(*ast.CallNode); ok && calledName(n) == "wrap" {
+		name, known := h.textOf(call.Arguments[0])
+		if !known { // whatever the one child is called
+			for _, f := range seen.tree {
+				if !strings.HasPrefix(f.Name, ".") {
+					name = f.Name
+				}
+			}
+			if !h.invert(call.Arguments[0], name) {
+				return false, true
+			}
+		}
+		want, _ := seen.get(name)
+		return h.invert(call.Arguments[1], want), true
+	}
 	if cond, isCond := n.(*ast.ConditionalNode); isCond {
 		for _, branch := range []ast.Node{cond.Exp1, cond.Exp2} {
 			i := slotOf(bare(branch))

@@ -283,6 +283,8 @@ func (h *hearing) typed(path string, want any) (any, bool) {
 	case t.Kind() == reflect.Slice:
 		n, ok := want.(int)
 		return n, ok
+	case t.Kind() == reflect.Struct && isText && text == "": // a record that is not there
+		return nil, true
 	}
 	return nil, false
 }

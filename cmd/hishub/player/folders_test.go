@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,6 +227,11 @@ func equalSpelling(v any, got string) bool {
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return core.Fen(n).String() == got
+	}
+	if x, ok := new(big.Rat).SetString(text); ok { // 12.50 is 12.5000
+		if y, ok := new(big.Rat).SetString(got); ok && x.Cmp(y) == 0 && strings.Contains(text, ".") {
+			return true
+		}
 	}
 	a, err1 := time.Parse(time.RFC3339, text)
 	b, err2 := time.Parse(time.RFC3339, got)
