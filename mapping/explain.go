@@ -62,6 +62,9 @@ func (e ExplainedAnswer) Answer() (any, bool) {
 	if v, ok := find(e.Values, LayerRead, "answer"); ok {
 		return v, true
 	}
+	if e.Verdict.Err != nil {
+		return nil, false // perhaps it could not be read
+	}
 	return find(e.Values, LayerRead, "body")
 }
 

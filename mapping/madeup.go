@@ -102,6 +102,10 @@ func (m *madeUp) spellings(kind, value string) []string {
 		ascii := strings.ReplaceAll(strings.Trim(strconv.QuoteToASCII(v), `"`), `\U`, `\u`)
 		out = append(out, v, html.EscapeString(v), ascii, strings.ReplaceAll(strings.ToUpper(ascii), `\U`, `\u`),
 			url.QueryEscape(v), strings.ToLower(url.QueryEscape(v)), url.PathEscape(v), base64.StdEncoding.EncodeToString([]byte(v)))
+		for _, form := range []string{"&#%d;", "&#x%X;", "&#x%x;"} {
+			refs := references(v, form)
+			out = append(out, refs, html.EscapeString(refs))
+		}
 		theirs := ""
 		if b, ok := m.encoded(v); ok {
 			theirs = string(b)
@@ -109,6 +113,15 @@ func (m *madeUp) spellings(kind, value string) []string {
 		out = append(out, url.QueryEscape(theirs), strings.ToLower(url.QueryEscape(theirs)), base64.StdEncoding.EncodeToString([]byte(theirs)))
 	}
 	return out
+}
+
+// references spells a text in XML's numbers of characters.
+func references(text, form string) string {
+	var b strings.Builder
+	for _, r := range text {
+		fmt.Fprintf(&b, form, r)
+	}
+	return b.String()
 }
 
 func dateSpellings(value string) []string {

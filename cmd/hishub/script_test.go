@@ -60,13 +60,14 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("HISHUB_DATA", filepath.Join(e.WorkDir, "data"))
 			e.Setenv("USER", "tester")
+			e.Setenv("GOOD", filepath.Join(root, "mapping", "testdata", "good"))
 			e.Setenv("SUDO_USER", "")
 			e.Setenv("DAY", time.Now().In(time.FixedZone("", 8*3600)).AddDate(0, 0, -1).Format(time.DateOnly)) // no day may be too old to be compared
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "edit": edit, "seed": seed, "mistakes": mistakes, "database": database, "his": openHIS, "fault": setFault, "books": editBooks, "until": until,
-			"serve": startServe, "submit": submit, "stop": stopServe,
+			"serve": startServe, "submit": submit, "stop": stopServe, "nobody": nobody, "gb18030": gb18030,
 		},
 	})
 }

@@ -200,6 +200,9 @@ func (t *trial) run(ctx context.Context) error {
 	}
 	t.shown.Kind, t.shown.Message = t.kind, message
 	failed := t.steps(ctx, hospital, calls)
+	if failed == nil && len(t.answers) > len(t.exchanges) && t.Case == "" {
+		failed = fmt.Errorf("there are %d answers, but only %d exchanges", len(t.answers), len(t.exchanges))
+	}
 	if t.JSON {
 		err = printJSON(t.shown)
 	} else {
@@ -247,9 +250,6 @@ func (t *trial) steps(ctx context.Context, h *core.Hospital, calls []stepCall) e
 			}
 		}
 		in.Captured = captured
-	}
-	if len(t.answers) > len(t.exchanges) {
-		return fmt.Errorf("there are %d answers, but only %d steps apply", len(t.answers), len(t.exchanges))
 	}
 	return nil
 }
