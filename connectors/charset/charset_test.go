@@ -68,6 +68,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// What cannot be read whole is read as far as it can, for whoever must be answered.
+func TestLegible(t *testing.T) {
+	four, _ := New("GB18030", "refuse")
+	for _, c := range []struct {
+		charset *Charset
+		bytes   string
+		want    string
+	}{
+		{four, "MSH|\xb2\xe2\xff\xff|1", "MSH|测\ufffd\ufffd|1"},
+		{four, "MSH|1", "MSH|1"},
+		{nil, "MSH|测\xff|1", "MSH|测\ufffd|1"},
+	} {
+		if got := c.charset.Legible([]byte(c.bytes)); got != c.want {
+			t.Errorf("%s: %q is %q", c.charset.Name(), c.bytes, got)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add("GB18030", []byte("\xd5\xc5"))
 	f.Add("GBK", []byte("\x81\x30\x81\x30"))

@@ -49,13 +49,20 @@ func TestAListenerReadsAndWritesFrames(t *testing.T) {
 		})
 	}
 	w := listening(t, eight).Wire
-	if _, err := w.Read(core.Incoming{Body: []byte("00000002\xff\xff")}); err == nil {
-		t.Error("read what is no text")
+	if a, err := w.Read(core.Incoming{Body: []byte("00000004A|\xff\xff")}); err == nil || a.Body != "A|\ufffd\ufffd" || a.Call != "" {
+		t.Errorf("read what is no text as %+v", a)
+	}
+	if out, err := w.Write(core.Arrival{}, core.Reply{Body: core.List{"一", "2"}}); err != nil || string(out.Body) != "00000002\xd2\xbb000000012" {
+		t.Errorf("two texts: %q, %v", out.Body, err)
+	}
+	if out, err := w.Write(core.Arrival{}, core.Reply{Body: core.List{}}); err != nil || len(out.Body) != 0 || out.Status != 200 {
+		t.Errorf("nothing to say: %+v, %v", out, err)
 	}
 	for name, r := range map[string]core.Reply{
 		"a header":   {Body: "x", Headers: []core.Field{{Name: "a", Value: "b"}}},
 		"a document": {Body: core.Tree{{Name: "a", Value: "b"}}},
 		"too long":   {Body: "𠮷\xff"},
+		"one of two": {Body: core.List{"1", core.Tree{{Name: "a", Value: "b"}}}},
 	} {
 		if out, err := w.Write(core.Arrival{}, r); err == nil {
 			t.Errorf("%s was written as %q", name, out.Body)

@@ -273,6 +273,8 @@ func TestWhatCellsGive(t *testing.T) {
 		{"root(answer.it)", tree(".xmlns", "urn", "Response", "x"), "x"},
 		{"root(answer.it)", tree("a", "1", "b", "2"), fmt.Errorf("root: takes a tree with one root, not with 2")},
 		{`without(answer.it, "sign")`, tree("b", "1", "sign", "2", "a", nil), tree("b", "1", "a", nil)},
+		{`wrap("POOR_IN200901UV", answer.it)`, tree("a", "1"), tree("POOR_IN200901UV", tree("a", "1"))},
+		{`wrap("", answer.it)`, tree("a", "1"), fmt.Errorf("wrap: wants a name for the child")},
 		{"query(answer.it)", tree("a", core.List{"1", "2"}, "b", "x y"), "a=1&a=2&b=x y"},
 		{"query(answer.it)", tree("a", tree("b", "1")), fmt.Errorf(`query: child "a": takes text, not a tree`)},
 		{"url(answer.it)", "a b&张*~", "a%20b%26%E5%BC%A0%2A~"},
