@@ -144,6 +144,8 @@ type Arrival struct {
 type Reply struct {
 	Headers []Field
 	Body    Value // text, or parameters (Tree)
+	// Codes are those for which the default of a code table stood in. Not sent.
+	Codes []CodeUse
 }
 
 // Door is a dialect the other way round: it opens what the HIS says and words
@@ -165,6 +167,8 @@ type Opened struct {
 	// Err says which, without values.
 	Body Body
 	Err  error
+	// Codes are those for which the default of a code table stood in.
+	Codes []CodeUse
 	// Before: it holds with the values that the folder's secrets had before they
 	// changed, and the reply is written with them too.
 	Before bool

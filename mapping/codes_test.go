@@ -150,3 +150,27 @@ func TestMistakesOfDatedTables(t *testing.T) {
 		t.Errorf("what an incomplete table is for: %v", sets)
 	}
 }
+
+// What a HIS tells us and what we answer it are noted, too.
+func TestCodesOfWhatComesIn(t *testing.T) {
+	files := inboundFolder()
+	files["codes/reply.csv"] = &fstest.MapFile{Data: []byte("ours,theirs\ndone,0\n*,9\n")}
+	files["inbound.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(refunds, `reversal: = request.is_reverse == "1"`, `reversal: '= from_code("reversal", request.is_reverse) == "yes"'`, 1))}
+	files["codes/reversal.csv"] = &fstest.MapFile{Data: []byte("ours,theirs,direction\nyes,1,\nno,*,in\n")}
+	l := doorOf(t, files)
+	o := l.Door.Open(signed(applied, sign(t, "amount=12.30&hisId=T1&is_reverse=0&method=refundApply&serial=77&time=20260105145600&tradeNo=IH1&key=s3cret")), stamp)
+	if fmt.Sprint(o.Err, o.Codes) != `<nil> [code table reversal: default used for "0"]` {
+		t.Errorf("%v %v", o.Err, o.Codes)
+	}
+	reply, err := l.Door.Reply(o, core.Resolution{State: core.ResultUnknown}, stamp)
+	if fmt.Sprint(err, reply.Codes) != `<nil> [code table reply: default used for "unknown"]` {
+		t.Errorf("%v %v", err, reply.Codes)
+	}
+
+	files["codes/reversal.csv"] = &fstest.MapFile{Data: []byte("ours,theirs\nyes,1\n")}
+	o = doorOf(t, files).Door.Open(signed(applied, sign(t, "amount=12.30&hisId=T1&is_reverse=0&method=refundApply&serial=77&time=20260105145600&tradeNo=IH1&key=s3cret")), stamp)
+	var unmapped *core.UnmappedCode
+	if o.Body != nil || !errors.As(o.Err, &unmapped) || unmapped.Code != "0" || unmapped.Direction != core.CodeIn {
+		t.Errorf("%v %v", o.Body, o.Err)
+	}
+}

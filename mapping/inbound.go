@@ -184,14 +184,15 @@ func (l *loader) verify(o *operation, e *envelope, s *scope) *program {
 var errForged = errors.New("it does not verify")
 
 // open makes the message, which is valid, with the secrets of now or of before.
-func (x *entrance) open(a core.Arrival, s core.Stamp, before bool, e *ear) (body core.Body, err error) {
+func (x *entrance) open(a core.Arrival, s core.Stamp, before bool, e *ear) (body core.Body, codes []core.CodeUse, err error) {
 	r := x.m.start(core.Input{Stamp: s})
 	r.before, r.ear = before, e
 	defer func() {
 		if p := recover(); p != nil {
-			body, err = nil, fmt.Errorf("%v", p) // the run is not put back: who knows what it holds
+			body, codes, err = nil, nil, fmt.Errorf("%v", p) // the run is not put back: who knows what it holds
 			return
 		}
+		codes = r.codes
 		x.m.done(r)
 	}()
 	r.arrival = a
@@ -202,18 +203,18 @@ func (x *entrance) open(a core.Arrival, s core.Stamp, before bool, e *ear) (body
 			e.ruled(&ruling{name: "verify"}, ok, err)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("rule verify: %w", err)
+			return nil, nil, fmt.Errorf("rule verify: %w", err)
 		}
 		if !ok {
-			return nil, errForged
+			return nil, nil, errForged
 		}
 	}
 	t, _ := core.Lookup(x.m.kind)
 	body = t.Body()
 	if err := x.takes.build(r, reflect.ValueOf(body).Elem()); err != nil {
-		return nil, fmt.Errorf("takes: %w", err)
+		return nil, nil, fmt.Errorf("takes: %w", err)
 	}
-	return body, body.Validate()
+	return body, nil, body.Validate()
 }
 
 // answer words a resolution; an Opened without body sees an empty message. What
@@ -253,7 +254,7 @@ func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp, e *ea
 	if err != nil {
 		return core.Reply{}, err
 	}
-	out.Body = plain(v)
+	out.Body, out.Codes = plain(v), r.codes
 	return out, nil
 }
 

@@ -223,7 +223,7 @@ func (d *door) open(a core.Arrival, s core.Stamp, before bool, e *ear) core.Open
 		return o
 	}
 	o.Kind = x.m.kind
-	o.Body, o.Err = x.open(a, s, before, e)
+	o.Body, o.Codes, o.Err = x.open(a, s, before, e)
 	if o.Err != nil {
 		o.Body, o.Err = nil, fmt.Errorf("open %s: %w", o.Kind, o.Err)
 	}

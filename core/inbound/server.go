@@ -27,8 +27,8 @@ type Server struct {
 	// Served counts what was answered: a kind or "", and a result or why it was
 	// refused. May be nil.
 	Served func(hospital string, kind core.Kind, result string)
-	// Codes is told of a code that no table has and for which a request was refused;
-	// nil: nobody is told. It must not block.
+	// Codes is told of codes that the hospital's tables do not have, or have only by a
+	// default; nil: nobody is told. It must not block.
 	Codes func(hospital string, uses []core.CodeUse)
 
 	mu    sync.Mutex
@@ -170,14 +170,11 @@ func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoi
 	if opened.Body == nil {
 		s.Log.Warn("inbound: invalid", "hospital", c.hospital.ID(), "listener", l.Name, "kind", opened.Kind, "error", opened.Err)
 	} else {
-		var code *core.UnmappedCode
-		if s.Codes != nil && errors.As(opened.Err, &code) {
-			s.Codes(c.hospital.ID(), []core.CodeUse{code.Use()})
-		}
 		taken = s.take(ctx, c, opened)
 	}
 	c.result = string(taken.State)
 	reply, err := l.Door.Reply(opened, taken.Resolution, stamp)
+	s.tellCodes(c.hospital.ID(), opened, reply, err)
 	var out core.Outgoing
 	if err == nil {
 		c.reply = &reply
@@ -196,6 +193,20 @@ func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoi
 		s.Desk.Said(keep, taken, c.hospital.Redact(q.Body), c.hospital.Redact(out.Body))
 	}
 	return out
+}
+
+// tellCodes tells of the codes of what came in and of the reply to it.
+func (s *Server) tellCodes(hospital string, o core.Opened, r core.Reply, err error) {
+	uses := core.AddCodes(o.Codes, r.Codes...)
+	var code *core.UnmappedCode
+	for _, err := range []error{o.Err, err} {
+		if errors.As(err, &code) {
+			uses = core.AddCodes(uses, code.Use())
+		}
+	}
+	if s.Codes != nil && len(uses) > 0 {
+		s.Codes(hospital, uses)
+	}
 }
 
 // margin is how long before the HIS gives up it has our answer.

@@ -61,6 +61,20 @@ func TestCodesThatTablesLackAreCounted(t *testing.T) {
 	}
 }
 
+// A condition that fails for a code is decided without an attempt.
+func TestACodeWithoutAnAttemptIsCounted(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	d := l.one(id)
+	n := next(d, delivery.Parked)
+	n.Codes = []core.CodeUse{{Table: "drug", Direction: core.CodeOut, Code: "D1"}}
+	_, err := l.Settle(l.ctx, d, nil, n)
+	l.must(err)
+	if all, err := l.Unmapped(l.ctx, []string{"h1"}, false); err != nil || len(all) != 1 || all[0].Unmapped != 1 || all[0].Message != id {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
 // Two processes count at once; nothing is lost and nobody waits in a ring.
 func TestCodesAreCountedByManyAtOnce(t *testing.T) {
 	l := newLedger(t)
