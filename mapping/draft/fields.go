@@ -62,7 +62,7 @@ var fieldWords = map[string]string{
 	"body_sites":   "part parts bodysite bodypart jcbw 部位 检查部位",
 	"methods":      "method methods jcff 方法 检查方法",
 	// money
-	"amount":            "amount totalfee totalamount totalcost totcost totalmoney total sum money fee cost payamt payamount paymoney paysum ordersum orderfee orderamount refundamount refundfee refundmoney refundsum zje je fyje sfje tfje hjje jje cfje regfee charges 金额 总金额 合计 合计金额 费用 总费用 支付金额 实收金额 退款金额 退费金额 缴费金额",
+	"amount":            "amount totalfee totalamount totalcost totcost totalmoney total sum money fee cost payamt payamount paymoney paysum ordersum orderfee orderamount refundamount refundfee refundmoney refundsum zje je fyje sfje tkje tfje hjje jje cfje regfee charges 金额 总金额 合计 合计金额 费用 总费用 支付金额 实收金额 退款金额 退费金额 缴费金额",
 	"paid":              "paid paidamount paidsum originalamount yjje 原支付金额 原金额",
 	"fee":               "fee regfee amount totalfee ghf zje 挂号费 费用",
 	"order_id":          "orderid orderno outtradeno tradeno platformno platformorderno thirdorderno payorderno outorderno ddh ddbh ptddh originalorderno merchantorderno 订单号 平台订单号 商户订单号 支付订单号",

@@ -94,6 +94,9 @@ func remark(text string) string {
 		return r
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
+	if brackets(text) > 12 { // the loader takes many for deep nesting, in comments too
+		text = strings.NewReplacer("{", "(", "[", "(", "}", ")", "]", ")").Replace(text)
+	}
 	if rs := []rune(text); len(rs) > 160 {
 		text = string(rs[:160]) + "…"
 	}
@@ -129,9 +132,14 @@ func yamlKey(name string) string {
 
 var digits = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
 
-// literal writes a text as a cell that is this text and nothing else.
+func brackets(text string) int { return strings.Count(text, "{") + strings.Count(text, "[") }
+
+// literal writes a text as a cell that is this text and nothing else. What is too
+// long for that is an open point.
 func literal(text string, bare bool) string {
 	switch {
+	case brackets(text) > 50 || len(text) > 2000:
+		return open
 	case text == "" && bare:
 		return "null"
 	case bare && bareWord.MatchString(text):
