@@ -139,6 +139,12 @@ func (w *wording) putDocument(n *ast.CallNode, v any) error {
 	old, _ := core.Text(was)
 	kind := w.mirror.kinds[name]
 	switch kind {
+	case "xml":
+		if before, err := format.Read(old); err == nil && old != "" {
+			if text, ok := patchedBy(old, before, v, format.Read); ok {
+				return w.put(n.Arguments[2], text)
+			}
+		}
 	case "json":
 		v = spelledAs(old, v)
 	case "delimited":

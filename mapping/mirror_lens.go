@@ -86,12 +86,23 @@ func (w *wording) putTemplate(t template, v any) error {
 }
 
 func equalValue(a, b any) bool {
+	if isBranch(a) || isBranch(b) {
+		return same(a, b)
+	}
 	x, ok1 := core.Text(a)
 	y, ok2 := core.Text(b)
 	if ok1 && ok2 {
 		return x == y
 	}
 	return same(a, b)
+}
+
+func isBranch(v any) bool {
+	switch v.(type) {
+	case core.Tree, core.List:
+		return true
+	}
+	return false
 }
 
 func (w *wording) put(n ast.Node, v any) error {

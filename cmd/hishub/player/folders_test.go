@@ -202,6 +202,12 @@ func (r *rehearsal) compare(t *testing.T, call *core.Call, in core.Input, m mess
 		return
 	}
 	tr, _ := core.Lookup(m.kind)
+	in.Session = map[string]string{}
+	for path, v := range heard.Fields {
+		if name, ok := strings.CutPrefix(path, "session."); ok {
+			in.Session[name] = v
+		}
+	}
 	for path, v := range leavesOf(t, m.body) {
 		if !isSent(call, in, m, path) {
 			continue
