@@ -13,6 +13,7 @@ import (
 	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/redis"
+	"hishub/mapping"
 )
 
 // folders are all hospital folders that are shipped or that tests of the mapping
@@ -99,17 +100,34 @@ func played(t *testing.T, folder fs.FS) (*Player, *core.Hospital) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
+	return p, opened(t, p.Folder().Dialect)
+}
+
+// hospitalOf is the hospital of a folder in an environment.
+func hospitalOf(t *testing.T, folder fs.FS, env func(string) (string, bool)) *core.Hospital {
+	t.Helper()
+	f, err := mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened(t, f.Dialect)
+}
+
+func opened(t *testing.T, d *core.Dialect) *core.Hospital {
+	t.Helper()
 	open := map[string]core.Connector{}
-	for name, spec := range p.Folder().Dialect.Connectors {
-		if open[name], err = connectors.Open(spec); err != nil {
+	for name, spec := range d.Connectors {
+		c, err := connectors.Open(spec)
+		if err != nil {
 			t.Fatal(err)
 		}
+		open[name] = c
 	}
 	client := redis.Embedded()
 	t.Cleanup(func() { client.Close() })
-	h := core.NewHospital(p.Folder().Dialect, 1, open, redis.NewSessions(client), nil)
+	h := core.NewHospital(d, 1, open, redis.NewSessions(client), nil)
 	t.Cleanup(func() { h.Close() })
-	return p, h
+	return h
 }
 
 // message is one that a case of the folder has.
