@@ -10,6 +10,7 @@ import (
 
 	"hishub/cmd/hishub/certify"
 	"hishub/core"
+	"hishub/mapping"
 )
 
 // hospitalCertify runs the conformance list of one folder.
@@ -66,7 +67,7 @@ func (c *hospitalCertify) Run(ctx context.Context) error {
 	}
 	for _, kind := range c.Kind {
 		if t, ok := core.Lookup(core.Kind(kind)); !ok || t.Mode != core.Write || folder.Dialect.Operations[t.Kind] == nil {
-			return fmt.Errorf("--kind %s: not a write of this folder; it has %s", kind, strings.Join(kinds(folder), ", "))
+			return fmt.Errorf("--kind %s: not a write of this folder; it has %s", kind, strings.Join(writes(folder), ", "))
 		}
 		o.Kinds = append(o.Kinds, core.Kind(kind))
 	}
@@ -92,6 +93,15 @@ func (c *hospitalCertify) Run(ctx context.Context) error {
 		return errNotConforming
 	}
 	return nil
+}
+
+func writes(f *mapping.Folder) (names []string) {
+	for _, name := range kinds(f) {
+		if t, _ := core.Lookup(core.Kind(name)); t.Mode == core.Write {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func writeReport(name string, c *certify.Certificate) error {

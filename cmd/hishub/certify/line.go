@@ -3,6 +3,7 @@ package certify
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 
 	"hishub/connectors/proxy"
@@ -45,11 +46,15 @@ func (l *line) to(network, address string) (*proxy.Proxy, error) {
 	return p, nil
 }
 
-// addresses that were called.
+// addresses that were called, host and port.
 func (l *line) addresses() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return sorted(l.proxies)
+	all := sorted(l.proxies)
+	for i := range all {
+		all[i] = strings.TrimPrefix(all[i], "tcp ")
+	}
+	return all
 }
 
 func (l *line) each(do func(*proxy.Proxy) error) error {

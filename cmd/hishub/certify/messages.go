@@ -62,6 +62,32 @@ func (t *templates) of(kind core.Kind) (core.Body, error) {
 
 const enough = core.Fen(100)
 
+// check reads all files of --messages before anything is sent. The error names
+// the file and what is wrong with it.
+func (t *templates) check() error {
+	if t.messages == "" {
+		return nil
+	}
+	files, err := os.ReadDir(t.messages)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), ".json")
+		if !ok || strings.HasPrefix(name, ".") {
+			continue
+		}
+		kind := core.Kind(strings.TrimSuffix(name, ".refused"))
+		if known, ok := core.Lookup(kind); !ok || known.Mode != core.Write {
+			return fmt.Errorf("%s: not named after a write, as prescription.create.json or prescription.create.refused.json", filepath.Join(t.messages, f.Name()))
+		}
+		if _, err := t.file(kind, f.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // refused gives a message that the HIS must refuse; nil if there is none.
 func (t *templates) refused(kind core.Kind) (core.Body, error) {
 	return t.file(kind, string(kind)+".refused.json")

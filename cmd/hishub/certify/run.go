@@ -81,6 +81,9 @@ func Run(ctx context.Context, o Options) (*Certificate, error) {
 	r.Lang = cmp.Or(o.Lang, "zh")
 	r.Agreed = cmp.Or(o.Agreed, o.Folder)
 	r.templates = &templates{cases: o.Files, messages: o.Messages, numbers: newNumbers(now), now: now.Truncate(time.Second)}
+	if err := r.templates.check(); err != nil {
+		return nil, err
+	}
 	defer r.line.close()
 	client := redis.Embedded()
 	defer client.Close()
