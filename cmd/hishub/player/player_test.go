@@ -18,7 +18,7 @@ import (
 
 // folders are all hospital folders that are shipped or that tests of the mapping
 // have, by name.
-func folders(t *testing.T) map[string]fs.FS {
+func folders(t testing.TB) map[string]fs.FS {
 	t.Helper()
 	found := map[string]fs.FS{}
 	for _, pattern := range []string{"../../../mapping/hospitals/*/hospital.yaml", "../../../mapping/testdata/good/*/hospital.yaml"} {
@@ -48,7 +48,7 @@ var unplayable = map[string]string{
 
 // copied is a folder in memory, with the addresses that stand in it as text made
 // variables.
-func copied(t *testing.T, folder fs.FS) fstest.MapFS {
+func copied(t testing.TB, folder fs.FS) fstest.MapFS {
 	t.Helper()
 	out := fstest.MapFS{}
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
