@@ -57,6 +57,13 @@ func (c *hospitalNew) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.write(folder); err != nil {
+		return err
+	}
+	return c.report(folder)
+}
+
+func (c *hospitalNew) write(folder *draft.Folder) error {
 	for name, data := range folder.Files {
 		if !fs.ValidPath(name) {
 			return fmt.Errorf("%q cannot be a file of the folder", name)
@@ -69,7 +76,7 @@ func (c *hospitalNew) Run(ctx context.Context) error {
 			return fmt.Errorf("write the folder: %w", err)
 		}
 	}
-	return c.report(folder)
+	return nil
 }
 
 // sources reads what the hospital gave. All that is wrong is said at once.

@@ -3,7 +3,9 @@ package draft
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -95,8 +97,39 @@ func (s *speaker) record(canons []canon, path string, found map[string]value) ma
 			}
 		}
 	}
+	priced(out, path, found)
 	s.sums(out)
 	return out
+}
+
+// priced makes a line's amount that of its price, as every message must have it,
+// where the sample has one of them only.
+func priced(m map[string]any, path string, found map[string]value) {
+	amount, isLine := m["amount"].(core.Fen)
+	_, hasPrice := found[path+"unit_price"]
+	_, hasAmount := found[path+"amount"]
+	qty, ok := decimal(m["qty"])
+	price, ok2 := decimal(m["unit_price"])
+	switch {
+	case !isLine || !ok || !ok2 || qty.Sign() <= 0 || hasPrice && hasAmount:
+	case hasPrice:
+		fen := new(big.Rat).Mul(new(big.Rat).Mul(qty, price), big.NewRat(100, 1))
+		if n, err := strconv.ParseInt(fen.FloatString(0), 10, 64); err == nil {
+			m["amount"] = core.Fen(n)
+		}
+	default:
+		m["unit_price"] = new(big.Rat).Quo(big.NewRat(int64(amount), 100), qty).FloatString(4)
+	}
+}
+
+var plainDecimal = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,6})?$`)
+
+func decimal(v any) (*big.Rat, bool) {
+	text, _ := v.(string)
+	if !plainDecimal.MatchString(text) {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // sums makes the total that of the lines, as every message must have it.
