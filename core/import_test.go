@@ -17,9 +17,10 @@ func TestImports(t *testing.T) {
 		"core/delivery":                {"core"},
 		"core/inbound":                 {"core"},
 		"core/incident":                {},
+		"core/shadow":                  {"core", "core/delivery"},
 		"core/reconcile":               {"core", "core/delivery"}, // for the states of a delivery
 		"core/reconcile/reconciletest": {"core", "core/delivery", "core/reconcile"},
-		"core/postgres":                {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/postgres"},
+		"core/postgres":                {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/shadow", "core/postgres"},
 		"core/report":                  {"core", "core/reconcile"},
 		"core/rabbit":                  {"core", "core/delivery", "core/inbound", "core/reconcile"},
 		"core/redis":                   {"core", "core/delivery"},

@@ -15,6 +15,7 @@ import (
 type hospitalLife struct {
 	Revisions hospitalRevisions `cmd:"" help:"List the revisions of a hospital's folder, and what is on its way with each."`
 	Rollback  hospitalRollback  `cmd:"" help:"Make an earlier revision active again."`
+	Shadow    hospitalShadow    `cmd:"" help:"Say what was told yesterday once more with a new folder, and show what differs; nothing is sent."`
 }
 
 type hospitalRevisions struct {

@@ -1,0 +1,236 @@
+// Package shadow says what was told to a HIS once more: with the folder that it was
+// told with, and with another. Nothing is sent and nothing is kept.
+package shadow
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"hishub/core"
+	"hishub/core/delivery"
+)
+
+// Query is what to look at: what was accepted from From on, before Until, oldest
+// first, at most Limit; Kind "" is every kind.
+type Query struct {
+	Hospital    string
+	Kind        core.Kind
+	From, Until time.Time
+	Limit       int
+	// Only is the number of the one message or notice to look at, whenever it was; 0 is all.
+	Only int64
+}
+
+// Store is the ledger as a shadow sees it. Both give one after the other, whatever
+// their number.
+type Store interface {
+	Told(ctx context.Context, q Query) iter.Seq2[Message, error]
+	Heard(ctx context.Context, q Query) iter.Seq2[Arrival, error]
+}
+
+// Message is a message as the ledger remembers it.
+type Message struct {
+	ID       int64
+	Kind     core.Kind
+	Accepted time.Time
+	// Revision that it was begun with; 0 if it was not.
+	Revision int
+	Body     core.Body
+	// Attempts in their order, without those that came too late to count.
+	Attempts []Attempt
+}
+
+// Attempt is one exchange; Answer is nil when none came, or it is past its retention.
+type Attempt struct {
+	Number  int
+	At      time.Time // its end
+	Took    time.Duration
+	Phase   delivery.Phase
+	Step    string
+	Outcome core.Outcome
+	Rule    string
+	Request []byte
+	Answer  []byte
+}
+
+// Arrival is something that the HIS told us; Request is its body, and all that is left of it.
+type Arrival struct {
+	ID      int64
+	Kind    core.Kind
+	At      time.Time
+	Body    core.Body
+	Request []byte
+	core.Resolution
+}
+
+// Side is a folder that can be looked through without any server.
+type Side struct {
+	*core.Dialect
+	// Offline opens a connector by name, each once.
+	Offline func(connector string) (core.Offline, error)
+	// Session are stand-ins for what a login would give.
+	Session func(*core.Session) map[string]string
+}
+
+// Run is one comparison.
+type Run struct {
+	Store Store
+	// Old is the folder of a revision; 0 is the active one.
+	Old func(ctx context.Context, revision int) (*Side, error)
+	New *Side
+	// Text makes text of bytes, Mask hides in it what names the person of a message.
+	Text func([]byte) string
+	Mask func(text string, about core.Body) string
+	// Seen is told of every exchange that differs; it may be nil.
+	Seen func(Difference)
+}
+
+// What differs.
+type What string
+
+const (
+	Bytes    What = "bytes"    // other bytes are sent
+	Invalid  What = "invalid"  // it can no longer be sent
+	Valid    What = "valid"    // it could not be sent, and can be now
+	Gone     What = "gone"     // the new folder has no such transaction, step, inquiry or undo
+	Outcome  What = "outcome"  // the same answer is judged differently
+	Captured What = "captured" // other values are kept of it
+	Returns  What = "returns"  // the canonical answer is another one
+	Words    What = "words"    // of the HIS, for people
+	Taken    What = "taken"    // what the HIS told us is read differently
+	Replied  What = "replied"  // it gets another reply
+)
+
+// Difference is one exchange that differs. Its texts are masked.
+type Difference struct {
+	Message int64     `json:"message"`
+	Inbound bool      `json:"inbound,omitempty"`
+	Kind    core.Kind `json:"kind"`
+	// Call is the step and what it is for: "pay", "pay inquire".
+	Call  string `json:"call"`
+	What  What   `json:"what"`
+	Place string `json:"place"`
+	// Old and New are around the first difference; Before and After the whole of it,
+	// for those who are told of every difference.
+	Old    string `json:"old"`
+	New    string `json:"new"`
+	Before string `json:"-"`
+	After  string `json:"-"`
+}
+
+// Group are differences of one kind at one place.
+type Group struct {
+	Difference     // an example
+	Count      int `json:"count"`
+}
+
+// Report is what came of it.
+type Report struct {
+	Hospital string    `json:"hospital"`
+	From     time.Time `json:"from"`
+	Until    time.Time `json:"until"`
+	Messages int       `json:"messages"`
+	Inbound  int       `json:"inbound"`
+	// Exchanges are those that were compared; each of them counts once below, by the
+	// first that applies: newly invalid, outcome, bytes and all else.
+	Exchanges      int `json:"exchanges"`
+	Same           int `json:"same"`
+	Differ         int `json:"differ"`
+	NewlyInvalid   int `json:"newly_invalid"`
+	OutcomeDiffers int `json:"outcome_differs"`
+	// Unread are answers that the old folder does not judge here as it did then, so
+	// that only their requests were compared: other secrets, or what was not kept.
+	Unread int `json:"unread"`
+	// Random are requests that are never the same twice: encrypted with fresh random.
+	Random int `json:"random"`
+	// Lost are messages and arrivals of which too little is left to say them again.
+	Lost   int      `json:"lost"`
+	Groups []*Group `json:"groups"`
+	// More differences were not grouped any more.
+	More int `json:"more,omitempty"`
+}
+
+// Differs reports whether anything does.
+func (r *Report) Differs() bool { return r.Differ+r.NewlyInvalid+r.OutcomeDiffers > 0 }
+
+// mostGroups bounds a report whatever a folder does.
+const mostGroups = 500
+
+// Do compares. It holds one message at a time.
+func (x *Run) Do(ctx context.Context, q Query) (*Report, error) {
+	w := &work{Run: x, report: &Report{Hospital: q.Hospital, From: q.From, Until: q.Until, Groups: []*Group{}}, groups: map[string]*Group{}}
+	for m, err := range x.Store.Told(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		old, err := x.Old(ctx, m.Revision)
+		if err != nil {
+			return nil, fmt.Errorf("message %d: %w", m.ID, err)
+		}
+		w.report.Messages++
+		if err := w.message(old, m); err != nil {
+			return nil, fmt.Errorf("message %d: %w", m.ID, err)
+		}
+	}
+	if len(x.New.Listeners) > 0 || q.Kind == "" {
+		old, err := x.Old(ctx, 0)
+		if err != nil {
+			return nil, err
+		}
+		for a, err := range x.Store.Heard(ctx, q) {
+			if err != nil {
+				return nil, err
+			}
+			w.report.Inbound++
+			w.arrival(old, a)
+		}
+	}
+	slices.SortFunc(w.report.Groups, func(a, b *Group) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Message, b.Message))
+	})
+	return w.report, nil
+}
+
+// work is a run at work.
+type work struct {
+	*Run
+	report *Report
+	groups map[string]*Group
+}
+
+// count takes the differences of one exchange.
+func (w *work) count(ds []Difference) {
+	w.report.Exchanges++
+	worst := &w.report.Same
+	for _, d := range ds {
+		switch {
+		case d.What == Invalid || d.What == Gone:
+			worst = &w.report.NewlyInvalid
+		case d.What == Outcome && worst != &w.report.NewlyInvalid:
+			worst = &w.report.OutcomeDiffers
+		case worst == &w.report.Same:
+			worst = &w.report.Differ
+		}
+		key := fmt.Sprint(d.Kind, "\x00", d.Call, "\x00", d.What, "\x00", d.Place)
+		g := w.groups[key]
+		switch {
+		case g != nil:
+			g.Count++
+		case len(w.groups) >= mostGroups:
+			w.report.More++
+		default:
+			g = &Group{Difference: d, Count: 1}
+			g.Before, g.After = "", "" // one whole text a group may be many megabytes
+			w.groups[key] = g
+			w.report.Groups = append(w.report.Groups, g)
+		}
+		if w.Seen != nil {
+			w.Seen(d)
+		}
+	}
+	*worst++
+}
