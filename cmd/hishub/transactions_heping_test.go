@@ -4,18 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
+	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/inbound"
 	"hishub/core/postgres"
+	"hishub/mapping"
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
 	"hishub/mocks/hl7his"
@@ -287,5 +292,47 @@ func TestHepingLosesAnAnswer(t *testing.T) {
 	}
 	if n := r.deliver(t, core.PrescriptionVoid, &core.PrescriptionVoiding{No: "D1", VisitNo: "VD1", PatientNo: patientNo, Reason: "开错药", OperatorCode: "00731", VoidedAt: paidAt}); n.State != delivery.Parked || n.Words != "处方已收费，不能作废" {
 		t.Errorf("voiding what is paid: %s (%s)", n.State, n.Words)
+	}
+}
+
+// The same hospital in enhanced mode: MSH-15 and MSH-16 ask for both
+// acknowledgements, and the second is the answer.
+func TestHepingInEnhancedMode(t *testing.T) {
+	his, err := hl7his.Start(t.Context(), hl7his.Options{})
+	opened(t, his, err)
+	files := fstest.MapFS{}
+	root := os.DirFS("../../mapping/hospitals/heping")
+	ok(t, fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(root, path)
+		if path == "hospital.yaml" {
+			text := strings.Replace(string(data), "timeout: 10s, concurrency: 8}", `timeout: 1s, receipt: "MSA|CA|"}`, 1)
+			text = strings.Replace(text, "12: 2.4, 18: GB 18030-2000}", "12: 2.4, 15: AL, 16: AL, 18: GB 18030-2000}", 1)
+			if strings.Count(text, "AL, 16: AL") != 1 || strings.Count(text, "receipt") != 1 {
+				t.Fatal("the folder is written otherwise than this test believes")
+			}
+			data = []byte(text)
+		}
+		files[path] = &fstest.MapFile{Data: data}
+		return err
+	}))
+	sample, err := readSample(files)
+	ok(t, err)
+	sample["HEPING_ADDRESS"] = his.Addr()
+	folder, err := mapping.Load(files, mapping.Options{Env: func(n string) (string, bool) { v, ok := sample[n]; return v, ok }, Open: connectors.Open, Listen: connectors.Listen})
+	ok(t, err)
+	hospital, err := openHospital(folder.Dialect, 1, nil, nil)
+	ok(t, err)
+	t.Cleanup(func() { _ = hospital.Close() })
+	r := &rig{Hospital: hospital, his: his, operations: mockedHospitals["heping"].operations}
+	pay := paymentOf(t, r, "E1")
+	ok(t, his.Script().Add(fault.Rule{Fault: fault.Truncated, Operation: "DFT^P03/PY", Times: 1}))
+	if receipt := r.must(t, core.PaymentSettle, pay); receipt.HisNo == "" || settled(his.Books(), "E1") != 1 {
+		t.Errorf("receipt %+v, booked %d times", receipt, settled(his.Books(), "E1"))
+	}
+	if got := r.asked(t, core.PaymentStatus, &core.PaymentQuery{OrderID: "E1"}); !strings.Contains(got, `"state":"done"`) {
+		t.Error(got)
 	}
 }

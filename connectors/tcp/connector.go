@@ -8,6 +8,8 @@
 package tcp
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -24,6 +26,9 @@ type Connector struct {
 	framing *Framing
 	options wire.Options
 	lines   *lines
+	// receipt is what an answer holds that only says that ours came; the answer
+	// proper follows it. nil: there is none.
+	receipt []byte
 }
 
 // Open reads the options; it touches no network. Errors are core.Problems.
@@ -34,6 +39,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	options.ReadCharset(s)
 	keep := s.Bool("keep", true)
 	c := &Connector{options: options, framing: ReadFraming(s, options.Charset)}
+	c.receipt = c.framing.bytes(s, "receipt")
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
@@ -72,7 +78,7 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 	defer cancel()
 	f, left, err := c.exchange(ctx, sent)
 	if f != nil {
-		r.Received = f.raw
+		r.Received = append(f.receipt, f.raw...)
 	}
 	if err != nil {
 		class := core.Unavailable
@@ -125,13 +131,13 @@ func (c *Connector) exchange(ctx context.Context, sent []byte) (f *frame, left b
 	if err != nil {
 		return nil, false, err
 	}
-	f, left, err = on.exchange(ctx, c.framing, sent, c.options.MaxAnswer)
+	f, left, err = on.exchange(ctx, c.framing, sent, c.options.MaxAnswer, c.receipt)
 	if err != nil && !left && on.used && ctx.Err() == nil {
 		// The HIS closed it after we last looked, and nothing left.
 		if on, err = c.lines.renew(ctx, on); err != nil {
 			return nil, false, err
 		}
-		f, left, err = on.exchange(ctx, c.framing, sent, c.options.MaxAnswer)
+		f, left, err = on.exchange(ctx, c.framing, sent, c.options.MaxAnswer, c.receipt)
 	}
 	c.lines.put(on, err == nil)
 	return f, left, err
@@ -149,6 +155,11 @@ func (c *Connector) Write(q core.Request) ([]byte, error) {
 // Read implements core.Offline: a recorded frame, or the text that was in it.
 func (c *Connector) Read(q core.Request, answer []byte) (core.Response, error) {
 	r := core.Response{Received: answer}
+	if x, err := c.framing.read(bufio.NewReader(bytes.NewReader(answer)), int64(len(answer))); err == nil && x.holds(c.receipt) {
+		if answer = answer[len(x.raw):]; len(answer) == 0 {
+			return r, wire.InDoubt(opOf(q), errors.New("only a receipt came, and no answer"))
+		}
+	}
 	content, err := c.framing.unframe(answer)
 	if err == nil {
 		r.Body, err = c.read(content)

@@ -461,3 +461,64 @@ func TestAConnectionThatBrokeIsNotUsedAgain(t *testing.T) {
 		t.Errorf("%d connections, must be 2", h.accepted.Load())
 	}
 }
+
+// An answer that is only a receipt is put aside; what follows it is the answer.
+func TestAReceiptComesFirst(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const received, done = "\x0bMSA|CA|1\r\x1c\r", "\x0bMSA|AA|1\r\x1c\r"
+	says := make(chan []string, 10)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r := bufio.NewReader(conn)
+			for {
+				if _, err := r.ReadString('\x1c'); err != nil {
+					break
+				}
+				for _, part := range <-says {
+					_, _ = conn.Write([]byte(part))
+				}
+			}
+		}
+	}()
+	c, err := Open(core.ConnectorSpec{Options: map[string]any{"address": l.Addr().String(), "framing": "mllp", "receipt": "MSA|CA|", "timeout": "300ms"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for name, x := range map[string]struct {
+		says []string
+		body core.Value // nil: in doubt
+	}{
+		"both":              {[]string{received, done}, "MSA|AA|1\r"},
+		"in pieces":         {[]string{received[:5], received[5:] + done[:3], done[3:]}, "MSA|AA|1\r"},
+		"the answer alone":  {[]string{done}, "MSA|AA|1\r"},
+		"the receipt alone": {[]string{received}, nil},
+		"more than both":    {[]string{received + done + done}, nil},
+		"two receipts":      {[]string{received + received}, "MSA|CA|1\r"},
+	} {
+		says <- x.says
+		r, err := c.Call(t.Context(), core.Request{Body: "MSH"})
+		var f *core.Fault
+		if x.body == nil && (!errors.As(err, &f) || f.Class != core.InDoubt) || x.body != nil && (err != nil || r.Body != x.body) {
+			t.Errorf("%s: %v, %v", name, r.Body, err)
+		}
+		if !strings.HasPrefix(strings.Join(x.says, ""), string(r.Received)) || len(r.Received) == 0 {
+			t.Errorf("%s: received %q", name, r.Received)
+		}
+	}
+	off := c.(core.Offline)
+	for answer, want := range map[string]core.Value{received + done: "MSA|AA|1\r", done: "MSA|AA|1\r", "MSA|AA|1\r": "MSA|AA|1\r", received: nil, received + "\x0bMSA": nil} {
+		r, err := off.Read(core.Request{}, []byte(answer))
+		if (err == nil) != (want != nil) || err == nil && r.Body != want {
+			t.Errorf("%q is read as %v, %v", answer, r.Body, err)
+		}
+	}
+}

@@ -26,6 +26,13 @@ type frame struct {
 	head []byte
 	// open: the last byte of an MLLP frame had not come. It may follow.
 	open bool
+	// receipt is the frame before it, which only said that ours came.
+	receipt []byte
+}
+
+// holds reports whether the text has that in it, if there is any.
+func (f *frame) holds(what []byte) bool {
+	return len(what) > 0 && bytes.Contains(f.content(), what)
 }
 
 func (f *frame) content() []byte {

@@ -40,7 +40,7 @@ type line struct {
 
 // exchange writes a request and reads its answer. Unless it succeeds the line
 // is of no more use. left tells whether any byte left.
-func (l *line) exchange(ctx context.Context, f *Framing, sent []byte, most int64) (_ *frame, left bool, err error) {
+func (l *line) exchange(ctx context.Context, f *Framing, sent []byte, most int64, receipt []byte) (_ *frame, left bool, err error) {
 	l.under.Begin(l.used, 0)
 	stop := context.AfterFunc(ctx, func() { l.under.Expire(-time.Hour) })
 	defer func() {
@@ -58,6 +58,11 @@ func (l *line) exchange(ctx context.Context, f *Framing, sent []byte, most int64
 		return nil, false, err
 	}
 	x, err := f.read(l.reader, most)
+	if err == nil && x.holds(receipt) {
+		said := x.raw
+		x, err = f.read(l.reader, most)
+		x.receipt = said
+	}
 	l.late = x.open
 	if err == nil && l.reader.Buffered() > 0 {
 		// A frame that ends too early is one that was cut, as by bytes that are counted

@@ -167,7 +167,19 @@ func (h *HIS) answer(conn net.Conn, frame []byte) bool {
 	}
 	msh := m.first("MSH")
 	name, op := operationOf(m)
-	write := func(r reply) []byte { return framed(h.document(m, r)) }
+	// Enhanced mode: who asks for it hears first that the message came, and what
+	// became of it only if that is asked for too.
+	write := func(r reply) []byte {
+		frame := framed(h.document(m, r))
+		if msh.text(15) != "AL" || r.code == "CA" {
+			return frame
+		}
+		first := framed(h.document(m, reply{code: "CA"}))
+		if msh.text(16) == "NE" {
+			return first
+		}
+		return append(first, frame...)
+	}
 	wrong := ""
 	switch {
 	case !legible:
