@@ -216,7 +216,12 @@ func (c *hospitalNew) report(folder *draft.Folder) error {
 	}
 	if i := slices.IndexFunc(folder.Guesses, func(g draft.Guess) bool { return g.Cases > 0 }); i >= 0 {
 		kind = string(folder.Guesses[i].Kind)
-		fmt.Printf("  hishub hospital try %s %s %s/cases/%s/message.json   # compare with the sample beside it\n", c.Dir, kind, c.Dir, kind)
+		for _, name := range sortedKeys(folder.Files) {
+			if strings.HasPrefix(name, "cases/"+kind) && path.Base(name) == "message.json" {
+				fmt.Printf("  hishub hospital try %s %s %s/%s   # compare with the sample beside it\n", c.Dir, kind, c.Dir, name)
+				break
+			}
+		}
 		fmt.Println("samples are part of the cases now: nothing of a real patient may be in them")
 	} else {
 		fmt.Printf("  hishub hospital try %s %s message.json\n", c.Dir, kind)

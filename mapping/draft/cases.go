@@ -22,16 +22,14 @@ func (p *plan) cases(o *Offer, t core.Transaction, s *speaker) int {
 	}
 	message := messageFor(t.Kind, s)
 	n := 0
-	for i, r := range o.Replies {
+	for _, r := range o.Replies {
 		name := string(t.Kind)
-		if r.variant != "" {
-			name += "." + caseName(r.variant)
-		} else if i > 0 {
-			name += fmt.Sprintf(".%d", i+1)
+		if variant := caseName(r.variant); variant != "" {
+			name += "." + variant
 		}
 		dir := "cases/" + name + "/"
-		if _, there := p.files[dir+"message.json"]; there {
-			continue
+		for i := 2; p.files[dir+"message.json"] != nil; i++ {
+			dir = fmt.Sprintf("cases/%s.%d/", name, i)
 		}
 		outcome := "ok"
 		switch {

@@ -148,6 +148,13 @@ func (s *speaker) read(kind core.Kind, c canon, at string, f Field) entry {
 			t.theirs["done"] = f.Sample
 			note = "guess; codes/" + name + ".csv takes the sample's for done"
 		}
+		for _, r := range s.without {
+			for _, p := range placesOf(r.inner, "answer", 0) {
+				if t := s.codes[name]; c.name == "state" && p.at == at && p.Sample != "" && p.Sample != t.theirs["done"] {
+					t.theirs["absent"] = p.Sample
+				}
+			}
+		}
 		expression = "from_code(" + text(name) + ", " + at + ")"
 		if c.name == "state" && s.absent != "" {
 			expression = "if " + s.absent + ` {"absent"} else {` + expression + "}"

@@ -21,6 +21,8 @@ type speaker struct {
 	rows map[string][]map[string]value
 	// absent is the condition under which the HIS does not know what was asked about.
 	absent string
+	// without are the answers of a HIS that does not know it.
+	without []*seen
 	places int // guesses, and
 	open   int // open points
 	each   int // lists that were opened, for names of their items

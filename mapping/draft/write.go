@@ -115,8 +115,15 @@ func (p *plan) operation(o *Offer, t core.Transaction) entry {
 		out.under = append(out.under, entry{key: "send", value: open, note: "nothing tells what it takes: give --sample " + o.Name + ".request.…"})
 	}
 	fields, from := o.Answer, "answer"
+	for _, r := range o.Replies { // what is usual first
+		if r.variant == "" {
+			fields = merged(fields, r.inner)
+		}
+	}
 	for _, r := range o.Replies {
-		if r.inner != nil {
+		if empty.MatchString(r.variant) {
+			s.without = append(s.without, r)
+		} else if r.variant != "" {
 			fields = merged(fields, r.inner)
 		}
 	}
