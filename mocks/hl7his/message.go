@@ -40,16 +40,6 @@ func parse(text string) (*message, error) {
 	return m, nil
 }
 
-// all segments of a name, in order.
-func (m *message) all(name string) (found []segment) {
-	for _, s := range m.segments {
-		if s.fields[0] == name {
-			found = append(found, s)
-		}
-	}
-	return found
-}
-
 // first segment of a name; without fields if there is none.
 func (m *message) first(name string) segment {
 	for _, s := range m.segments {
