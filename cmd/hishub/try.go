@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"hishub/cmd/hishub/player"
 	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/redis"
@@ -28,6 +29,7 @@ type hospitalTry struct {
 	Step     string            `help:"Step of a transaction in several, or \"<step> undo\"; all that apply if none." placeholder:"NAME"`
 	Captured map[string]string `help:"A value that an earlier step captured, NAME=VALUE. May be given again." mapsep:"none"`
 	Answer   []string          `help:"Read this recorded answer instead of asking anybody. Given again, it is the next step's." xor:"source" placeholder:"FILE" sep:"none"`
+	Mock     bool              `help:"Ask the folder itself, played as a HIS for as long as it takes; see 'hishub mock --hospital'." xor:"source"`
 	Send     bool              `help:"Send it to the HIS, for real, outside the queue: nothing remembers that it was sent. Of several steps, one." xor:"source"`
 	Result   string            `help:"Of what comes from the HIS: what became of it, as {\"state\":\"done\",\"answer\":{...}}; shows the reply." placeholder:"JSON"`
 	Record   string            `help:"Make a case of it, cases/<kind>.NAME, with made-up people. Needs an answer." placeholder:"NAME"`
@@ -37,7 +39,7 @@ type hospitalTry struct {
 }
 
 func (hospitalTry) Help() string {
-	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
+	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --mock\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
 }
 
 // trial is one try at work.
@@ -61,17 +63,16 @@ type exchanged struct {
 }
 
 func (c *hospitalTry) Run(ctx context.Context) error {
-	load := loadSample
-	if c.Send {
-		load = loadFolder
-	}
-	folder, err := load(os.DirFS(c.Folder))
+	folder, played, err := c.load(ctx)
 	if err != nil {
 		return inFolder(c.Folder, err)
 	}
+	if played != nil {
+		defer played.Close()
+	}
 	t := &trial{hospitalTry: c, folder: folder}
-	if c.Record != "" && len(c.Answer) == 0 && !c.Send && c.Case == "" {
-		return errors.New("to record, an answer is needed: say --send, or --answer with a recorded one")
+	if c.Record != "" && len(c.Answer) == 0 && !c.asks() && c.Case == "" {
+		return errors.New("to record, an answer is needed: say --send or --mock, or --answer with a recorded one")
 	}
 	t.shown.Hospital = folder.Dialect.Hospital
 	if c.Case != "" {
@@ -83,7 +84,7 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 			return err
 		}
 		t.kind, t.in = g.Kind, g.In
-		if len(c.Answer) == 0 && !c.Send {
+		if len(c.Answer) == 0 && !c.asks() {
 			t.answers = g.Answers
 		}
 		if c.Step == "" {
@@ -117,6 +118,50 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 	}
 	return t.run(ctx)
 }
+
+// load compiles the folder for this machine, to look at it, or against a HIS that is
+// the folder itself at play.
+func (c *hospitalTry) load(ctx context.Context) (*mapping.Folder, *player.Player, error) {
+	files := os.DirFS(c.Folder)
+	switch {
+	case c.Send:
+		f, err := loadFolder(files)
+		return f, nil, err
+	case !c.Mock:
+		f, err := loadSample(files)
+		return f, nil, err
+	}
+	sample, err := readSample(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	env := func(name string) (string, bool) {
+		if v, ok := os.LookupEnv(name); ok {
+			return v, true
+		}
+		v, ok := sample[name]
+		return v, ok
+	}
+	p, err := player.Start(ctx, player.Options{Folder: files, Env: env})
+	if err != nil {
+		return nil, nil, err
+	}
+	led := p.Env()
+	f, err := mapping.Load(files, mapping.Options{Env: func(name string) (string, bool) {
+		if v, ok := led[name]; ok {
+			return v, true
+		}
+		return env(name)
+	}, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
+	if err != nil {
+		p.Close()
+		return nil, nil, err
+	}
+	return f, p, nil
+}
+
+// asks reports whether somebody is asked.
+func (c *hospitalTry) asks() bool { return c.Send || c.Mock }
 
 // read takes kind and message from the arguments.
 func (t *trial) read() error {
@@ -242,7 +287,7 @@ func (t *trial) steps(ctx context.Context, h *core.Hospital, calls []stepCall) e
 		if t.Send || x.verdict.Outcome != "" && x.verdict.Outcome != core.OutcomeOK && x.verdict.Outcome != core.OutcomeAlready {
 			return nil
 		}
-		early = early || answer == nil
+		early = early || answer == nil && !t.asks()
 		captured := map[string]string{}
 		for _, values := range []map[string]string{in.Captured, x.verdict.Captured} {
 			for k, v := range values {
@@ -262,7 +307,7 @@ func (t *trial) exchange(ctx context.Context, h *core.Hospital, call *core.Call,
 	spec := t.folder.Dialect.Connectors[call.Connector]
 	x := exchanged{call: call}
 	shown := t.newShown(call, spec)
-	if t.Send {
+	if t.asks() {
 		return t.sent(ctx, h, &watched, in, witness, x, shown)
 	}
 	if call.Session != "" && len(in.Session) == 0 {

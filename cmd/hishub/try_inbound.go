@@ -40,7 +40,7 @@ type triedReply struct {
 // inbound shows what becomes of something that the HIS says. given is the result
 // of a case; nil: none but --result.
 func (t *trial) inbound(request []byte, given *core.Resolution) error {
-	if t.Send || len(t.Answer) > 0 || t.Record != "" || t.Step != "" {
+	if t.asks() || len(t.Answer) > 0 || t.Record != "" || t.Step != "" {
 		return fmt.Errorf("%s comes from the HIS: there is nothing to send, no step and no answer of it to record", t.kind)
 	}
 	listener := t.listener()

@@ -62,7 +62,7 @@ func (v *triedValue) print(w io.Writer, title string) {
 	if v == nil || v.Kind == "nothing" {
 		return
 	}
-	section(w, "\n"+title, shownText(v.Text))
+	section(w, "\n"+title, visibleText(v.Text))
 }
 
 func printValues(w io.Writer, title string, all []triedValue) {
@@ -79,7 +79,7 @@ func printValues(w io.Writer, title string, all []triedValue) {
 			layer = v.Layer
 			fmt.Fprintf(w, "  (%s)\n", layer)
 		}
-		text := shownText(v.Text)
+		text := visibleText(v.Text)
 		switch {
 		case v.Error != "":
 			text = "failed: " + v.Error
@@ -161,8 +161,8 @@ func (v *triedAnswer) print(w io.Writer) {
 	}
 }
 
-// shownText makes control characters visible.
-func shownText(text string) string {
+// visibleText makes control characters visible.
+func visibleText(text string) string {
 	var out strings.Builder
 	spell(&out, text)
 	return out.String()
