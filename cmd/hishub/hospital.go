@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"hishub/cmd/hishub/certify"
 	"hishub/core/postgres"
 	"hishub/mapping"
 )
@@ -42,12 +43,12 @@ func (hospitalCheck) Help() string {
 
 // checked is what a check found in one folder. Cases run when there is no mistake.
 type checked struct {
-	Folder   string    `json:"folder"`
-	Hospital string    `json:"hospital,omitempty"`
-	Mistakes []mistake `json:"mistakes"`
-	Cases    int       `json:"cases"`
-	Failed   []string  `json:"failed"`
-	Coverage []covered `json:"coverage,omitempty"`
+	Folder   string            `json:"folder"`
+	Hospital string            `json:"hospital,omitempty"`
+	Mistakes []mistake         `json:"mistakes"`
+	Cases    int               `json:"cases"`
+	Failed   []string          `json:"failed"`
+	Coverage []certify.Covered `json:"coverage,omitempty"`
 }
 
 // mistake is a mapping.Mistake as scripts see it.
@@ -106,7 +107,7 @@ func checkFolder(name string, folder fs.FS) checked {
 	r.Hospital = f.Dialect.Hospital
 	r.add(f.Warnings)
 	results := f.RunCases()
-	r.Coverage = coverageOf(f.Dialect, results)
+	r.Coverage = certify.Coverage(f.Dialect, results)
 	for _, result := range results {
 		r.Cases++
 		if !result.Passed() {

@@ -81,15 +81,6 @@ type Left struct {
 	Why    string    `json:"why"`
 }
 
-// Covered is how far the folder goes with one transaction.
-type Covered struct {
-	Kind    core.Kind `json:"kind"`
-	Inquiry bool      `json:"inquiry"`
-	Repeat  bool      `json:"repeat_safe"`
-	Undo    bool      `json:"undo"`
-	Cases   int       `json:"cases"`
-}
-
 // Failed reports whether anything failed.
 func (c *Certificate) Failed() bool { return c.Counts[Fail] > 0 }
 

@@ -4,17 +4,13 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
-
-	"hishub/core"
-	"hishub/mapping"
 )
 
 // folder is chapter A: what can be said without the HIS.
 func (r *run) folder() {
 	results := r.Agreed.RunCases()
-	r.cert.Coverage = coverage(r.Folder.Dialect, results)
+	r.cert.Coverage = Coverage(r.Folder.Dialect, results)
 	r.cert.Variables = variables(r.Files)
 	r.item("A.check", "", func(it *Item) {
 		for _, w := range r.Folder.Warnings {
@@ -45,48 +41,6 @@ func (r *run) folder() {
 		it.say("摘要 %s", "digest %s", r.cert.Digest)
 		it.say("环境变量：%s", "environment: %s", or(strings.Join(r.cert.Variables, ", "), "–"))
 	})
-}
-
-// coverage lists what the folder has, in the order of the catalogue.
-func coverage(d *core.Dialect, cases []mapping.CaseResult) []Covered {
-	number := map[core.Kind]int{}
-	for _, c := range cases {
-		if parts := strings.SplitN(c.Name, ".", 3); len(parts) > 1 {
-			number[core.Kind(parts[0]+"."+parts[1])]++
-		}
-	}
-	out := []Covered{}
-	for _, t := range core.Catalogue {
-		op := d.Operations[t.Kind]
-		if op == nil && (t.Mode != core.Inbound || !d.Pushes(t.Kind)) {
-			continue
-		}
-		c := Covered{Kind: t.Kind, Cases: number[t.Kind]}
-		if op != nil && t.Mode == core.Write {
-			c.Inquiry = inquirable(op)
-			c.Repeat = !slices.ContainsFunc(op.Steps, func(s core.Step) bool { return !s.RepeatSafe })
-			c.Undo = slices.ContainsFunc(op.Steps, func(s core.Step) bool { return s.Undo != nil }) || d.Operations[counterpart(t.Kind)] != nil
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// counterpart is the transaction that takes another one back.
-func counterpart(kind core.Kind) core.Kind {
-	switch kind {
-	case core.PrescriptionCreate:
-		return core.PrescriptionVoid
-	case core.OrderCreate:
-		return core.OrderCancel
-	case core.PaymentSettle:
-		return core.RefundCreate
-	case core.AppointmentLock:
-		return core.AppointmentUnlock
-	case core.AppointmentBook, core.AppointmentPay:
-		return core.AppointmentCancel
-	}
-	return ""
 }
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
