@@ -13,6 +13,7 @@ import (
 
 // hospitalLife is what becomes of a folder once it is applied.
 type hospitalLife struct {
+	Diff      hospitalDiff      `cmd:"" help:"Compare a folder with the active revision, two revisions, or two folders, and say what it means."`
 	Revisions hospitalRevisions `cmd:"" help:"List the revisions of a hospital's folder, and what is on its way with each."`
 	Rollback  hospitalRollback  `cmd:"" help:"Make an earlier revision active again."`
 	Shadow    hospitalShadow    `cmd:"" help:"Say what was told yesterday once more with a new folder, and show what differs; nothing is sent."`
