@@ -22,6 +22,8 @@ import (
 
 // mockCmd runs fake hospitals. What each speaks is in mocks/README.md.
 type mockCmd struct {
+	Folder mockFolder `cmd:"" default:"withargs" help:"Any hospital folder, from its own configuration: --hospital DIR."`
+
 	Soap mockSoap `cmd:"" help:"东山: SOAP 1.1, XML in a string, GB18030, pre-settle and confirm."`
 	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
 	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
