@@ -296,5 +296,5 @@ func (p *Platform) verification(r row) books.Result {
 	if r.BussID == "" || r.DeliveryType == "" || r.VerificationTime == "" {
 		return books.Result{Effect: books.Refused, Words: "verificationTime 不能为空"}
 	}
-	return p.books.Dispense(books.Dispense{Prescription: r.RecipeID, State: r.DeliveryType, Carrier: r.DeliveryFirm, TrackingNo: r.DeliveryNo})
+	return p.books.Dispense(books.Dispense{Prescription: r.RecipeID, State: strings.TrimPrefix(r.BussID, r.RecipeID+"-"), Carrier: r.DeliveryFirm, TrackingNo: r.DeliveryNo})
 }
