@@ -28,8 +28,8 @@ type mockCmd struct {
 	Rest mockRest `cmd:"" help:"西湖: JSON with signed headers and expiring tokens."`
 	Push mockPush `cmd:"" help:"莲湖: SOAP 1.1 that also calls the hub: window refunds, stopped clinics and other news."`
 	Asmx mockAsmx `cmd:"" help:"北城: .asmx, an operation for everything, XML in the result string."`
-	Hl7  mockHl7  `cmd:"" help:"和平: HL7 v2.4 over MLLP in GB18030, both ways."`
-	V3   mockV3   `cmd:"" help:"青山: HL7 V3 over SOAP 1.2, HIPMessageServer(action, message)."`
+	Hl7  mockHl7  `cmd:"" name:"hl7" help:"和平: HL7 v2.4 over MLLP in GB18030, both ways."`
+	V3   mockV3   `cmd:"" name:"v3" help:"青山: HL7 V3 over SOAP 1.2, HIPMessageServer(action, message)."`
 	Db   mockDB   `cmd:"" help:"南园: interface tables and a procedure in PostgreSQL or MariaDB."`
 	Pay  mockPay  `cmd:"" help:"A payment channel with books of its own: WeChat Pay's and Alipay's interfaces, refunds and bills."`
 	Proc mockProc `cmd:"" help:"江湾: procedures with XML in and out, settling in two phases, in PostgreSQL."`
