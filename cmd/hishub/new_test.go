@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"hishub/connectors"
+	"hishub/core"
 	"hishub/mapping"
 	"hishub/mapping/draft"
+	"hishub/mocks/servers"
 )
 
 // drafted drafts a folder, writes it, and gives its open points; anything else that
@@ -95,5 +98,54 @@ func TestTwoHundredOperationsStayReadable(t *testing.T) {
 		if info, err := os.Stat(p); err != nil || info.Size() > 80<<10 {
 			t.Errorf("%s: %v, too large to read", p, info.Size())
 		}
+	}
+}
+
+// A database tells of itself what a dump would: the folder of the dump and that of
+// the live one are known by the same words.
+func TestALiveDatabaseIsDrafted(t *testing.T) {
+	for _, c := range []struct{ name, dsn, schema string }{
+		{"postgres", servers.Postgres(t), `
+create table hlw_cf (id bigserial primary key, cfh varchar(32) not null unique, brid varchar(20) not null, xm varchar(32) not null, zje numeric(12,2) not null, czbz char(1) not null default '0');
+comment on column hlw_cf.xm is '患者姓名'; comment on table hlw_cf is '处方主表';
+create table hlw_cf_mx (id bigserial primary key, cfh varchar(32) not null references hlw_cf (cfh), xh int not null, ypdm varchar(20) not null, je numeric(12,2) not null);
+create view v_hlw_dept as select 'a' as ksdm, 'b' as ksmc;
+create procedure p_tf(in p_tkdh text, inout o_code text) language sql as $$ select '1' $$`},
+		{"mysql", servers.MariaDB(t), `
+create table hlw_cf (id bigint auto_increment primary key, cfh varchar(32) not null unique, brid varchar(20) not null, xm varchar(32) not null comment '患者姓名', zje decimal(12,2) not null, czbz char(1) not null default '0') comment '处方主表';
+create table hlw_cf_mx (id bigint auto_increment primary key, cfh varchar(32) not null, xh int not null, ypdm varchar(20) not null, je decimal(12,2) not null, foreign key (cfh) references hlw_cf (cfh));
+create view v_hlw_dept as select 'a' as ksdm, 'b' as ksmc;
+create procedure p_tf(in p_tkdh varchar(32), out o_code varchar(8)) set o_code = '1'`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			connector, err := connectors.Open(core.ConnectorSpec{Kind: "db", Options: map[string]any{"driver": c.name, "dsn": c.dsn}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connector.Close()
+			for statement := range strings.SplitSeq(c.schema, ";") {
+				if _, err := connector.Call(t.Context(), core.Request{Operation: strings.ReplaceAll(strings.TrimSpace(statement), "\n", " "), Body: core.Tree{}}); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+			new := &hospitalNew{DB: []string{c.dsn}}
+			drafted(t, new)
+			page, err := os.ReadFile(filepath.Join(new.Dir, "prescription.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range []string{"hlw_cf:", "xm: = prescription.patient_name", "# id: TODO", "hlw_cf_mx:", "xh: = n", "ypdm: = item.code", "inquire: prescription.status"} {
+				if !strings.Contains(string(page), line) {
+					t.Errorf("no line %s in\n%s", line, page)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(new.Dir, "dictionary.yaml")); err != nil {
+				t.Error("the view of departments was not recognised")
+			}
+			sample, _ := os.ReadFile(filepath.Join(new.Dir, "env.sample"))
+			if strings.Contains(string(sample), c.dsn) {
+				t.Error("env.sample has the DSN")
+			}
+		})
 	}
 }

@@ -30,7 +30,7 @@ var fieldWords = map[string]string{
 	"department_name": "deptname departmentname ksmc 科室名称",
 	"doctor_code":     "doctorcode doccode docid doctorid doctorno doccode ysdm ysid ysgh physicianid staffno 医生代码 医生编码 医生工号 医师代码 开单医生",
 	"doctor_name":     "doctorname docname ysxm physicianname 医生姓名 医师姓名",
-	"pharmacist_code": "pharmacistcode pharmacistid checkercode reviewercode sfysdm 药师代码 审方药师 审核药师",
+	"pharmacist_code": "pharmacistcode pharmcode pharmacistid checkercode reviewercode sfysdm 药师代码 审方药师 审核药师",
 	"operator_code":   "opercode operator operid 操作员 操作人",
 	"cashier":         "cashier 收费员",
 	"pharmacy":        "pharmacy pharmcode pharmacycode storagecode drugdept yfdm 药房 药房代码",

@@ -23,9 +23,9 @@ type speaker struct {
 	absent string
 	// without are the answers of a HIS that does not know it.
 	without []*seen
-	places int // guesses, and
-	open   int // open points
-	each   int // lists that were opened, for names of their items
+	places  int // guesses, and
+	open    int // open points
+	each    int // lists that were opened, for names of their items
 }
 
 // value is what a recorded message says of a field of ours.
@@ -90,7 +90,13 @@ func (s *speaker) field(f Field, from string, among []canon, path string, taken 
 	if e, ok := s.surrounding(key, f); ok {
 		return []entry{e}
 	}
-	return []entry{s.unknown(key, f)}
+	e := s.unknown(key, f)
+	for _, c := range only(among, isMany) {
+		if resemblance(f, c.name, fieldWords[c.name]) >= 80 && e.value == open {
+			e.note = join("a text that holds a list: give a sample, or write as {$xml: {Items: {Item: [{$each: x in "+from+"."+c.name+", Code: = x.code}]}}}", e.note)
+		}
+	}
+	return []entry{e}
 }
 
 // branch writes what has children: a list of ours, or a mere wrapper.

@@ -182,6 +182,9 @@ func (s *speaker) noData(o *Offer) []entry {
 		}
 		return []entry{{key: "outcome", under: []entry{rule}}}
 	}
+	if strings.HasSuffix(string(o.kind), ".status") && len(o.Replies) == 0 && o.entrance.kind != "db" {
+		return []entry{{key: "outcome", off: true, under: []entry{{key: "ok", value: open, note: "where \"not there\" has a code of its own, it is an answer, too: answer.code in [\"0\", \"100\"], in quotes"}}}}
+	}
 	return nil
 }
 
