@@ -166,7 +166,7 @@ func (c *hospitalNew) readDatabase(ctx context.Context, dsn string) (draft.Datab
 	defer connector.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return draft.ReadDatabase(ctx, connector, driver, c.Schema)
+	return draft.ReadDatabase(ctx, connector, driver)
 }
 
 // report checks the folder and says what is in it, what is open, and what is next.

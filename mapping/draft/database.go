@@ -60,8 +60,8 @@ var catalogues = map[string][]string{
 // ReadDatabase asks a live database what it has, through the connector that the
 // folder will use. Nothing is changed in it. Tested against PostgreSQL and MariaDB;
 // the questions to SQL Server and Oracle are written after their documentation.
-func ReadDatabase(ctx context.Context, c core.Connector, driver, schema string) (Database, error) {
-	d := description{driver: driver, schemas: schema}
+func ReadDatabase(ctx context.Context, c core.Connector, driver string) (Database, error) {
+	d := description{driver: driver}
 	byName := map[string]*table{}
 	for _, statement := range catalogues[driver] {
 		r, err := c.Call(ctx, core.Request{Operation: strings.ReplaceAll(statement, "\n", ""), Body: core.Tree{}})

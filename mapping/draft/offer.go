@@ -77,8 +77,6 @@ type entrance struct {
 	fine    []string // the codes that say ok
 	withs   []string // names that the envelope takes as with.x
 	headers []entry
-	// plain is true where some operations have no body to wrap.
-	plain bool
 	// lone is the only parameter that all methods of a WSDL take, a text.
 	lone string
 }

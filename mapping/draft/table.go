@@ -33,10 +33,8 @@ type reference struct{ column, table string }
 
 // description is what a database has.
 type description struct {
-	driver  string // "" is unknown
-	dsn     string // an example without a password
-	tables  []*table
-	schemas string
+	driver string // "" is unknown
+	tables []*table
 }
 
 // Database is a live database that ReadDatabase has described.
@@ -144,9 +142,7 @@ func (p *plan) table(e *entrance, t *table) {
 		return
 	}
 	o := &Offer{Call: "insert", Name: t.name, Words: t.words, Place: t.place, Table: t, Sends: true, kind: kind, why: why, envelope: e.sort("insert")}
-	for _, f := range t.fields() {
-		o.Send = append(o.Send, f)
-	}
+	o.Send = t.fields()
 	e.add(o)
 	if kind == "" {
 		return

@@ -39,7 +39,6 @@ var (
 	askWords    = words("query get find search list select check qry fetch load inquire inquiry status state show view v vw 查询 获取 查找 状态")
 	stateWords  = words("status state query get check inquire inquiry qry find search 状态 查询")
 	detailWords = words("detail details item items list 明细")
-	totalWords  = words("total sum summary info 汇总")
 	voidWords   = words("void cancel del delete undo revoke abolish invalid repeal withdraw rollback zf 作废 撤销 取消 删除 退号")
 )
 
@@ -82,7 +81,7 @@ var likenesses = []likeness{
 	{core.ReportList, [][]string{reportWords}, [][]string{paymentWords}},
 	{core.OrderCancel, [][]string{orderWords, voidWords}, [][]string{paymentWords}},
 	{core.OrderStatus, [][]string{orderWords, askWords}, [][]string{paymentWords}},
-	{core.PaymentStatus, [][]string{words("pay payment receipt reciept settle charge fee order 缴费 收费 支付 结算"), words("status state query check inquire qry 状态 查询")}, [][]string{detailWords}},
+	{core.PaymentStatus, [][]string{words("pay payment receipt reciept settle charge fee order 缴费 收费 支付 结算"), words("status state query check inquire qry 状态 查询")}, [][]string{detailWords}}, //nolint:misspell // as HIS's write it
 	{core.PaymentSettle, [][]string{paymentWords}, [][]string{askWords, voidWords}},
 	{core.OrderCreate, [][]string{orderWords}, [][]string{paymentWords}},
 	{core.DoctorList, [][]string{doctorWords, askWords}, nil},
