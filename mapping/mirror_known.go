@@ -2,13 +2,10 @@ package mapping
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
 )
-
-func mapKeys(m map[string]any) []string { return slices.Collect(maps.Keys(m)) }
 
 // known reports whether a node can be computed from what was recovered so far.
 func (h *hearing) known(n ast.Node) bool {

@@ -95,7 +95,7 @@ func (p *Player) fresh() func(string) string {
 		p.books.number++
 		head := strings.TrimRight(recorded, "0123456789")
 		digits := len(recorded) - len(head)
-		v := ""
+		var v string
 		switch {
 		case recorded == "":
 			v = fmt.Sprintf("HIS%08d", p.books.number)

@@ -162,7 +162,7 @@ func (p *Player) lead(w writtenConnector, at, path string) error {
 	}
 	first := names[0][0]
 	before, after, _ := strings.Cut(w.address, first)
-	value := ""
+	var value string
 	switch {
 	case before == "" && after == "":
 		value = at + path
