@@ -74,7 +74,7 @@ type said struct {
 }
 
 func (w *work) attempt(old *Side, m Message, a Attempt, captured *[2]map[string]string) error {
-	oldCall, why := callOf(old.Dialect, m.Kind, a)
+	oldCall, _ := callOf(old.Dialect, m.Kind, a)
 	if oldCall == nil {
 		w.report.Lost++
 		return nil
@@ -148,8 +148,9 @@ func keep(captured map[string]string, v core.Verdict) {
 }
 
 func say(s *Side, call *core.Call, in core.Input) (out said, err error) {
-	if out.request, out.err = call.Mapper.Encode(in); out.err != nil {
-		return out, nil
+	out.request, out.err = call.Mapper.Encode(in)
+	if out.err != nil {
+		return out, nil //nolint:nilerr // that it cannot be sent is an answer
 	}
 	if out.offline, err = s.Offline(call.Connector); err != nil {
 		return out, err
