@@ -74,7 +74,8 @@ type entrance struct {
 	answer  string   // the cell read.answer; "" is body itself
 	ask     string   // why answer must be filled in
 	rules   []entry  // the envelope's outcome
-	fine    []string // the codes that say ok
+	fine    []string // the codes that say ok, and those that say no
+	refused []string
 	withs   []string // names that the envelope takes as with.x
 	headers []entry
 	// lone is the only parameter that all methods of a WSDL take, a text.

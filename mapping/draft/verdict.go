@@ -122,7 +122,7 @@ func (p *plan) verdicts(e *entrance) {
 	}
 	p.anyRoot = anyRoot
 	var code, said place
-	var fine, refused, twice []string
+	var fine, refused []string
 	values := map[string]bool{}
 	for _, s := range answers {
 		c, fields := s.openAnswer(anyRoot)
@@ -152,7 +152,7 @@ func (p *plan) verdicts(e *entrance) {
 		case empty.MatchString(s.variant):
 			continue // what there is not, each question says for itself
 		case already.MatchString(s.variant) && !slices.Contains(good, strings.ToLower(v)):
-			twice = appendNew(twice, v)
+			continue // each operation says it for itself
 		case badNames.MatchString(s.variant):
 			refused = appendNew(refused, v)
 		case slices.Contains(good, strings.ToLower(v)):
@@ -162,7 +162,7 @@ func (p *plan) verdicts(e *entrance) {
 		}
 	}
 	refused = slices.DeleteFunc(refused, func(v string) bool { return slices.Contains(fine, v) })
-	e.fine = fine
+	e.fine, e.refused = fine, refused
 	switch {
 	case code.at == "":
 		e.rules = append(e.rules, entry{key: "ok", value: open, note: `no code was recognised in the samples; as answer.code == "0"`})
@@ -170,9 +170,6 @@ func (p *plan) verdicts(e *entrance) {
 		e.rules = append(e.rules, entry{key: "ok", value: open, note: `as ` + code.at + ` == "0"; no sample looks like a success`})
 	default:
 		e.rules = append(e.rules, entry{key: "ok", value: conditionOf(isOneOf(code.at, fine)), note: "guess: as in the samples; TODO verify"})
-	}
-	if code.at != "" && len(twice) > 0 {
-		e.rules = append(e.rules, entry{key: "already", value: conditionOf(isOneOf(code.at, twice)), note: "TODO a code, or words (answer.x contains \"已\")", off: true})
 	}
 	if code.at != "" {
 		if len(refused) > 0 {

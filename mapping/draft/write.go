@@ -131,6 +131,8 @@ func (p *plan) operation(o *Offer, t core.Transaction) entry {
 	}
 	if t.Mode == core.Question {
 		out.under = append(out.under, s.noData(o)...)
+	} else {
+		out.under = append(out.under, s.already(o)...)
 	}
 	if r := s.returns(t.Kind, fields, from); len(r) > 0 {
 		out.under = append(out.under, entry{key: "returns", under: r})
@@ -158,6 +160,24 @@ func merged(a, b []Field) []Field {
 		}
 	}
 	return out
+}
+
+// already is the rule for what was done before, where a sample shows it by a code of
+// its own.
+func (s *speaker) already(o *Offer) []entry {
+	for _, r := range o.Replies {
+		at, ok := codeOf(r.inner, "answer")
+		if !ok || !already.MatchString(r.variant) || badNames.MatchString(r.variant) || slices.Contains(o.entrance.fine, at.Sample) {
+			continue
+		}
+		rule := entry{key: "already", value: conditionOf(isOneOf(at.at, []string{at.Sample})), note: "guess: " + r.file}
+		if slices.Contains(o.entrance.refused, at.Sample) {
+			rule.value, rule.note = open, "the code is that of a refusal, too ("+r.file+"); by its words, as answer.message contains \"…\""
+			s.open++
+		}
+		return []entry{{key: "outcome", under: []entry{rule}}}
+	}
+	return nil
 }
 
 // noData is the rule for an answer that has nothing, where a sample shows one. A
