@@ -44,7 +44,7 @@ func (m *madeUp) add(field, kind, value string) string {
 			n++
 		}
 	}
-	made := value
+	var made string
 	switch kind {
 	case "name":
 		made = madeUpName(value, n)

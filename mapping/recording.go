@@ -311,7 +311,7 @@ func (r *recorder) exchange(x Exchanged, in core.Input, number string) (expect y
 		return nil, nil, err
 	}
 	r.files["answer"+number+answerEnding(kind, answer)] = answer
-	v := core.Verdict{}
+	var v core.Verdict
 	var read []Computed
 	if response, err := offline.Read(q, answer); err != nil {
 		v = core.Verdict{Outcome: core.Outcome(core.ClassOf(err)), Err: err}
