@@ -136,7 +136,7 @@ func (p *Proxy) Cut() {
 
 // Close ends the proxy and all that goes through it.
 func (p *Proxy) Close() {
-	p.Set(Down)
+	_ = p.Set(Down) // to go down never fails
 	p.wait.Wait()
 }
 

@@ -21,10 +21,9 @@ import (
 	"hishub/mocks/soaphis"
 )
 
-// load compiles a shipped hospital for an environment.
-func load(t *testing.T, name string, env map[string]string) (*mapping.Folder, fs.FS) {
+// load compiles a folder for an environment.
+func load(t *testing.T, files fs.FS, env map[string]string) *mapping.Folder {
 	t.Helper()
-	files := os.DirFS("../../../mapping/hospitals/" + name)
 	folder, err := mapping.Load(files, mapping.Options{
 		Env:  func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen,
@@ -32,7 +31,7 @@ func load(t *testing.T, name string, env map[string]string) (*mapping.Folder, fs
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folder, files
+	return folder
 }
 
 // sample is the folder's env.sample.
@@ -53,8 +52,11 @@ func sample(t *testing.T, name string) map[string]string {
 
 func run(t *testing.T, name string, env map[string]string, o certify.Options) *certify.Certificate {
 	t.Helper()
-	o.Folder, o.Files = load(t, name, env)
-	o.Agreed, _ = load(t, name, sample(t, name))
+	if o.Files == nil {
+		o.Files = os.DirFS("../../../mapping/hospitals/" + name)
+	}
+	o.Folder = load(t, o.Files, env)
+	o.Agreed = load(t, o.Files, sample(t, name))
 	if o.Timeout == 0 {
 		o.Timeout = 300 * time.Millisecond
 	}

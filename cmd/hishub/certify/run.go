@@ -121,7 +121,9 @@ func Run(ctx context.Context, o Options) (*Certificate, error) {
 	go func() { ended <- dispatcher.Run(work) }()
 	r.all()
 	stop()
-	<-ended
+	if err := <-ended; err != nil {
+		return nil, err
+	}
 
 	for _, it := range r.cert.Items {
 		r.cert.Counts[it.Result]++

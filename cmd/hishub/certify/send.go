@@ -81,14 +81,13 @@ func (r *run) needed(kind core.Kind) (*made, error) {
 
 // ask asks a question outside any delivery.
 func (r *run) ask(kind core.Kind, body core.Body) core.Exchange {
-	call := &r.hospital.Operations[kind].Steps[0].Call
-	return r.hospital.Ask(r.ctx, call, core.Input{Body: body, Kind: kind, Stamp: r.hospital.Stamp(body.Key(), time.Now(), 1)}, nil)
+	return r.question(&r.hospital.Operations[kind].Steps[0].Call, core.Input{Body: body, Kind: kind})
 }
 
 // inquire asks what became of a step, as the policy would. The status is nil when
 // the HIS did not answer.
 func (r *run) inquire(kind core.Kind, body core.Body, step *core.Step, captured map[string]string) (*core.Status, core.Exchange) {
-	x := r.hospital.Ask(r.ctx, &step.Inquire.Call, core.Input{Body: body, Kind: kind, Captured: captured, Stamp: r.hospital.Stamp(body.Key(), time.Now(), 1)}, nil)
+	x := r.question(&step.Inquire.Call, core.Input{Body: body, Kind: kind, Captured: captured})
 	switch x.Verdict.Outcome {
 	case core.OutcomeNoData:
 		return &core.Status{State: core.StateAbsent}, x
@@ -97,6 +96,21 @@ func (r *run) inquire(kind core.Kind, body core.Body, step *core.Step, captured 
 		return s, x
 	}
 	return nil, x
+}
+
+// question asks up to three times, because a question that was not answered may
+// simply be asked again, and the policy does.
+func (r *run) question(call *core.Call, in core.Input) (x core.Exchange) {
+	for try := 1; try <= 3; try++ {
+		in.Stamp = r.hospital.Stamp(in.Body.Key(), time.Now(), try)
+		x = r.hospital.Ask(r.ctx, call, in, nil)
+		switch x.Verdict.Outcome {
+		case core.OutcomeUnavailable, core.OutcomeInDoubt, core.OutcomeBusy:
+		default:
+			return x
+		}
+	}
+	return x
 }
 
 // see keeps an exchange as evidence.
