@@ -252,6 +252,9 @@ func (mi *Mirror) Hear(connectors []string, q core.Request) (*Heard, error) {
 		switch {
 		case best == nil || h.fits(best) > 0:
 			best, chosen, others = h, v, nil
+		case h.fits(best) == 0 && v.mode == core.Question && chosen.mode != core.Question:
+			// A step that only looks is answered by the books like a question.
+			best, chosen, others = h, v, append(others, chosen.name())
 		case h.fits(best) == 0:
 			others = append(others, v.name())
 		}
@@ -287,10 +290,20 @@ func (mi *Mirror) hearing(v *voice, q core.Request) (out *hearing) {
 	if q.Operation != "" && !h.document(m.wireCall, q.Operation) {
 		return nil
 	}
-	if !h.named(m.headers, q.Headers, true) || !h.named(m.query, q.Query, false) {
+	headers := &children{tree: core.Tree(q.Headers), used: map[string]bool{}, fold: true}
+	if !h.named(m.headers, headers) {
 		return nil
 	}
 	h.misses = 0 // a header that is not there may be one that the transport took
+	query := &children{tree: core.Tree(q.Query), used: map[string]bool{}}
+	if !h.named(m.query, query) {
+		return nil
+	}
+	for _, f := range query.tree {
+		if !query.used[f.Name] && !query.open {
+			h.extras++
+		}
+	}
 	if !h.body(q.Body) {
 		return nil
 	}
@@ -311,14 +324,10 @@ func (h *hearing) body(body core.Value) bool {
 	return false
 }
 
-// named reads headers or a query, among which others may stand.
-func (h *hearing) named(parts []template, came []core.Field, fold bool) bool {
+// named reads headers or a query, which several layers of the folder write.
+func (h *hearing) named(parts []template, c *children) bool {
 	for _, p := range parts {
-		f := h.fragment(p)
-		if f == nil {
-			continue
-		}
-		if !h.children(f.fields, &children{tree: core.Tree(came), used: map[string]bool{}, fold: fold, open: true}) {
+		if f := h.fragment(p); f != nil && !h.children(f.fields, c) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"hishub/core"
 )
@@ -16,6 +17,12 @@ func (h *hearing) heard(v *voice, q core.Request) *Heard {
 	out := &Heard{
 		Kind: v.kind, Mode: v.mode, Step: v.step, Undo: v.undo, Last: v.last, Session: v.session, Call: v.call,
 		Input: h.r.in, Fields: map[string]string{}, Weak: map[string]bool{}, voice: v, request: q,
+	}
+	if out.Input.Stamp.At.IsZero() { // it is not sent, but it is about now
+		out.Input.Stamp.At = time.Now()
+	}
+	if out.Input.Stamp.Time.IsZero() {
+		out.Input.Stamp.Time = time.Now()
 	}
 	for path, value := range h.values {
 		if _, isLength := value.(int); isLength && !strings.HasPrefix(path, "attempt.") {

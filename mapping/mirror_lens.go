@@ -332,6 +332,17 @@ func (w *wording) putCall(n *ast.CallNode, v any) error {
 			return err
 		}
 		return w.put(args[0], text)
+	case "add": // how long from then, in whole seconds
+		t, ok := v.(time.Time)
+		from, err := w.eval(args[0])
+		begin, isTime := from.(time.Time)
+		if !ok || err != nil || !isTime {
+			return errOneWay
+		}
+		if _, isLiteral := literal(args[1]); isLiteral {
+			return w.putBackwards(n, name, v)
+		}
+		return w.put(args[1], fmt.Sprintf("%ds", int(t.Sub(begin).Seconds())))
 	case "split":
 		sep, err := w.eval(args[1])
 		by, _ := core.Text(sep)

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -180,5 +181,10 @@ func messages(t *testing.T, folder fs.FS, d *core.Dialect) []message {
 			out = append(out, m)
 		}
 	}
+	// What is made comes before what takes it back.
+	order := func(m message) int {
+		return slices.IndexFunc(core.Catalogue, func(t core.Transaction) bool { return t.Kind == m.kind })
+	}
+	slices.SortStableFunc(out, func(a, b message) int { return order(a) - order(b) })
 	return out
 }
