@@ -61,7 +61,7 @@ func (h *HIS) begin(in *input, _ fault.Kind) answer {
 }
 
 func settlement(s books.Settlement) fields {
-	return fields{"ddh": s.Order, "jsid": s.HisNo, "fph": "FP" + s.HisNo, "zje": inFen(s.AmountFen), "tje": inFen(s.RefundedFen)}
+	return fields{"ddh": s.Order, "jsid": s.HisNo, "fph": "FP" + s.HisNo, "zje": inFen(s.AmountFen), "ytje": inFen(s.RefundedFen)}
 }
 
 // confirm books what was begun.
