@@ -37,13 +37,14 @@ func TestImports(t *testing.T) {
 		"connectors/wechatpay":         {"core", "connectors/bill", "connectors/option", "connectors/wire"},
 		"connectors/alipay":            {"core", "connectors/bill", "connectors/option", "connectors/charset", "connectors/wire"},
 		"connectors/billfile":          {"core", "connectors/bill", "connectors/option", "connectors/charset", "connectors/wire"},
-		"connectors/connectortest":     {"core"},
+		"connectors/connectortest":     {"core", "connectors/proxy"},
+		"connectors/proxy":             {},
 		"platform":                     {"core", "platform"},
 		"mocks":                        {"mocks"},
 		"mocks/servers":                {"core/postgres/private", "mocks"},
 		"cmd":                          {"core", "mapping", "connectors", "platform", "mocks", "cmd"},
 	}
-	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "connectors/connectortest", "core/reconcile/reconciletest"}
+	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "connectors/connectortest", "connectors/proxy", "core/reconcile/reconciletest"}
 	standardOnly := map[string]bool{"core": true}
 
 	root := ".."

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// Listener is an entrance through which a HIS calls us, at /his/<hospital>/<name>.
+// Listener is an entrance through which a HIS calls us: at /his/<hospital>/<name>,
+// at a port of its own, or by rows that it leaves in a table.
 type Listener struct {
 	Name string
-	Kind string // soap, rest, tcp
+	Kind string // soap, rest, tcp, table
 	Listening
 	// Kinds are what can be told or asked here, in the order of the catalogue.
 	Kinds []Kind

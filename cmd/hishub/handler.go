@@ -15,7 +15,7 @@ import (
 // handler is the API with the clinic's routes, what HIS call, and the sender of webhooks.
 func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
-		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Background: background, Lights: h.dispatcher.Lights,
+		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Background: background, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil,
 		Ready: []api.Dependency{
 			{Name: "database", Check: func(ctx context.Context) error { _, err := h.store.Now(ctx); return err }},

@@ -144,7 +144,7 @@ func (c *call) decline(o core.Opened, stamp core.Stamp, why string, status int, 
 	if err == nil {
 		var out core.Outgoing
 		if out, err = c.listener.Wire.Write(o.Arrival, reply); err == nil {
-			c.result = why
+			c.result, c.reply = why, &reply
 			return out
 		}
 	}
