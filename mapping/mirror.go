@@ -232,29 +232,30 @@ func (v *voice) name() string {
 // ErrUnheard is a request that no exchange of the folder would have written.
 var ErrUnheard = errors.New("no operation of the folder writes such a request")
 
-// Hear recognises a request that came over one of the connectors. Operation is ""
-// where the transport does not say what is called. The error is ErrUnheard, and
-// says how near the nearest came.
-func (mi *Mirror) Hear(connectors []string, q core.Request) (*Heard, error) {
+// Hear recognises a request that came over a connector, in any of the ways in which
+// its transport can be read. Operation is "" where the transport does not say what
+// is called. The error is ErrUnheard, and says how many were tried.
+func (mi *Mirror) Hear(connector string, ways ...core.Request) (*Heard, error) {
 	var best *hearing
 	var chosen *voice
+	var q core.Request
 	var others []string
 	tried := 0
 	for _, v := range mi.voices {
-		if !slices.Contains(connectors, v.connector) {
+		if v.connector != connector {
 			continue
 		}
 		tried++
-		h := mi.hearing(v, q)
+		h, way := mi.heardIn(v, ways)
 		if h == nil {
 			continue
 		}
 		switch {
 		case best == nil || h.fits(best) > 0:
-			best, chosen, others = h, v, nil
+			best, chosen, q, others = h, v, way, nil
 		case h.fits(best) == 0 && v.mode == core.Question && chosen.mode != core.Question:
 			// A step that only looks is answered by the books like a question.
-			best, chosen, others = h, v, append(others, chosen.name())
+			best, chosen, q, others = h, v, way, append(others, chosen.name())
 		case h.fits(best) == 0:
 			others = append(others, v.name())
 		}
@@ -265,6 +266,16 @@ func (mi *Mirror) Hear(connectors []string, q core.Request) (*Heard, error) {
 	out := best.heard(chosen, q)
 	out.Others = others
 	return out, nil
+}
+
+// heardIn is the way of reading a request in which an exchange explains it best.
+func (mi *Mirror) heardIn(v *voice, ways []core.Request) (best *hearing, way core.Request) {
+	for _, q := range ways {
+		if h := mi.hearing(v, q); h != nil && (best == nil || h.fits(best) > 0) {
+			best, way = h, q
+		}
+	}
+	return best, way
 }
 
 // fits is positive where h explains the request better than o.

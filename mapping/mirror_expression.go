@@ -104,8 +104,8 @@ func (h *hearing) conditional(n *ast.ConditionalNode, want any) bool {
 		h.backTo(before)
 		return after, ok
 	}
-	_, first := try(n.Exp1, true)
-	_, second := try(n.Exp2, false)
+	one, first := try(n.Exp1, true)
+	two, second := try(n.Exp2, false)
 	switch {
 	case first && second:
 		// What stands there to the letter decides, else nobody can tell.
@@ -117,8 +117,13 @@ func (h *hearing) conditional(n *ast.ConditionalNode, want any) bool {
 		if absentNode(n.Exp2) && want == gone || literal2 && !literal1 {
 			return h.invert(n.Exp2, want) && h.assume(n.Cond, false)
 		}
-		if want == gone {
+		switch {
+		case want == gone:
 			return true
+		case one.hits > two.hits: // what explains more of it
+			return h.invert(n.Exp1, want) && h.assume(n.Cond, true)
+		case two.hits > one.hits:
+			return h.invert(n.Exp2, want) && h.assume(n.Cond, false)
 		}
 		return h.lose(n, want)
 	case first:

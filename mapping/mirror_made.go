@@ -133,14 +133,26 @@ func (mi *Mirror) Login(session, token string, until time.Time) map[string]strin
 		t, err := mi.folder.Dialect.Sessions[session].Expires(core.Input{Session: values, Stamp: core.Stamp{At: time.Now(), Time: time.Now()}})
 		return err == nil && (t.IsZero() || t.After(time.Now()))
 	}
-	for _, name := range s.names {
-		if works() {
-			break
+	// What remains is a life in seconds, as OAuth gives it, or the time of the login.
+	now := time.Now().In(mi.zone)
+	forms := []string{"7200", now.Format("20060102150405"), now.Format(time.DateTime), now.Format(time.RFC3339)}
+	var fill func(names []string) bool
+	fill = func(names []string) bool {
+		if works() || len(names) == 0 {
+			return works()
 		}
-		before := values[name]
-		if values[name] = "7200"; !works() { // seconds, as OAuth gives them
-			values[name] = before
+		if fill(names[1:]) {
+			return true
 		}
+		before := values[names[0]]
+		for _, form := range forms {
+			if values[names[0]] = form; fill(names[1:]) {
+				return true
+			}
+		}
+		values[names[0]] = before
+		return false
 	}
+	fill(s.names[:min(len(s.names), 5)])
 	return values
 }

@@ -26,6 +26,7 @@ func (h *hearing) joined(whole ast.Node, parts []ast.Node, text string) bool {
 				return false
 			}
 			text, parts = rest, parts[1:]
+			h.hits++
 			continue
 		}
 		n := h.width(parts[0])
@@ -46,6 +47,7 @@ func (h *hearing) joined(whole ast.Node, parts []ast.Node, text string) bool {
 				return false
 			}
 			text, parts = rest, parts[:len(parts)-1]
+			h.hits++
 			continue
 		}
 		n := h.width(last)
@@ -66,6 +68,7 @@ func (h *hearing) joined(whole ast.Node, parts []ast.Node, text string) bool {
 	}
 	if known, ok := h.textOf(parts[1]); ok && known != "" {
 		mine, rest, found := strings.Cut(text, known)
+		h.hits++
 		return found && h.invert(parts[0], mine) && h.joined(whole, parts[2:], rest)
 	}
 	for _, p := range parts {

@@ -82,7 +82,7 @@ func TestCellsAreReadBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, err := mi.Hear([]string{"default"}, q)
+			h, err := mi.Hear("default", q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestWhatAnotherOperationWritesIsNotHeard(t *testing.T) {
 		"format":  {Operation: "POST /pay", Body: "<R><kind>4905"},
 		"tree":    {Operation: "POST /pay", Body: core.List{core.Tree{}, nil}},
 	} {
-		if h, err := mi.Hear([]string{"default"}, q); !errors.Is(err, ErrUnheard) {
+		if h, err := mi.Hear("default", q); !errors.Is(err, ErrUnheard) {
 			t.Errorf("%s: heard %+v, %v", name, h, err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestWhatAnotherOperationWritesIsNotHeard(t *testing.T) {
 // Of nothing but the rules, answers are made that they read as wanted.
 func TestAnswersAreMadeOfRules(t *testing.T) {
 	_, mi := mirrored(t, "  send: {id: = attempt.id, no: = payment.order_id, a: = yuan(payment.amount)}\n  returns: {his_no: = answer.h.no, amount: = from_fen(answer.sum)}\n")
-	h, err := mi.Hear([]string{"default"}, core.Request{Operation: "POST /pay", Body: "<R><id>a1</id><no>N1</no><a>1.00</a></R>"})
+	h, err := mi.Hear("default", core.Request{Operation: "POST /pay", Body: "<R><id>a1</id><no>N1</no><a>1.00</a></R>"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func FuzzHear(f *testing.F) {
 	f.Add("<R><id>1</id><a><n>1</n><no>B</no></a><t>20260105X</t><w>0001</w><s>0</s><j>{&quot;c&quot;:&quot;9&quot;}</j></R>")
 	f.Add("<R><a/><t/></R>")
 	f.Fuzz(func(t *testing.T, body string) {
-		h, err := mi.Hear([]string{"default"}, core.Request{Operation: "POST /pay", Body: body})
+		h, err := mi.Hear("default", core.Request{Operation: "POST /pay", Body: body})
 		if err != nil {
 			return
 		}

@@ -190,20 +190,22 @@ func (p *Player) hearHTTP(near []*entrance, r *http.Request, body []byte, x *Exc
 		} else {
 			x.Request = p.redacted(e.text.Legible(body))
 		}
-		for _, q := range e.requests(r, body) {
-			p.mu.Lock()
-			var h *mapping.Heard
-			err := mapping.ErrUnheard
-			if p.mirror != nil {
-				h, err = p.mirror.Hear([]string{e.name}, q)
-			}
-			p.mu.Unlock()
-			if err == nil {
-				x.Call = q.Operation
-				return h, e
-			}
-			why = append(why, e.name+": "+err.Error())
+		ways := e.requests(r, body)
+		if len(ways) == 0 {
+			continue
 		}
+		p.mu.Lock()
+		var h *mapping.Heard
+		err := mapping.ErrUnheard
+		if p.mirror != nil {
+			h, err = p.mirror.Hear(e.name, ways...)
+		}
+		p.mu.Unlock()
+		if err == nil {
+			x.Call = h.Transport()
+			return h, e
+		}
+		why = append(why, e.name+": "+err.Error())
 	}
 	if len(near) == 0 {
 		why = append(why, "no connector of the folder has an address with this path")

@@ -153,7 +153,7 @@ func (p *Player) hearFrame(e *entrance, raw []byte, x *Exchange) *mapping.Heard 
 	if p.mirror == nil {
 		return nil
 	}
-	h, err := p.mirror.Hear([]string{e.name}, core.Request{Body: a.Body})
+	h, err := p.mirror.Hear(e.name, core.Request{Body: a.Body})
 	if err != nil {
 		x.Trouble = append(x.Trouble, err.Error())
 		return nil
