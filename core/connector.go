@@ -66,7 +66,8 @@ type Response struct {
 	// Headers of an HTTP answer, lower-case names.
 	Headers Tree
 	// Error is "" or the transport's own word for a refusal that rules can judge:
-	// "fault" (SOAP), "duplicate" (a unique key of the database).
+	// "fault" (SOAP), "duplicate" (a unique key of the database), "unmatched" (it
+	// has not the rows that the transaction needs).
 	Error string
 	// Sent and Received are the exact bytes of both bodies, for the exchange log.
 	Sent, Received []byte

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hishub/connectors/option"
@@ -38,6 +39,7 @@ import (
 type Connector struct {
 	engine  engine
 	options wire.Options
+	blanks  blanks
 	pool    *pool
 }
 
@@ -58,7 +60,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	if schema != "" && !identifier.MatchString(schema) {
 		s.Problem("schema", "not a name of letters, digits, _ and $")
 	}
-	c := &Connector{options: options}
+	c := &Connector{options: options, blanks: readBlanks(s)}
 	if ok && dsn != "" {
 		c.engine = open(s, dsn, schema, options)
 	}
@@ -76,8 +78,10 @@ func (c *Connector) Close() error {
 }
 
 // Call implements core.Connector. A taken unique key comes back as the error
-// "duplicate", an exception that the HIS's own code raised as "fault", both
-// with code and message.
+// "duplicate", an exception that the HIS's own code raised as "fault", a select or
+// statement of a transaction that met another number of rows than it must as
+// "unmatched", each with code and message. A statement that changes rows is
+// answered with their number, {rows: 1}.
 func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, error) {
 	s, err := c.engine.plan(q)
 	if err != nil {
@@ -98,6 +102,9 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 		c.pool.drop(on)
 	}
 	r.Sent = sent
+	if r.Error == "" {
+		r.Body = c.blanks.of(r.Body)
+	}
 	if err != nil {
 		var f *core.Fault
 		if errors.As(err, &f) {
@@ -258,7 +265,9 @@ func (c *Connector) Describe(operation string) (core.Shape, error) {
 // answer makes a response of the last statement's rows.
 func (s *script) answer(last rows) core.Response {
 	var r core.Response
-	if len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs) {
+	if last.counted {
+		r.Body = core.Tree{{Name: "rows", Value: strconv.FormatInt(last.affected, 10)}}
+	} else if len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs) {
 		r.Body = row(s.outs, last.values[0])
 	} else {
 		r.Body = last.list()
@@ -288,6 +297,8 @@ func (c *Connector) Read(q core.Request, answer []byte) (core.Response, error) {
 	if t, ok := v.(core.Tree); ok && len(t) > 0 && t[0].Name == "error" {
 		r.Error, _ = core.Text(t[0].Value)
 		r.Body = t[1:]
+		return r, nil
 	}
+	r.Body = c.blanks.of(r.Body)
 	return r, nil
 }

@@ -75,6 +75,9 @@ func (s *driven) statement(ctx context.Context, st statement) (rows, error) {
 			return r, err
 		}
 	}
+	if st.counts {
+		return s.counted(ctx, st.sql, texts(st.args))
+	}
 	result, err := s.query(ctx, st.sql, texts(st.args))
 	if err != nil {
 		return rows{}, err
@@ -88,6 +91,16 @@ func (s *driven) statement(ctx context.Context, st statement) (rows, error) {
 		return rows{}, err
 	}
 	return r, result.Close()
+}
+
+// counted runs what brings no rows and tells how many it touched.
+func (s *driven) counted(ctx context.Context, sql string, args []driver.NamedValue) (rows, error) {
+	result, err := s.driver.(driver.ExecerContext).ExecContext(ctx, sql, args)
+	if err != nil || result == nil {
+		return rows{}, err
+	}
+	n, err := result.RowsAffected()
+	return rows{affected: n, counted: true}, err
 }
 
 func (s *driven) transaction(ctx context.Context, word string) (done bool, err error) {

@@ -14,9 +14,15 @@ import (
 const generatedName = ".generated"
 
 // generated is a key that the database makes when a row of a table is inserted.
+// Without a table it is what a select finds.
 type generated struct{ table, column string }
 
-func (g generated) String() string { return g.table + "." + g.column }
+func (g generated) String() string {
+	if g.table == "" {
+		return g.column
+	}
+	return g.table + "." + g.column
+}
 
 // keyOf reads the value of a column; ok is false when it is a value of its own.
 func keyOf(v core.Value) (g generated, ok bool, err error) {
@@ -45,14 +51,29 @@ func wantedKeys(tables core.Tree) (wanted []generated, err error) {
 		for _, row := range rowsOf(table.Value) {
 			columns, _ := row.(core.Tree)
 			for _, f := range columns {
-				g, ok, err := keyOf(f.Value)
-				if err != nil {
+				if wanted, err = keysIn(f.Value, wanted); err != nil {
 					return nil, fmt.Errorf("column %s of %s %w", f.Name, table.Name, err)
 				}
-				if ok && !slices.Contains(wanted, g) {
-					wanted = append(wanted, g)
-				}
 			}
+		}
+	}
+	return wanted, nil
+}
+
+// keysIn adds the keys that a value takes, itself or in the :names of its select.
+func keysIn(v core.Value, wanted []generated) ([]generated, error) {
+	g, ok, err := keyOf(v)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok && !slices.Contains(wanted, g):
+		return append(wanted, g), nil
+	case ok || !isSelect(v):
+		return wanted, nil
+	}
+	for _, f := range v.(core.Tree) {
+		if wanted, err = keysIn(f.Value, wanted); err != nil {
+			return nil, err
 		}
 	}
 	return wanted, nil
@@ -98,10 +119,16 @@ func (k *keys) into(st statement) statement {
 	return st
 }
 
-// take keeps what a statement generated.
+// take keeps what a statement generated or found.
 func (k *keys) take(st statement, got rows) error {
+	if err := st.wanted.met(got); err != nil {
+		return err
+	}
 	if len(st.gives) == 0 {
 		return nil
+	}
+	if st.finds && len(got.columns) != 1 {
+		return &refusal{meaning: unfit, code: st.wanted.place, public: "its select must bring one column"}
 	}
 	if len(got.values) != 1 || len(got.values[0]) != len(st.gives) {
 		return &refusal{meaning: unfit, code: "no key", public: "the database gave no key for " + st.gives[0].String()}
@@ -111,6 +138,10 @@ func (k *keys) take(st statement, got rows) error {
 	}
 	for i, g := range st.gives {
 		value := got.values[0][i]
+		if st.finds {
+			k.values[g] = value
+			continue
+		}
 		if value == nil || *value == "" || *value == "0" {
 			return &refusal{meaning: unfit, code: "no key", public: "the database generates no " + g.String()}
 		}

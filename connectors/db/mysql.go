@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -39,6 +40,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 	config.InterpolateParams = true
 	config.ParseTime = false
 	config.MultiStatements = false
+	config.ClientFoundRows = true // an update touches what it finds, as everywhere else
 	config.AllowAllFiles = false
 	config.Logger = silence{}
 	if err := config.Apply(mysql.Charset("utf8mb4", "")); err != nil {
@@ -151,6 +153,9 @@ func returningMySQL(st statement) ([]statement, error) {
 	return []statement{{sql: "do last_insert_id(0)", harmless: true}, st, ask}, nil
 }
 
+// columnMySQL is how a message ends that says where a value does not fit.
+var columnMySQL = regexp.MustCompile("(?i) for column ('[^']+'|(?:`[^`]+`\\.)*`[^`]+`) at row \\d+$")
+
 // judgeMySQL goes by the numbers that MySQL and MariaDB share (their manuals'
 // lists of server errors).
 func judgeMySQL(err error) *refusal {
@@ -169,11 +174,14 @@ func judgeMySQL(err error) *refusal {
 	case 1644:
 		r.meaning = raised
 		r.code = string(m.SQLState[:])
-	case 1044, 1045, 1046, 1049, 1054, 1136, 1142, 1143, 1146, 1227, 1305, 1318, 1370:
+	case 1044, 1045, 1046, 1048, 1049, 1054, 1136, 1142, 1143, 1146, 1227, 1305, 1318, 1364, 1370, 1451, 1452:
 		r.meaning = unfit
 		r.public = m.Message // names objects only
-	case 1048, 1052, 1064, 1065, 1109, 1153, 1264, 1265, 1292, 1364, 1366, 1406, 1451, 1452, 3819, 4025:
-		r.meaning = unfit // the message repeats values
+	case 1052, 1064, 1065, 1109, 1153, 1264, 1265, 1292, 1366, 1406, 3819, 4025:
+		r.meaning = unfit // the message repeats values, before the column
+		if column := columnMySQL.FindStringSubmatch(m.Message); column != nil {
+			r.public = "column " + strings.NewReplacer("`", "", "'", "").Replace(column[1])
+		}
 	case 1040, 1047, 1203, 1205, 1213, 1226, 1290, 1317, 1792, 1836, 1969, 3024:
 		r.meaning = later
 	case 1053, 1077, 1079, 1080, 1152, 1159, 1160, 1161, 1927:

@@ -173,8 +173,10 @@ func (s *oracled) exec(ctx context.Context, _ *driven, st statement) (rows, bool
 			outs = append(outs, dest)
 		}
 	}
-	if _, err := s.driver.(driver.ExecerContext).ExecContext(ctx, st.sql, args); err != nil || len(outs) == 0 {
-		return rows{}, true, err
+	touched, err := s.counted(ctx, st.sql, args)
+	if err != nil || len(outs) == 0 {
+		touched.counted = st.counts
+		return touched, true, err
 	}
 	r := rows{columns: make([]string, len(outs)), values: [][]*string{make([]*string, len(outs))}}
 	for i, o := range outs {

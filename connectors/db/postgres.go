@@ -165,6 +165,7 @@ func (s *postgresSession) run(ctx context.Context, st statement) (rows, error) {
 	case st.sql == "commit" && tag.String() != "COMMIT":
 		return rows{}, &refusal{meaning: later, code: "a rollback", public: errNotCommitted.Error()}
 	}
+	r.affected, r.counted = tag.RowsAffected(), st.counts
 	return r, nil
 }
 

@@ -14,6 +14,9 @@ const (
 	doubtful meaning = iota
 	// duplicate: a unique key is taken.
 	duplicate
+	// unmatched: a statement of a transaction found or touched another number of
+	// rows than it must.
+	unmatched
 	// raised: the HIS's own code said no, in its own words.
 	raised
 	// unfit: our statement or its values do not fit.
@@ -48,6 +51,8 @@ func (r *refusal) answer() (a core.Response, ok bool) {
 	switch r.meaning {
 	case duplicate:
 		a.Error = "duplicate"
+	case unmatched:
+		a.Error = "unmatched"
 	case raised:
 		a.Error = "fault"
 	default:

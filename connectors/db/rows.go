@@ -14,6 +14,9 @@ import (
 type rows struct {
 	columns []string
 	values  [][]*string
+	// affected is the number of rows that a statement touched, if it was counted.
+	affected int64
+	counted  bool
 }
 
 func (r rows) list() core.List {

@@ -26,6 +26,8 @@ type script struct {
 	outs []string
 	// procedure is true when a refusal may come from inside, after it acted.
 	procedure bool
+	// found counts the selects whose values columns take.
+	found int
 }
 
 // statement is SQL with its parameters as text; nil is NULL.
@@ -38,6 +40,12 @@ type statement struct {
 	takes []taken
 	// gives are the keys that the rows of the statement bring.
 	gives []generated
+	// finds: what it gives was found, not made, and may be NULL.
+	finds bool
+	// wanted, if set, is how many rows it must bring or touch.
+	wanted *wanted
+	// counts: the number of rows that it touched is asked for.
+	counts bool
 	// harmless: it changes nothing that lasts.
 	harmless bool
 }
@@ -95,7 +103,7 @@ func (e engine) plan(q core.Request) (*script, error) {
 		return nil, err
 	}
 	return &script{
-		name: firstWord(operation), statements: []statement{{sql: n.sql, args: args}},
+		name: firstWord(operation), statements: []statement{{sql: n.sql, args: args, counts: counting(n.sql)}},
 		lines: []line{{n.written, shown(n.names, args)}},
 	}, nil
 }
@@ -120,8 +128,22 @@ var word = regexp.MustCompile(`^\w*`)
 
 func firstWord(s string) string { return strings.ToLower(word.FindString(strings.TrimSpace(s))) }
 
-// arguments picks the values of names; every name and every value is needed.
+// arguments picks the texts of names; every name and every value is needed.
 func arguments(names []string, given core.Tree) ([]*string, error) {
+	values, err := chosen(names, given)
+	if err != nil {
+		return nil, err
+	}
+	args := make([]*string, len(names))
+	for i, v := range values {
+		if args[i], err = leaf(v); err != nil {
+			return nil, fmt.Errorf("parameter %s %w", names[i], err)
+		}
+	}
+	return args, nil
+}
+
+func chosen(names []string, given core.Tree) ([]core.Value, error) {
 	for i := range given {
 		if !slices.Contains(names, given[i].Name) {
 			what := "there is no parameter " + given[i].Name
@@ -131,18 +153,15 @@ func arguments(names []string, given core.Tree) ([]*string, error) {
 			return nil, errors.New(what)
 		}
 	}
-	args := make([]*string, len(names))
+	values := make([]core.Value, len(names))
 	for i, name := range names {
 		at := slices.IndexFunc(given, func(f core.Field) bool { return f.Name == name })
 		if at < 0 {
 			return nil, fmt.Errorf("parameter %s has no value; write it, empty for NULL", name)
 		}
-		var err error
-		if args[i], err = leaf(given[at].Value); err != nil {
-			return nil, fmt.Errorf("parameter %s %w", name, err)
-		}
+		values[i] = given[at].Value
 	}
-	return args, nil
+	return values, nil
 }
 
 func leaf(v core.Value) (*string, error) {
@@ -173,7 +192,8 @@ func (e engine) quoteName(name string) (string, error) {
 	return strings.Join(parts, "."), nil
 }
 
-// planInsert writes the rows of all tables in their order, in one transaction.
+// planInsert writes the rows of all tables in their order, and the statements that
+// stand in the place of rows, in one transaction.
 func (e engine) planInsert(body core.Value) (*script, error) {
 	tables, ok := body.(core.Tree)
 	if !ok || len(tables) == 0 {
@@ -187,6 +207,13 @@ func (e engine) planInsert(body core.Value) (*script, error) {
 	for _, table := range tables {
 		rows := rowsOf(table.Value)
 		for from := 0; from < len(rows); {
+			if row, ok := rows[from].(core.Tree); ok && has(row, statementName) {
+				if err := e.statement(s, table.Name, row); err != nil {
+					return nil, err
+				}
+				from++
+				continue
+			}
 			n, err := e.insert(s, table.Name, rows[from:], wanted)
 			if err != nil {
 				return nil, err
@@ -220,8 +247,8 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 	}
 	keys := keysOf(table, wanted)
 	most := e.rowsAtOnce
-	if keys != nil {
-		most = 1 // each row has a key of its own
+	if keys != nil || looksUp(first) {
+		most = 1 // each row has a key of its own, and is there before the next one looks
 	}
 	st := statement{gives: keys}
 	var b strings.Builder
@@ -230,7 +257,7 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 	n := 0
 	for ; n < len(rows) && n < most && (n == 0 || len(args)+len(first) <= e.valuesAtOnce); n++ {
 		row, ok := rows[n].(core.Tree)
-		if !ok || !sameNames(first, row) {
+		if !ok || !sameNames(first, row) || n > 0 && looksUp(row) {
 			break
 		}
 		if n > 0 {
@@ -243,25 +270,18 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			key, isKey, err := keyOf(f.Value)
-			if err == nil && isKey && !s.generates(key) {
-				err = fmt.Errorf("takes the key %s, and no row of that table stands before it", key)
-			}
-			var value *string
-			if err == nil && !isKey {
-				value, err = leaf(f.Value)
-			}
+			from, err := e.valueOf(s, table+"."+f.Name, f.Value)
 			if err != nil {
 				return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
 			}
-			args = append(args, value)
+			args = append(args, from.text)
 			b.WriteString(e.placeholder(len(args)))
-			if isKey {
-				st.takes = append(st.takes, taken{len(args) - 1, key})
-				marks = append(marks, ":"+key.String())
+			if from.kept {
+				st.takes = append(st.takes, taken{len(args) - 1, from.key})
+				marks = append(marks, ":"+from.key.String())
 				continue
 			}
-			marks, given, values = append(marks, ":"+f.Name), append(given, f.Name), append(values, value)
+			marks, given, values = append(marks, ":"+f.Name), append(given, f.Name), append(values, from.text)
 		}
 		b.WriteByte(')')
 		show := "insert into " + table + " (" + strings.Join(names, ", ") + ") values (" + strings.Join(marks, ", ") + ")"
