@@ -91,7 +91,7 @@ func TestExpressions(t *testing.T) {
 		{`payment.paid_at.Unix()`, "", "load: payment.yaml:6:25: values have no methods; write a function, f(x)"},
 		{`payment.OrderID`, "", `load: payment.yaml:6:17: payment has no field "OrderID"; did you mean "order_id"?`},
 		{`{"a": 1}`, "", "load: payment.yaml:6:9: maps are not part of this language, they have no order; write it as YAML in a let"},
-		{`answer.a[1:2]`, "", "load: *[from:to] is not part of this language; write left, right, cut or take"},
+		{`answer.a[1:2]`, "", "load: *[from:to] is not part of this language; write slice, left, right, cut or take"},
 		{`1.5`, "", `load: payment.yaml:6:9: there are no numbers with a fraction here*`},
 		{`$env.payment`, "", `load: payment.yaml:6:9: there is no name "$env" here*`},
 		{`const`, "", "load: payment.yaml:6:9: const is a group of names, not a value; write const.<name>"},

@@ -246,7 +246,7 @@ func (h *hearing) timed(n *ast.CallNode, want any) bool {
 	// A reader wants a date; what the layout leaves out is told by another cell.
 	whole, inWhole := layout, text
 	for _, part := range [][2]string{{"dd", "01"}, {"MM", "01"}, {"yyyy", "2000"}} {
-		if !strings.Contains(layout, part[0]) {
+		if !strings.Contains(layout, part[0]) && !strings.Contains(layout, "unix") {
 			whole, inWhole = part[0]+"|"+whole, part[1]+"|"+inWhole
 		}
 	}
@@ -255,7 +255,7 @@ func (h *hearing) timed(n *ast.CallNode, want any) bool {
 	if err != nil || !isTime {
 		return false
 	}
-	if strings.Contains(layout, "XXX") {
+	if strings.Contains(layout, "XXX") || strings.Contains(layout, "unix") {
 		return h.invert(n.Arguments[0], t)
 	}
 	p := pieces{at: t}

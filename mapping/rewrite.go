@@ -141,7 +141,7 @@ func (w *rewriter) walk(p *ast.Node) {
 			w.walk(&n.Nodes[i])
 		}
 	case *ast.SliceNode:
-		w.refuse(n, "write left, right, cut or take", "[from:to] is not part of this language")
+		w.refuse(n, "write slice, left, right, cut or take", "[from:to] is not part of this language")
 	case *ast.MapNode:
 		w.refuse(n, "write it as YAML in a let", "maps are not part of this language, they have no order")
 	case *ast.SequenceNode:

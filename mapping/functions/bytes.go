@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -73,6 +74,25 @@ func bytesAsText() []Function {
 			return decodeText(in.bytes(0), in.text(1))
 		}, new(func([]byte, string) string)),
 
+		define("bytes", "bytes(data, ...) bytes: one after the other; text is UTF-8", func(in *arguments) (any, error) {
+			var all []byte
+			for i := range in.values {
+				all = append(all, in.data(i)...)
+			}
+			return all, nil
+		}, new(func(Data, ...Data) []byte)),
+
+		define("slice", "slice(value, from) or slice(value, from, to): from a position, 0 is the first, until before another or the end; characters of text, bytes of bytes; what is beyond the end is not there", func(in *arguments) (any, error) {
+			from, to := in.count(1), math.MaxInt
+			if len(in.values) > 2 {
+				to = in.count(2)
+			}
+			if whole, ok := in.at(0).([]byte); ok {
+				return between(whole, from, to), nil
+			}
+			return string(between([]rune(in.text(0)), from, to)), nil
+		}, new(func(string, int) string), new(func(string, int, int) string), new(func([]byte, int) []byte), new(func([]byte, int, int) []byte)),
+
 		define("gzip", "gzip(data) bytes: compressed, the same for the same data", func(in *arguments) (any, error) {
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)
@@ -91,6 +111,11 @@ func bytesAsText() []Function {
 		}
 	}
 	return all
+}
+
+func between[T any](whole []T, from, to int) []T {
+	to = min(to, len(whole))
+	return whole[min(from, to):to]
 }
 
 // charsetNamed is a charset by its name on the web (WHATWG), nil for UTF-8. GBK

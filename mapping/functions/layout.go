@@ -29,6 +29,22 @@ var fields = map[byte][]int{
 	'X': {3, 2, 1},
 }
 
+// clocks are fields by their whole word: what stands there counts since 1970
+// in UTC. The letter of their element is 'u', the width the digits of fraction.
+var clocks = []struct {
+	word  string
+	width int
+}{{"unix_ms", 3}, {"unix", 0}}
+
+func clock(text string) (word string, width int) {
+	for _, c := range clocks {
+		if strings.HasPrefix(text, c.word) {
+			return c.word, c.width
+		}
+	}
+	return "", 0
+}
+
 // parseLayout reads letters as fields and everything else as it stands. An
 // ASCII letter that is no field must be quoted, except the T between date and
 // time; quotes are single, two of them are one.
@@ -43,7 +59,11 @@ func parseLayout(text string) (layout, error) {
 	}
 	for i := 0; i < len(text); {
 		c := text[i]
+		word, width := clock(text[i:])
 		switch {
+		case word != "":
+			l = append(l, element{letter: 'u', width: width})
+			i += len(word)
 		case c == '\'':
 			quoted, size, ok := unquote(text[i:])
 			if !ok {
@@ -62,7 +82,7 @@ func parseLayout(text string) (layout, error) {
 			l = append(l, element{letter: c, width: width})
 			i += width
 		case c != 'T' && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'):
-			return nil, fmt.Errorf("layout has the letter %q, which is no field (yyyy MM dd HH mm ss SSS XXX); quote it if you mean the letter", c)
+			return nil, fmt.Errorf("layout has the letter %q, which is no field (yyyy MM dd HH mm ss SSS XXX unix unix_ms); quote it if you mean the letter", c)
 		default:
 			literal(text[i : i+1])
 			i++
@@ -94,6 +114,9 @@ func unquote(text string) (quoted string, size int, ok bool) {
 
 // readable refuses a layout that leaves the day open.
 func (l layout) readable() error {
+	if slices.ContainsFunc(l, func(e element) bool { return e.letter == 'u' }) {
+		return nil
+	}
 	for _, letter := range []byte("yMd") {
 		if !slices.ContainsFunc(l, func(e element) bool { return e.letter == letter }) {
 			return errors.New("layout has no year, month and day to read")
@@ -128,6 +151,12 @@ func (l layout) format(t time.Time) string {
 			b = append(b, fmt.Sprintf("%09d", t.Nanosecond())[:e.width]...)
 		case 'X':
 			b = t.AppendFormat(b, [4]string{1: "Z07", 2: "Z0700", 3: "Z07:00"}[e.width])
+		case 'u':
+			n := t.Unix()
+			if e.width == 3 {
+				n = t.UnixMilli()
+			}
+			b = strconv.AppendInt(b, n, 10)
 		}
 	}
 	return string(b)
@@ -146,6 +175,7 @@ func digits(b []byte, n, width int) []byte {
 func (l layout) parse(text string, zone *time.Location) (time.Time, bool) {
 	year, month, day := 0, 1, 1
 	var hour, minute, second, nanosecond int
+	var since *time.Time // 1970, where the layout counts so
 	rest, ok := text, true
 	number := func(least, most int) (n int) {
 		i := 0
@@ -190,10 +220,18 @@ func (l layout) parse(text string, zone *time.Location) (time.Time, bool) {
 				return time.Time{}, false
 			}
 			zone = at
+		case 'u':
+			var t time.Time
+			t, rest, ok = counted(rest, e.width)
+			since = &t
 		}
 		if !ok {
 			return time.Time{}, false
 		}
+	}
+	if since != nil {
+		t := since.In(zone)
+		return t, rest == "" && t.Year() >= 1 && t.Year() <= 9999
 	}
 	if rest != "" || year < 1 || month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, false
@@ -203,6 +241,25 @@ func (l layout) parse(text string, zone *time.Location) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return t, true
+}
+
+// counted reads seconds or milliseconds since 1970, also before it.
+func counted(text string, width int) (time.Time, string, bool) {
+	i := 0
+	if strings.HasPrefix(text, "-") {
+		i++
+	}
+	for i < len(text) && text[i] >= '0' && text[i] <= '9' {
+		i++
+	}
+	n, err := strconv.ParseInt(text[:i], 10, 64)
+	if err != nil {
+		return time.Time{}, text, false
+	}
+	if width == 3 {
+		return time.UnixMilli(n), text[i:], true
+	}
+	return time.Unix(n, 0), text[i:], true
 }
 
 // offset reads Z, +08, +0800 or +08:00, by width.

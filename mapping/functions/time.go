@@ -8,7 +8,7 @@ import (
 const date = "yyyy-MM-dd"
 
 func times(zone *time.Location) []Function {
-	write := define("time", `time(time, layout) text: in the hospital's zone; layout of yyyy MM dd HH mm ss SSS XXX and literal text; no time is an error`, func(in *arguments) (any, error) {
+	write := define("time", `time(time, layout) text: in the hospital's zone; layout of yyyy MM dd HH mm ss SSS XXX and literal text, or unix, unix_ms (since 1970); no time is an error`, func(in *arguments) (any, error) {
 		l, err := parseLayout(in.text(1))
 		if err != nil {
 			return nil, err
