@@ -143,6 +143,8 @@ type Arrival struct {
 
 // Reply is what the dialect answers with.
 type Reply struct {
+	// Status is HTTP's, of a listener of kind rest; 0 is 200.
+	Status  int
 	Headers []Field
 	Body    Value // text, or parameters (Tree)
 	// Codes are those for which the default of a code table stood in. Not sent.

@@ -99,6 +99,8 @@ type expected struct {
 	Steps   []expected `yaml:"steps"`
 	// Takes is the canonical message of something inbound.
 	Takes any `yaml:"takes"`
+	// Status is HTTP's of the reply, where the folder says one.
+	Status int `yaml:"status"`
 }
 
 type expectedPart struct {

@@ -84,6 +84,9 @@ func (c *caseRun) inbound(t core.Transaction) {
 		c.differ("answer: %v", err)
 		return
 	}
+	if want.Status != 0 && want.Status != out.Status {
+		c.differ("status: expected %d, got %d", want.Status, out.Status)
+	}
 	answer, name, err := c.recorded("answer")
 	switch {
 	case err != nil:

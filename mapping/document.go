@@ -212,7 +212,7 @@ func (s *scope) mapDocument(n *node) (template, reflect.Type) {
 }
 
 func cureWord(name string, formats []string) string {
-	words := []string{"$each", "$when", "$value", "$group", "$cdata", "$raw", "$text"}
+	words := []string{useWord, "$each", "$when", "$value", "$group", "$cdata", "$raw", "$text"}
 	for _, f := range formats {
 		words = append(words, "$"+f)
 	}

@@ -131,6 +131,9 @@ func (l *loader) compile(x *exchange) *compiled {
 		u.slots[m.body].eval, u.slots[m.body].of = func(r *run) (any, error) { return t.value(r) }, t
 	}
 
+	if n := e.write["status"]; n != nil {
+		l.mistake(n.pos, "give the listener an envelope of its own", "write.status is for listeners, %s uses this envelope to ask the HIS", x.name)
+	}
 	wire := base.with("call", binding{typ: callType, slot: m.call}).with("with", binding{members: with})
 	l.write(e, wire.with("body", binding{slot: m.body}), m)
 	l.readAnswer(x, e, wire, own, m, out)
@@ -273,6 +276,9 @@ func (l *loader) write(e *envelope, s *scope, m *mapper) {
 	}
 	if n := e.write["query"]; n != nil {
 		m.query = append([]template{s.fields(n, "query")}, m.query...)
+	}
+	if n := e.write["status"]; n != nil {
+		m.status, _ = s.cell(n)
 	}
 	m.send = slotPart(m.body)
 	if n := e.write["send"]; n != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/optimizer"
-	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
 	"hishub/core"
@@ -56,7 +55,7 @@ func (s *scope) expression(n *node, skip int) *program {
 	}
 	s.unit.folder.cell = n.pos
 	c := s.conf()
-	tree, err := parser.ParseWithConfig(src, c)
+	tree, err := s.parse(src, c)
 	if err != nil {
 		s.syntax(n, skip, src, err)
 		return nil

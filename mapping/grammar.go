@@ -93,6 +93,7 @@ var limitsTable = &table{"limits", []key{
 var writeTable = &table{"write", []key{
 	{name: "let", shape: mapOf(value), doc: "named values; each sees body, call, with and the names before it"},
 	{name: "call", shape: cell, doc: "what to invoke on the wire (= call)"},
+	{name: "status", shape: cell, doc: "listeners of kind rest: the HTTP status of the answer (200)"},
 	{name: "headers", shape: value, doc: "headers of the request (REST, SOAP)"},
 	{name: "query", shape: value, doc: "query of the request (REST)"},
 	{name: "send", shape: value, doc: "what the connector carries (= body)"},
@@ -264,6 +265,7 @@ var hospitalTable = &table{"hospital", []key{
 	{name: "secrets", shape: mapOf(secretShape), doc: `secret.x, each "${ENV}", or now and before while it changes; masked everywhere`},
 	{name: "connectors", shape: mapOf(options), required: true, doc: "entrances of the HIS: name, kind and options"},
 	{name: "envelopes", shape: mapOf(section(envelopeTable)), doc: "what operations share"},
+	{name: "fragments", shape: mapOf(value), doc: "documents that operations have in common: {$use: name} puts one in"},
 	{name: "formats", shape: mapOf(options), doc: "formats with options: $name: writes, from_name() reads"},
 	{name: "sessions", shape: mapOf(section(sessionTable)), doc: "logins"},
 	{name: "listeners", shape: mapOf(section(listenerTable)), doc: "where the HIS calls us"},

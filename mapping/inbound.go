@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"hishub/core"
@@ -255,7 +256,25 @@ func (x *entrance) reply(o core.Opened, res core.Resolution, s core.Stamp, e *ea
 		return core.Reply{}, err
 	}
 	out.Body, out.Codes = plain(v), r.codes
-	return out, nil
+	out.Status, err = x.m.statusOf(r)
+	return out, err
+}
+
+// statusOf is 0 where the folder says nothing.
+func (m *mapper) statusOf(r *run) (int, error) {
+	if m.status == nil {
+		return 0, nil
+	}
+	v, err := m.status.value(r)
+	if err != nil {
+		return 0, err
+	}
+	text, _ := core.Text(plain(v))
+	status, err := strconv.Atoi(text)
+	if err != nil || status < 200 || status > 599 {
+		return 0, errors.New("write.status is no HTTP status from 200 to 599")
+	}
+	return status, nil
 }
 
 // resultType shows a resolution to expressions as result.state, result.message

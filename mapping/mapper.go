@@ -26,6 +26,7 @@ type mapper struct {
 	wireCall       template
 	headers, query []template
 	send           template
+	status         template // HTTP's of a reply; nil: 200
 
 	rules       []ruling
 	words       template

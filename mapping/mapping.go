@@ -100,6 +100,7 @@ type loader struct {
 	operations map[core.Kind]*operation
 	listeners  map[string]*listener
 	withNames  map[string]bool
+	fragments  map[string]*fragment
 
 	cell pos // the cell that is being compiled
 }
@@ -117,6 +118,7 @@ func (l *loader) load() *core.Dialect {
 	l.readFormats()
 	l.readConnectors(d)
 	defer l.closeConnectors()
+	l.readFragments()
 	l.readEnvelopes()
 	l.readSessions()
 	l.readListeners()
@@ -150,6 +152,7 @@ func (l *loader) load() *core.Dialect {
 	if !l.wrong() {
 		// Not before all else is right: the mistakes may hide the uses.
 		l.unused()
+		l.unusedFragments()
 	}
 	return d
 }

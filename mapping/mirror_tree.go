@@ -27,7 +27,7 @@ type expressionTree struct {
 // would have been before.
 func (s *scope) tree(src string, at pos) *expressionTree {
 	c := s.conf()
-	tree, err := parser.ParseWithConfig(src, c)
+	tree, err := s.parse(src, c)
 	if err != nil {
 		return nil
 	}

@@ -45,6 +45,7 @@ func (l *loader) readOperations(documents []*node) {
 			l.mistake(d.pos, "write payment.settle: and its keys", "a file of operations must be a map, not %s", d.describe())
 			continue
 		}
+		l.use(d)
 		for _, f := range d.fields {
 			t, ok := core.Lookup(core.Kind(f.key.text))
 			if !ok {

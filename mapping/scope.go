@@ -86,7 +86,7 @@ func (s *scope) definable(n *node, name string) bool {
 
 var reserved = []string{"absent", "nil", "true", "false", "if", "else", "let", "in", "not", "and", "or", "contains", "startsWith", "endsWith", "matches",
 	"map", "filter", "all", "any", "none", "one", "count", "find", "concat", "uniq", "take", "reverse", "sum", "groupBy", "sortBy", "reduce", "len",
-	"answer", "body", "wire", "call", "with", "page", "result", "const", "secret", "session", "captured", "message", "attempt"}
+	"answer", "body", "wire", "call", "with", "page", "result", "const", "secret", "session", "captured", "message", "attempt", thisMessage}
 
 // conf is the closed environment of the scope for the compiler of one
 // expression; what walks the expression keeps state in it.

@@ -15,6 +15,7 @@ type unit struct {
 	folder  *loader
 	slots   []slot
 	members map[string]int
+	noun    string // of the message, "" in a login
 	layer   string // of what is compiled now, for people
 	// usesSession is set when a cell mentions a value of the session.
 	usesSession bool
@@ -110,6 +111,11 @@ func (u *unit) letSlot(name string, t template) int {
 func (u *unit) base(t *core.Transaction, c captures, se sessionChoice) *scope {
 	l := u.folder
 	s := newScope(u)
+	if t == nil {
+		s.hidden[thisMessage] = "a login serves every message"
+	} else {
+		u.noun = t.Noun
+	}
 	s.names["const"] = binding{members: l.constants}
 	s.names["secret"] = binding{members: l.secrets}
 	s.names["message"] = binding{members: map[string]member{

@@ -139,18 +139,19 @@ func TestXingguangTellsWhatWasHandedOut(t *testing.T) {
 	for _, c := range []struct {
 		push     fhirhis.Handed
 		code     string
+		status   int
 		returned bool
 		taken    bool
 	}{
-		{fhirhis.Handed{No: "H1"}, "informational", false, true},
-		{fhirhis.Handed{No: "H1", Bare: true, Returned: true}, "informational", true, true},
-		{fhirhis.Handed{No: "H1", Token: "somebody-else"}, "security", false, false},
+		{fhirhis.Handed{No: "H1"}, "informational", 200, false, true},
+		{fhirhis.Handed{No: "H1", Bare: true, Returned: true}, "informational", 200, true, true},
+		{fhirhis.Handed{No: "H1", Token: "somebody-else"}, "security", 400, false, false},
 	} {
 		told, err := his.Push(context.Background(), c.push)
 		ok(t, err)
 		last := g.opened[len(g.opened)-1]
 		got, taken := last.Body.(*core.DispenseNotice)
-		if told.Code != c.code || taken != c.taken || taken && (got.No != "H1" || got.Returned != c.returned || got.Operator != "Y009" || got.At.IsZero()) {
+		if told.Code != c.code || told.Status != c.status || taken != c.taken || taken && (got.No != "H1" || got.Returned != c.returned || got.Operator != "Y009" || got.At.IsZero()) {
 			t.Errorf("%+v: told %+v, opened as %+v, %v", c.push, told, last.Body, last.Err)
 		}
 	}

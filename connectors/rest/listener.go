@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -49,7 +50,7 @@ func (l *listener) Write(_ core.Arrival, r core.Reply) (core.Outgoing, error) {
 		return core.Outgoing{}, fmt.Errorf("write a reply: %w", err)
 	}
 	headers := append([]core.Field{{Name: "Content-Type", Value: l.contentType}}, r.Headers...)
-	return core.Outgoing{Status: 200, Headers: headers, Body: body}, nil
+	return core.Outgoing{Status: cmp.Or(r.Status, 200), Headers: headers, Body: body}, nil
 }
 
 // Refuse implements core.Wire.

@@ -1,0 +1,94 @@
+package mapping
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"hishub/core"
+)
+
+const fragmented = `grammar: 1
+hospital: pian
+name: 片测试医院
+constants: {org: PT01}
+connectors: {default: {rest: {base: "http://127.0.0.1:1"}}}
+fragments:
+  head: {Org: = const.org, Kind: = message.kind}
+  patient:
+    Head: {$use: head}
+    Name: = this.patient_name
+    No: {.root: "2.16", .value: = this.patient_no}
+  names: [{$each: 'x in ["a", "b"]', N: = x + this.visit_no}]
+envelopes:
+  default:
+    write: {send: {$json: {$use: head, Doc: = body}}}
+    read: {answer: = from_json(body)}
+    outcome: {ok: answer.code == "0", rejected: true}
+`
+
+func fragmentFolder(operations string) fstest.MapFS {
+	return fstest.MapFS{"hospital.yaml": {Data: []byte(fragmented)}, "prescription.yaml": {Data: []byte(operations)}}
+}
+
+func TestFragments(t *testing.T) {
+	f := load(t, fragmentFolder(`
+prescription.create:
+  call: POST /a
+  send: {Before: 1, $use: patient, After: {$use: names}}
+  repeat_safe: true
+payment.settle:
+  call: POST /b
+  send: {Who: {$use: patient, More: true}, List: [{$use: head}]}
+  repeat_safe: true
+`))
+	for kind, want := range map[core.Kind]string{
+		core.PrescriptionCreate: `{"Org":"PT01","Kind":"prescription.create","Doc":{"Before":1,"Head":{"Org":"PT01","Kind":"prescription.create"},"Name":"张三测试","No":{".root":"2.16",".value":"P1"},"After":[{"N":"aV1"},{"N":"bV1"}]}}`,
+		core.PaymentSettle:      `{"Org":"PT01","Kind":"payment.settle","Doc":{"Who":{"Head":{"Org":"PT01","Kind":"payment.settle"},"Name":"张三测试","No":{".root":"2.16",".value":"P1"},"More":true},"List":[{"Org":"PT01","Kind":"payment.settle"}]}}`,
+	} {
+		in := core.Input{Body: prescription(), Kind: kind, Stamp: stamp}
+		if kind == core.PaymentSettle {
+			p := payment()
+			p.PatientName, p.PatientNo = "张三测试", "P1"
+			in.Body = p
+		}
+		q, err := f.Dialect.Operations[kind].Steps[0].Mapper.Encode(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Body != want {
+			t.Errorf("%s:\n%v\nexpected\n%s", kind, q.Body, want)
+		}
+	}
+	if len(f.Warnings) > 0 {
+		t.Error(f.Warnings)
+	}
+}
+
+func TestFragmentMistakes(t *testing.T) {
+	const good = "prescription.create:\n  call: POST /a\n  send: {$use: patient, L: {$use: names}}\n  repeat_safe: true\n"
+	for name, c := range map[string]struct{ old, new, operations, want string }{
+		"unknown":           {"", "", strings.Replace(good, "$use: patient", "$use: patent", 1), `prescription.yaml:3:16: there is no fragment "patent"; they are written as fragments: in hospital.yaml; did you mean "patient"?`},
+		"uses itself":       {"Head: {$use: head}", "Head: {$use: patient}", good, `hospital.yaml:9:18: the fragment "patient" uses itself; write it out here`},
+		"no such field":     {"this.patient_name", "this.patientname", good, `hospital.yaml:10:18: prescription has no field "patientname"; did you mean "patient_name"?`},
+		"money":             {"this.patient_name", "this.amount", good, `hospital.yaml:10:13: this.amount is money; write yuan(this.amount) or fen(this.amount)`},
+		"beside a list":     {"", "", strings.Replace(good, "{$use: names}", "{$use: names, b: 1}", 1), "the fragment is no map, so nothing can stand beside it; give $use a map of its own"},
+		"nothing uses it":   {"", "", "prescription.create:\n  call: POST /a\n  send: {L: {$use: names}}\n  repeat_safe: true\n", `hospital.yaml:8:3: nothing uses the fragment "patient"; write {$use: patient} where it belongs`},
+		"a let of its name": {"", "", strings.Replace(good, "  send:", "  let: {this: 1}\n  send:", 1), `"this" is a word of the expression language`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := fragmentFolder(c.operations)
+			files["hospital.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(fragmented, c.old, c.new, 1))}
+			f, err := Load(files, Options{Env: environment, Open: open, OpenChannel: openChannel})
+			got := ""
+			if err != nil {
+				got = err.Error()
+			} else {
+				got = Mistakes(f.Warnings).Error()
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got\n%s\nexpected\n%s", got, c.want)
+			}
+		})
+	}
+}
