@@ -13,8 +13,8 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 )
 
-// Keys come as PEM, or as the base64 of one PEM block without its frame, which
-// is how vendors send them by mail. SM2 keys come as hex too: 64 digits, or a
+// Keys come as PEM, as the base64 of one PEM block without its frame, which is
+// how vendors send them by mail, or as the base64 of the PEM file. SM2 keys come as hex too: 64 digits, or a
 // point of 130 that begins with 04.
 
 var (
@@ -98,5 +98,8 @@ func unframed(text string) []byte {
 		return block.Bytes
 	}
 	der, _ := base64.RawStdEncoding.DecodeString(unpadded(text))
+	if block, _ := pem.Decode(der); block != nil { // the whole file as one line, as `base64 -w0 key.pem` makes it
+		return block.Bytes
+	}
 	return der
 }

@@ -195,6 +195,10 @@ func TestRSAOfTheStandard(t *testing.T) {
 	if call(t, "rsa_verify", text, call(t, "from_base64url", signature), cert, "sha256") != true {
 		t.Error("the standard's signature is not accepted")
 	}
+	file := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+	if call(t, "rsa_verify", text, call(t, "from_base64url", signature), file, "sha256") != true {
+		t.Error("the base64 of the key's file is not taken")
+	}
 	if call(t, "rsa_verify", text+".", call(t, "from_base64url", signature), cert, "sha256") != false {
 		t.Error("the standard's signature is accepted for another text")
 	}
