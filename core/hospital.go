@@ -50,8 +50,11 @@ type Exchange struct {
 	// RetryAfter is how long the HIS asked us to wait; 0 if it did not say.
 	RetryAfter time.Duration
 	// Sent and Received are the exact bytes of the last request and answer with
-	// the folder's secrets masked.
+	// the folder's secrets masked; Stamp is the one of that request, Head what stood
+	// before that answer, see Response.Head.
 	Sent, Received []byte
+	Stamp          Stamp
+	Head           string
 	Started, Ended time.Time
 	// Left is true when bytes of the request may have left this process.
 	Left bool
@@ -177,6 +180,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		x.Verdict = failed(Invalid, "no connector named "+call.Connector)
 		return
 	}
+	x.Stamp, x.Head = in.Stamp, ""
 	q, err := call.Mapper.Encode(in)
 	x.Codes = AddCodes(x.Codes, q.Codes...)
 	if err != nil {
@@ -195,7 +199,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
 	defer cancel()
 	r, err := connector.Call(ctx, q)
-	x.Sent, x.Received = h.Redact(r.Sent), h.Redact(r.Received)
+	x.Sent, x.Received, x.Head = h.Redact(r.Sent), h.Redact(r.Received), r.Head()
 	if err != nil {
 		x.Verdict = Verdict{Outcome: Outcome(ClassOf(err)), Err: err}
 		var f *Fault

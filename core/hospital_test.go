@@ -163,6 +163,39 @@ func TestAskMasksSecrets(t *testing.T) {
 	}
 }
 
+// What the ledger needs to go through an exchange again: the stamp of the request
+// that was answered, and what stood before that answer.
+func TestAskTellsStampAndHead(t *testing.T) {
+	var serials []int64
+	answers := []Response{{Body: "expired", Status: "500"}, {Body: "ok", Status: "200", Headers: Tree{{Name: "content-type", Value: "text/xml"}}}}
+	h := hospital(func(context.Context, Request) (Response, error) {
+		r := answers[0]
+		answers = answers[1:]
+		return r, nil
+	}, func(context.Context, Request) (Response, error) { return say("token:t") })
+	in := Input{Stamp: h.Stamp("IH1", time.Now(), 3)}
+	serials = append(serials, in.Stamp.Serial)
+	x := h.Ask(t.Context(), call, in, nil)
+	if x.Stamp.ID == in.Stamp.ID || len(x.Stamp.ID) != 32 || x.Stamp.Serial <= serials[0] || x.Stamp.Number != 3 || x.Stamp.At.IsZero() || x.Head != "" {
+		t.Errorf("after the session was renewed it is %+v, %q", x.Stamp, x.Head)
+	}
+
+	for _, c := range []struct{ status, kind, want string }{
+		{"", "", ""}, {"200", "application/json", ""}, {"500", "", "HTTP/1.1 500\n\n"},
+		{"404", "text/html", "HTTP/1.1 404\nContent-Type: text/html\n\n"},
+		{"200", "Multipart/Related; boundary=x", "HTTP/1.1 200\nContent-Type: Multipart/Related; boundary=x\n\n"},
+		{"500", strings.Repeat("x", maxHead+1), "HTTP/1.1 500\n\n"},
+	} {
+		r := Response{Status: c.status, Headers: Tree{{Name: "set-cookie", Value: "s3cret"}}}
+		if c.kind != "" {
+			r.Headers = append(r.Headers, Field{Name: "content-type", Value: c.kind})
+		}
+		if got := r.Head(); got != c.want {
+			t.Errorf("%s %s: %q", c.status, c.kind, got)
+		}
+	}
+}
+
 func TestWindowOverMidnight(t *testing.T) {
 	w := Window{Start: 23*60 + 30, End: 30}
 	for clock, want := range map[string]bool{"23:29": false, "23:30": true, "00:00": true, "00:29": true, "00:30": false, "12:00": false} {

@@ -373,7 +373,7 @@ func (t *trial) sent(ctx context.Context, h *core.Hospital, call *core.Call, in 
 	explained := mapping.ExplainedAnswer{Rules: mapping.Unjudged(call.Mapper.(*mapping.Witness).Mapper), Verdict: x.verdict}
 	if x.Answer != nil && x.Response != nil {
 		explained.Values, explained.Rules = x.Answer.Values, x.Answer.Rules
-		x.answer = recordable(x.Response, x.Response.Received)
+		x.answer = append([]byte(x.Response.Head()), x.Response.Received...)
 	}
 	if asked.Received != nil {
 		shown.Answer = shown.bytes(asked.Received)
@@ -384,19 +384,6 @@ func (t *trial) sent(ctx context.Context, h *core.Hospital, call *core.Call, in 
 		return nil, x.verdict.Err
 	}
 	return &x, nil
-}
-
-// recordable is an answer as core.Offline reads it: with its HTTP status where
-// that says more than 200 does.
-func recordable(r *core.Response, body []byte) []byte {
-	if r.Status == "" || r.Status == "200" {
-		return body
-	}
-	head := "HTTP/1.1 " + r.Status + "\n"
-	if kind, ok := r.Headers.Get("content-type").(string); ok {
-		head += "Content-Type: " + kind + "\n"
-	}
-	return append([]byte(head+"\n"), body...)
 }
 
 // stepCall is an exchange of an operation, and when it is made.

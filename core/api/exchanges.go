@@ -19,6 +19,7 @@ type Exchange struct {
 	Masked   bool            `json:"masked" doc:"what names the patient is hidden"`
 	Body     json.RawMessage `json:"body,omitempty" doc:"the canonical content of the message"`
 	Request  Wire            `json:"request"`
+	Head     string          `json:"head,omitempty" doc:"status line and content type of an answer over HTTP that was more than a plain 200"`
 	Response Wire            `json:"response"`
 }
 
@@ -93,7 +94,7 @@ func (a *api) wires(ctx context.Context, id int64, number int, full bool) ([]Exc
 // retention.
 func showExchange(x postgres.ExchangeBytes, body core.Body, full bool) (e Exchange, err error) {
 	m := maskFor(body)
-	e = Exchange{Number: x.Number, At: x.At, Late: x.Late, Masked: !full, Request: wire(x.Request, m, full), Response: wire(x.Response, m, full)}
+	e = Exchange{Number: x.Number, At: x.At, Late: x.Late, Masked: !full, Request: wire(x.Request, m, full), Head: x.Head, Response: wire(x.Response, m, full)}
 	switch {
 	case body == nil:
 	case full:

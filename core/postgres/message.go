@@ -76,6 +76,8 @@ type ExchangeBytes struct {
 	At                time.Time
 	Late              bool
 	Request, Response []byte
+	// Head stood before the response, see core.Response.Head.
+	Head string
 }
 
 // view selects a Message from message m and queue q. "sending" is no stored
@@ -177,7 +179,7 @@ func (s *Store) Exchange(ctx context.Context, id int64, number int) ([]ExchangeB
 }
 
 func (s *Store) exchanges(ctx context.Context, id int64, number int) (all []ExchangeBytes, err error) {
-	rows, err := s.calm.Query(ctx, `select number, at, late, request, answer from hub.exchange
+	rows, err := s.calm.Query(ctx, `select number, at, late, request, answer, coalesce(head, '') from hub.exchange
 		where message = $1 and ($2 = 0 or number = $2) order by number desc, late, at limit 50`, id, number)
 	if err != nil {
 		return nil, err
@@ -186,7 +188,7 @@ func (s *Store) exchanges(ctx context.Context, id int64, number int) (all []Exch
 	whose := strconv.FormatInt(id, 10)
 	for rows.Next() {
 		var x ExchangeBytes
-		if err := rows.Scan(&x.Number, &x.At, &x.Late, &x.Request, &x.Response); err != nil {
+		if err := rows.Scan(&x.Number, &x.At, &x.Late, &x.Request, &x.Response, &x.Head); err != nil {
 			return nil, err
 		}
 		if x.Request, err = s.open(ctx, x.Request, sealedRequest, whose); err != nil {

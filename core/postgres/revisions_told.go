@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -41,7 +42,7 @@ func (s *Store) told(ctx context.Context, q shadow.Query, yield func(shadow.Mess
 	}
 	for n := 0; after < last && n < q.Limit; {
 		rows, err := s.calm.Query(ctx, `
-			select m.id, m.kind, m.key, m.accepted_at, case when q.message is null then m.revision when `+begun+` then q.revision else 0 end, b.sealed
+			select m.id, m.kind, m.key, m.accepted_at, case when q.message is null then m.revision when `+begun+` then q.revision else 0 end, q.secret, b.sealed
 			from hub.message m left join hub.queue q on q.message = m.id
 			left join hub.body b on b.message = m.id and b.accepted_at = m.accepted_at
 			where m.hospital = $1 and m.id > $2 and m.id <= $3 and ($4 = '' or m.kind = $4) order by m.id limit $5`, q.Hospital, after, last, string(q.Kind), toldPage)
@@ -50,11 +51,11 @@ func (s *Store) told(ctx context.Context, q shadow.Query, yield func(shadow.Mess
 		}
 		type row struct {
 			shadow.Message
-			key    string
-			sealed []byte
+			key            string
+			secret, sealed []byte
 		}
 		page, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (m row, err error) {
-			return m, r.Scan(&m.ID, &m.Kind, &m.key, &m.Accepted, &m.Revision, &m.sealed)
+			return m, r.Scan(&m.ID, &m.Kind, &m.key, &m.Accepted, &m.Revision, &m.secret, &m.sealed)
 		})
 		if err != nil {
 			return err
@@ -67,6 +68,11 @@ func (s *Store) told(ctx context.Context, q shadow.Query, yield func(shadow.Mess
 			if m.Body, err = s.openBody(ctx, m.sealed, q.Hospital, m.Kind, m.key); err != nil {
 				return fmt.Errorf("message %d: %w", m.ID, err)
 			}
+			p, err := s.openProgress(ctx, m.ID, nil, m.secret)
+			if err != nil {
+				return fmt.Errorf("message %d: %w", m.ID, err)
+			}
+			m.Captured = p.Captured
 			if m.Attempts, err = s.attemptsTold(ctx, m.ID, m.Accepted); err != nil {
 				return fmt.Errorf("message %d: %w", m.ID, err)
 			}
@@ -126,7 +132,7 @@ func (s *Store) stretch(ctx context.Context, table, column string, q shadow.Quer
 func (s *Store) attemptsTold(ctx context.Context, id int64, accepted time.Time) ([]shadow.Attempt, error) {
 	// The time leaves the months before it alone.
 	rows, err := s.calm.Query(ctx, `
-		select a.number, a.at, a.duration_us, a.phase, a.step, a.outcome, a.rule, x.request, x.answer
+		select a.number, a.at, a.duration_us, a.phase, a.step, a.outcome, a.rule, x.request, x.answer, x.stamp, x.serial, x.asked_at, x.head
 		from hub.attempt a left join hub.exchange x on x.message = a.message and x.number = a.number and not x.late and x.at >= $2
 		where a.message = $1 and not a.late and a.at >= $2 order by a.number limit 200`, id, accepted)
 	if err != nil {
@@ -135,10 +141,20 @@ func (s *Store) attemptsTold(ctx context.Context, id int64, accepted time.Time) 
 	whose := strconv.FormatInt(id, 10)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (a shadow.Attempt, err error) {
 		var us int64
-		if err := row.Scan(&a.Number, &a.At, &us, &a.Phase, &a.Step, &a.Outcome, &a.Rule, &a.Request, &a.Answer); err != nil {
+		var id []byte
+		var serial *int64
+		var asked *time.Time
+		var head *string
+		if err := row.Scan(&a.Number, &a.At, &us, &a.Phase, &a.Step, &a.Outcome, &a.Rule, &a.Request, &a.Answer, &id, &serial, &asked, &head); err != nil {
 			return a, err
 		}
 		a.Took = time.Duration(us) * time.Microsecond
+		if id != nil && serial != nil && asked != nil {
+			a.ID, a.Serial, a.Asked = hex.EncodeToString(id), *serial, *asked
+		}
+		if head != nil {
+			a.Head = *head
+		}
 		if a.Request, err = s.open(ctx, a.Request, sealedRequest, whose); err != nil {
 			return a, err
 		}

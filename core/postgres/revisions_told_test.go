@@ -35,7 +35,11 @@ func TestToldGivesAStretchOfTime(t *testing.T) {
 	}
 	first := l.one0(t)
 	l.sent(first)
-	l.settle(first, next(first, delivery.Delivered))
+	exchange := attempt(first, core.OutcomeOK)
+	stamp := core.Stamp{ID: "00112233445566778899aabbccddeeff", Serial: 54_000_123, At: exchange.Now.Truncate(time.Microsecond)}
+	exchange.Exchange.Stamp, exchange.Exchange.Head = stamp, "HTTP/1.1 202\n\n"
+	_, err := l.Settle(l.ctx, first, exchange, next(first, delivery.Delivered))
+	l.must(err)
 	// One every ten minutes; the months ahead have their partitions.
 	begin := time.Now().UTC().Truncate(time.Hour)
 	for _, table := range []string{"body b set accepted_at = $1::timestamptz + o.n * interval '10 minutes' from o where b.message = o.id",
@@ -75,6 +79,27 @@ func TestToldGivesAStretchOfTime(t *testing.T) {
 	}
 	if a := one.Attempts[0]; a.Number != 1 || a.Step != "pay" || a.Outcome != core.OutcomeOK || a.Took != time.Millisecond || string(a.Request) != "<request/>" || string(a.Answer) != "<answer/>" {
 		t.Errorf("the attempt is %+v", a)
+	} else if a.ID != stamp.ID || a.Serial != stamp.Serial || !a.Asked.Equal(stamp.At) || a.Head != "HTTP/1.1 202\n\n" {
+		t.Errorf("it was made with %+v", a)
+	}
+	if x, err := l.Exchange(l.ctx, first.ID, 1); err != nil || x[0].Head != "HTTP/1.1 202\n\n" {
+		t.Errorf("its exchange is %+v, %v", x, err)
+	}
+}
+
+// What steps captured is there as long as the ledger has it; what was settled before
+// stamps were kept has none.
+func TestToldGivesWhatWasCaptured(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	d := l.one(id)
+	l.sent(d)
+	n := next(d, delivery.Parked)
+	n.Captured = map[string]string{"invoice": "INV1"}
+	l.settle(d, n)
+	got := l.told(shadow.Query{Hospital: "h1", Only: id, Limit: 1})[0]
+	if got.Captured["invoice"] != "INV1" || len(got.Captured) != 1 || got.Attempts[0].ID != "" {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,10 @@ type settlement struct {
 	durationUS int64
 	request    []byte
 	answer     []byte
+	stamp      []byte // the 16 bytes of attempt.id
+	serial     int64
+	askedAt    time.Time
+	head       string
 }
 
 // settled is what became of it.
@@ -127,6 +132,7 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		id := strconv.FormatInt(d.ID, 10)
 		w.request = s.keys.Seal(x.Sent, sealedRequest, id)
 		w.answer = s.keys.Seal(x.Received, sealedAnswer, id)
+		w.stamp, w.serial, w.askedAt, w.head = rawID(x.Stamp.ID), x.Stamp.Serial, x.Stamp.At, clean(x.Head)
 	}
 	return w
 }
@@ -143,6 +149,15 @@ func becauseOf(reason string, forgave []string, codes []core.CodeUse) string {
 		}
 	}
 	return strings.TrimPrefix(reason, "; ")
+}
+
+// rawID is the id of a stamp in bytes; nil when it is none.
+func rawID(id string) []byte {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) == 0 {
+		return nil
+	}
+	return raw
 }
 
 // A settlement must never fail for what a HIS or a folder put into it: nobody
@@ -180,11 +195,11 @@ const settle = `
 		from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[], $7::bytea[], $8::integer[],
 			$9::text[], $10::text[], $11::bytea[], $12::boolean[], $13::boolean[], $14::jsonb[], $15::text[], $16::boolean[], $17::boolean[],
 			$18::boolean[], $19::integer[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[],
-			$28::bigint[], $29::bytea[], $30::bytea[])
+			$28::bigint[], $29::bytea[], $30::bytea[], $31::bytea[], $32::bigint[], $33::timestamptz[], $34::text[])
 			with ordinality as i(message, fence, lock, state, after, progress, secret, attempts,
 				class, reason, words, show, refund, receipt, his_no, pass, may_be_sent,
 				attempted, number, phase, step, connector, operation, outcome, rule, because, said,
-				duration, request, answer, n)
+				duration, request, answer, stamp, serial, asked_at, head, n)
 	), mine as materialized (
 		select i.*, q.hospital, q.kind, q.key, q.revision, q.cancel_wanted, clock_timestamp() as now,
 			clock_timestamp() + q.lease_us * interval '1 microsecond' as lease_until
@@ -229,10 +244,11 @@ const settle = `
 		select message, number, fence, clock_timestamp(), true, phase, step, connector, operation, outcome, rule, class, because, said, duration
 		from lost where attempted and not repeated
 	), exchange as (
-		insert into hub.exchange (message, number, late, at, request, answer)
-		select message, number, false, now, request, answer from mine where attempted and (request is not null or answer is not null)
+		insert into hub.exchange (message, number, late, at, request, answer, stamp, serial, asked_at, head)
+		select message, number, false, now, request, answer, stamp, serial, asked_at, nullif(head, '') from mine
+		where attempted and (request is not null or answer is not null)
 		union all
-		select message, number, true, clock_timestamp(), request, answer
+		select message, number, true, clock_timestamp(), request, answer, stamp, serial, asked_at, nullif(head, '')
 		from lost where attempted and not repeated and (request is not null or answer is not null)
 	), event as (
 		insert into hub.event (hospital, message, kind, key, type, data, words)
@@ -388,6 +404,10 @@ func settleArgs(ws []settlement) []any {
 		column(ws, func(w *settlement) int64 { return w.durationUS }),
 		column(ws, func(w *settlement) []byte { return w.request }),
 		column(ws, func(w *settlement) []byte { return w.answer }),
+		column(ws, func(w *settlement) []byte { return w.stamp }),
+		column(ws, func(w *settlement) int64 { return w.serial }),
+		column(ws, func(w *settlement) time.Time { return w.askedAt }),
+		column(ws, func(w *settlement) string { return w.head }),
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"time"
 
 	"hishub/core"
 )
@@ -78,10 +77,4 @@ func same(a, b any) bool {
 	x, err1 := json.Marshal(a)
 	y, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && string(x) == string(y)
-}
-
-// Day is the query of a day in a zone.
-func Day(day time.Time, zone *time.Location) (from, until time.Time) {
-	from = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
-	return from, from.AddDate(0, 0, 1)
 }

@@ -25,6 +25,12 @@ type Query struct {
 	Only int64
 }
 
+// Day is the query of a day in a zone.
+func Day(day time.Time, zone *time.Location) (from, until time.Time) {
+	from = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	return from, from.AddDate(0, 0, 1)
+}
+
 // Store is the ledger as a shadow sees it. Both give one after the other, whatever
 // their number.
 type Store interface {
@@ -40,11 +46,15 @@ type Message struct {
 	// Revision that it was begun with; 0 if it was not.
 	Revision int
 	Body     core.Body
+	// Captured are the values kept so far, until it is decided.
+	Captured map[string]string
 	// Attempts in their order, without those that came too late to count.
 	Attempts []Attempt
 }
 
 // Attempt is one exchange; Answer is nil when none came, or it is past its retention.
+// ID, Serial and Asked are of its stamp and Head stood before the answer, see
+// core.Response.Head; ID is "" when the ledger does not have them.
 type Attempt struct {
 	Number  int
 	At      time.Time // its end
@@ -55,6 +65,10 @@ type Attempt struct {
 	Rule    string
 	Request []byte
 	Answer  []byte
+	ID      string
+	Serial  int64
+	Asked   time.Time
+	Head    string
 }
 
 // Arrival is something that the HIS told us; Request is its body, and all that is left of it.

@@ -74,7 +74,8 @@ const write = `
 		insert into hub.attempt (message, number, fence, at, phase, step, connector, operation, outcome, rule, class, because, duration_us)
 		select id, 1, 1, now, 'send', 'send', 'default', 'SavePrescription', 'ok', 'ok', '', $9, 21000 from i
 	), exchange as (
-		insert into hub.exchange (message, number, at, request, answer) select id, 1, now, request, answer from i
+		insert into hub.exchange (message, number, at, request, answer, stamp, serial, asked_at)
+		select id, 1, now, request, answer, substr(digest, 1, 16), id, now from i
 	)
 	insert into hub.event (hospital, message, kind, key, type, data)
 	select 'dongshan', id, 'prescription.create', key, 'message.delivered', data::jsonb from i`
