@@ -101,7 +101,7 @@ func (a *api) cases() {
 			hospitals = []string{in.Hospital}
 		}
 		if in.Day != "" {
-			if err := knownDay("query.day", in.Day); err != nil {
+			if err := reconcile.KnownDay("query.day", in.Day); err != nil {
 				return nil, err
 			}
 		}

@@ -76,16 +76,13 @@ type Backfilling struct {
 	Closed int      `json:"closed" doc:"days of the span that are closed, and are not run again"`
 }
 
-// longestSpan is how many days one request takes.
-const longestSpan = 92
-
 func (a *api) nights() {
 	register(a, operation{
 		id: "list-nights", method: http.MethodGet, path: "/v1/hospitals/{hospital}/nights", right: mayRunNight, tag: "Nights",
 		title: "List a hospital's nights", doc: "Newest first. One that waits for somebody's books says in `problem` for whose, and runs again by itself.",
 	}, func(ctx context.Context, rq *request, in *nightQuery) (*nightList, error) {
 		if in.Day != "" {
-			if err := knownDay("query.day", in.Day); err != nil {
+			if err := reconcile.KnownDay("query.day", in.Day); err != nil {
 				return nil, err
 			}
 		}
@@ -140,7 +137,7 @@ func (a *api) place(ctx context.Context, hospital string) (reconcile.Place, erro
 
 // runNight starts a run and shows it, ended or not.
 func (a *api) runNight(ctx context.Context, rq *request, ask reconcile.Ask) (*nightAnswer, error) {
-	if err := knownDay("path.day", ask.Day); err != nil {
+	if err := reconcile.KnownDay("path.day", ask.Day); err != nil {
 		return nil, err
 	}
 	result, ended := a.runs.wait(ctx, a.runs.start(ask))
@@ -174,72 +171,18 @@ func (a *api) backfill(ctx context.Context, ask reconcile.Ask, from, to string) 
 	if err != nil {
 		return Backfilling{}, err
 	}
-	days, err := span(from, to, "from", "to")
-	if err != nil {
-		return Backfilling{}, err
-	}
 	now := time.Now
 	if a.now != nil {
 		now = a.now
 	}
-	if err := place.TooOld("from", from, now()); err != nil {
-		return Backfilling{}, err
-	}
-	if last := place.LastDay(now()); to > last {
-		return Backfilling{}, invalid(core.Problems{{Field: "to", What: "not over yet at the hospital; " + last + " is the last day that can be compared"}})
-	}
-	closed, _, err := a.Store.Days(ctx, ask.Hospital, days[0], dayAfter(to))
+	missing, closed, err := place.Backlog(ctx, a.Store, ask.Hospital, from, to, now())
 	if err != nil {
 		return Backfilling{}, err
 	}
-	missing := slices.DeleteFunc(slices.Clone(days), func(d string) bool { return slices.Contains(closed, d) })
 	if len(missing) > 0 && !a.runs.fill(ask, missing) {
 		return Backfilling{}, problem("in-progress", "days of this hospital are being run already; see its nights")
 	}
-	return Backfilling{Days: append([]string{}, missing...), Closed: len(days) - len(missing)}, nil
-}
-
-// knownDay refuses what is no date, or of a year in which no hub had books: the
-// database knows no year 0.
-func knownDay(field, day string) error {
-	var what string
-	switch d, err := time.Parse(time.DateOnly, day); {
-	case err != nil:
-		what = "not a date like 2026-01-05"
-	case d.Year() < 2000 || d.Year() > 2100:
-		what = "of no year between 2000 and 2100"
-	default:
-		return nil
-	}
-	return invalid(core.Problems{{Field: field, What: what}})
-}
-
-// span lists the days from..to, both among them, at most longestSpan.
-func span(from, to, fromField, toField string) ([]string, error) {
-	for _, d := range [][2]string{{fromField, from}, {toField, to}} {
-		if err := knownDay(d[0], d[1]); err != nil {
-			return nil, err
-		}
-	}
-	first, _ := time.Parse(time.DateOnly, from)
-	last, _ := time.Parse(time.DateOnly, to)
-	if last.Before(first) {
-		return nil, invalid(core.Problems{{Field: toField, What: "before the first day"}})
-	}
-	if n := int(last.Sub(first)/(24*time.Hour)) + 1; n > longestSpan {
-		return nil, invalid(core.Problems{{Field: toField, What: fmt.Sprintf("%d days after the first; a request takes at most %d days, ask for the rest in another", n-1, longestSpan)}})
-	}
-	var days []string
-	for d := first; !d.After(last); d = d.AddDate(0, 0, 1) {
-		days = append(days, d.Format(time.DateOnly))
-	}
-	return days, nil
-}
-
-// dayAfter a day that is known to be one.
-func dayAfter(day string) string {
-	d, _ := time.Parse(time.DateOnly, day)
-	return d.AddDate(0, 0, 1).Format(time.DateOnly)
+	return Backfilling{Days: append([]string{}, missing...), Closed: closed}, nil
 }
 
 // runsOfADay bounds how far back a run is looked for.
@@ -247,7 +190,7 @@ const runsOfADay = 1000
 
 // night finds a run of a day; 0 is the newest.
 func (a *api) night(ctx context.Context, hospital, day string, run int) (NightDetail, error) {
-	if err := knownDay("path.day", day); err != nil {
+	if err := reconcile.KnownDay("path.day", day); err != nil {
 		return NightDetail{}, err
 	}
 	nights, err := a.Store.Nights(ctx, hospital, day, runsOfADay)

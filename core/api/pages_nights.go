@@ -78,7 +78,7 @@ func (p *pages) night(ctx context.Context, c Caller, r *http.Request) (any, erro
 	if !c.Sees(hospital) {
 		return nil, problem("not-found", "")
 	}
-	if knownDay("day", day) != nil {
+	if reconcile.KnownDay("day", day) != nil {
 		return nil, problem("not-found", "")
 	}
 	run, _ := strconv.Atoi(r.URL.Query().Get("run"))
@@ -179,7 +179,7 @@ func (p *pages) cases(ctx context.Context, c Caller, r *http.Request) (any, erro
 		hospitals = []string{page.Hospital}
 	}
 	query := reconcile.CaseQuery{Hospitals: hospitals, Class: reconcile.Class(page.Class), Number: page.Number, Limit: 50}
-	if knownDay("day", page.Day) == nil {
+	if reconcile.KnownDay("day", page.Day) == nil {
 		query.Day = page.Day
 	}
 	switch page.State {

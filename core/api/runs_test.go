@@ -125,7 +125,7 @@ func TestBackfill(t *testing.T) {
 		g.end <- nil
 	}
 	for body, want := range map[[2]string]string{
-		{"2026-01-01", "2026-04-03"}: "at most 92 days", {"2026-01-05", "2026-01-01"}: "before the first day", {"2026-01-01", "2026-02-30"}: "not a date",
+		{"2026-01-01", "2026-04-03"}: "more than 92 days", {"2026-01-05", "2026-01-01"}: "before the first day", {"2026-01-01", "2026-02-30"}: "not a date",
 		{time.Now().UTC().Format(time.DateOnly), time.Now().UTC().Format(time.DateOnly)}: "not over yet",
 	} {
 		p := w.do(key, "POST", path, map[string]any{"from": body[0], "to": body[1]}).problem(t)

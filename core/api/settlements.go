@@ -47,7 +47,7 @@ func (a *api) settlements() {
 		if _, err := a.place(ctx, in.Hospital); err != nil { // unknown hospitals have no bank
 			return nil, err
 		}
-		if err := knownDay("day", in.Body.Day); err != nil {
+		if err := reconcile.KnownDay("day", in.Body.Day); err != nil {
 			return nil, err
 		}
 		reference := strings.TrimSpace(in.Body.Reference)
@@ -62,7 +62,7 @@ func (a *api) settlements() {
 		id: "list-settlements", method: http.MethodGet, path: "/v1/hospitals/{hospital}/settlements", right: mayRunNight, tag: "Nights",
 		title: "List what the bank received",
 	}, func(ctx context.Context, rq *request, in *settlementQuery) (*settlementList, error) {
-		if _, err := span(in.From, in.To, "query.from", "query.to"); err != nil {
+		if _, err := reconcile.Span("query.from", in.From, "query.to", in.To); err != nil {
 			return nil, err
 		}
 		all, err := a.Store.Settlements(ctx, in.Hospital, in.From, in.To)
