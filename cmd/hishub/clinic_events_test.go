@@ -349,7 +349,7 @@ func TestClinicModel(t *testing.T) {
 			"review": func(rt *rapid.T) {
 				no, who := rapid.SampledFrom(nos).Draw(rt, "no"), rapid.SampledFrom([]string{"P001", "P001", "0007"}).Draw(rt, "who")
 				approve := rapid.IntRange(0, 3).Draw(rt, "approve") > 0
-				_, err := p.prescriptions.Review(p.ctx, "h1", no, who, approve, "测试")
+				_, err := p.prescriptions.Review(p.ctx, "h1", no, prescription.Verdict{Pharmacist: who, Approve: approve, Reason: "测试"})
 				if err == nil {
 					reviewed[no] = approve && who != "0007"
 				}

@@ -76,7 +76,7 @@ func TestReview(t *testing.T) {
 	_, err := p.prescriptions.Sign(p.ctx, "h1", written("RX1", "V1", 1))
 	ok(t, err)
 	review := func(who string, approve bool, reason string) error {
-		_, err := p.prescriptions.Review(p.ctx, "h1", "RX1", who, approve, reason)
+		_, err := p.prescriptions.Review(p.ctx, "h1", "RX1", prescription.Verdict{Pharmacist: who, Approve: approve, Reason: reason})
 		return err
 	}
 	forbidden(t, review("0007", true, ""), clinic.ErrRule) // the author
@@ -105,7 +105,10 @@ func TestReview(t *testing.T) {
 	_, err = p.prescriptions.Sign(p.ctx, "h1", written("RX1", "V1", 3))
 	forbidden(t, err, clinic.ErrState) // what was approved stays as it is
 	forbidden(t, review("P001", false, "zu spät"), clinic.ErrState)
-	forbidden(t, func() error { _, err := p.prescriptions.Review(p.ctx, "h1", "RX9", "P001", true, ""); return err }(), clinic.ErrNotFound)
+	forbidden(t, func() error {
+		_, err := p.prescriptions.Review(p.ctx, "h1", "RX9", prescription.Verdict{Pharmacist: "P001", Approve: true})
+		return err
+	}(), clinic.ErrNotFound)
 
 	word := paid("IH1", "RX1")
 	word.Amount = 4300
@@ -135,7 +138,7 @@ func TestExpired(t *testing.T) {
 		_, err = p.prescriptions.Sign(p.ctx, "h1", short)
 		ok(t, err)
 		if approve {
-			_, err = p.prescriptions.Review(p.ctx, "h1", no, "P001", true, "")
+			_, err = p.prescriptions.Review(p.ctx, "h1", no, prescription.Verdict{Pharmacist: "P001", Approve: true})
 			ok(t, err)
 		}
 	}
@@ -143,7 +146,7 @@ func TestExpired(t *testing.T) {
 	word.PaidAt = end.Add(-time.Second)
 	time.Sleep(time.Until(end) + 2*time.Millisecond)
 	p.rxIs("RX2", prescription.Expired)
-	_, err = p.prescriptions.Review(p.ctx, "h1", "RX3", "P001", true, "")
+	_, err = p.prescriptions.Review(p.ctx, "h1", "RX3", prescription.Verdict{Pharmacist: "P001", Approve: true})
 	forbidden(t, err, clinic.ErrState)
 	_, err = p.prescriptions.Void(p.ctx, "h1", "RX2", "0007", "测试")
 	forbidden(t, err, clinic.ErrState)

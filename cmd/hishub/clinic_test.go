@@ -118,7 +118,7 @@ func (p *practice) approved(visit string, nos ...string) {
 	for _, no := range nos {
 		_, err := p.prescriptions.Sign(p.ctx, "h1", written(no, visit, 1))
 		ok(p, err)
-		_, err = p.prescriptions.Review(p.ctx, "h1", no, "P001", true, "")
+		_, err = p.prescriptions.Review(p.ctx, "h1", no, prescription.Verdict{Pharmacist: "P001", Approve: true})
 		ok(p, err)
 	}
 }
@@ -279,7 +279,7 @@ func TestPayAtNoHospital(t *testing.T) {
 	p := newPractice(t)
 	_, err := p.prescriptions.Sign(p.ctx, "h9", written("RX1", "V1", 1))
 	ok(t, err)
-	_, err = p.prescriptions.Review(p.ctx, "h9", "RX1", "P001", true, "")
+	_, err = p.prescriptions.Review(p.ctx, "h9", "RX1", prescription.Verdict{Pharmacist: "P001", Approve: true})
 	ok(t, err)
 	_, err = p.payments.Pay(p.ctx, "h9", paid("IH1", "RX1"))
 	if !errors.Is(err, core.ErrUnknownHospital) {

@@ -30,6 +30,7 @@ import (
 	"hishub/mapping"
 	shipped "hishub/mapping/hospitals"
 	"hishub/platform/payment"
+	"hishub/platform/prescription"
 )
 
 // window is the hub as HIS see it, with the clinic behind it on the real ledger.
@@ -181,7 +182,7 @@ func (w *window) pay(hospital, order string) {
 	rx := "RX" + order
 	_, err := w.prescriptions.Sign(w.ctx, hospital, written(rx, "V"+order, 1))
 	ok(w, err)
-	_, err = w.prescriptions.Review(w.ctx, hospital, rx, "P001", true, "")
+	_, err = w.prescriptions.Review(w.ctx, hospital, rx, prescription.Verdict{Pharmacist: "P001", Approve: true})
 	ok(w, err)
 	_, err = w.payments.Pay(w.ctx, hospital, paid(order, rx))
 	ok(w, err)

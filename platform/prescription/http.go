@@ -29,13 +29,9 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, clinic.Operation("clinic-prescription-review", http.MethodPost, "/prescriptions/{no}/review", "approve or reject, as a pharmacist", http.StatusOK),
 		func(ctx context.Context, in *struct {
 			Path
-			Body struct {
-				Pharmacist string `json:"pharmacist" maxLength:"64" doc:"the pharmacist's code"`
-				Approve    bool   `json:"approve"`
-				Reason     string `json:"reason,omitempty" maxLength:"200" doc:"why it is rejected"`
-			}
+			Body Verdict
 		}) (*clinic.Out[Rx], error) {
-			return clinic.Reply(s.Review(ctx, in.Hospital.Hospital, in.No, in.Body.Pharmacist, in.Body.Approve, in.Body.Reason))
+			return clinic.Reply(s.Review(ctx, in.Hospital.Hospital, in.No, in.Body))
 		})
 	huma.Register(api, clinic.Operation("clinic-prescription-void", http.MethodPost, "/prescriptions/{no}/void", "take a prescription back", http.StatusOK),
 		func(ctx context.Context, in *struct {

@@ -49,12 +49,14 @@ type Rx struct {
 	State      State     `json:"state"`
 	Doctor     string    `json:"doctor"`
 	Pharmacist string    `json:"pharmacist,omitempty"`
+	ReviewedAt time.Time `json:"reviewed_at,omitzero"`
 	Reason     string    `json:"reason,omitempty"`
 	ValidUntil time.Time `json:"valid_until"`
 	// HisNo is the HIS's own number, once it has it; HisProblem says why it has not.
-	HisNo      string             `json:"his_no,omitempty"`
-	HisProblem string             `json:"his_problem,omitempty"`
-	Content    *core.Prescription `json:"-"`
+	HisNo      string `json:"his_no,omitempty"`
+	HisProblem string `json:"his_problem,omitempty"`
+	// Content is what the doctor signed, with the review once there is one.
+	Content *core.Prescription `json:"-"`
 }
 
 // Service is the module.
@@ -71,8 +73,8 @@ func (s *Service) Migrate(ctx context.Context) error {
 const maxValidity = 3 * 24 * time.Hour
 
 // Sign saves a prescription that its doctor has signed and sends it to review.
-// Signing a rejected one again makes its next revision. PharmacistCode is left
-// empty by the doctor and filled by the review.
+// Signing a rejected one again makes its next revision. PharmacistCode and Review
+// are not the doctor's to say: the review fills them.
 func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription) (Rx, error) {
 	switch {
 	case p.ValidUntil.Sub(p.WrittenAt) > maxValidity:
@@ -81,14 +83,14 @@ func (s *Service) Sign(ctx context.Context, hospital string, p core.Prescription
 		return Rx{}, fmt.Errorf("sign prescription: %w: a western prescription has five drugs at most", clinic.ErrRule)
 	}
 	reviewed := p
-	reviewed.PharmacistCode = "pending" // everything else must be right already
+	reviewed.PharmacistCode, reviewed.Review = "pending", nil // everything else must be right already
 	if err := reviewed.Validate(); err != nil {
 		return Rx{}, err
 	}
 	if p.ValidUntil.Before(time.Now()) {
 		return Rx{}, fmt.Errorf("sign prescription: %w: it would be expired already", clinic.ErrRule)
 	}
-	p.PharmacistCode = ""
+	p.PharmacistCode, p.Review = "", nil
 	content, err := json.Marshal(p)
 	if err != nil {
 		return Rx{}, err
@@ -128,27 +130,8 @@ func (s *Service) save(ctx context.Context, tx pgx.Tx, hospital string, p *core.
 		return fmt.Errorf("%w: another doctor wrote it", clinic.ErrRule)
 	}
 	return s.move(ctx, tx, old.by(time.Now()), InReview,
-		`revision = revision + 1, content = $4, content_hash = $5, signed_at = $6, valid_until = $7, pharmacist = null, reason = ''`,
+		`revision = revision + 1, content = $4, content_hash = $5, signed_at = $6, valid_until = $7, pharmacist = null, review = null, reason = ''`,
 		sealed, hash[:], p.WrittenAt, p.ValidUntil)
-}
-
-// Review approves or rejects a prescription. The doctor who wrote it cannot.
-func (s *Service) Review(ctx context.Context, hospital, no, pharmacist string, approve bool, reason string) (Rx, error) {
-	return s.change(ctx, "review prescription", hospital, no, func(tx pgx.Tx, _ core.Outbox, p Rx) error {
-		switch {
-		case pharmacist == "":
-			return core.Problems{{Field: "pharmacist", What: "missing"}}
-		case pharmacist == p.Doctor:
-			return fmt.Errorf("%w: who wrote a prescription cannot review it", clinic.ErrRule)
-		case !approve && reason == "":
-			return core.Problems{{Field: "reason", What: "missing: a rejection says why"}}
-		}
-		to := Approved
-		if !approve {
-			to = Rejected
-		}
-		return s.move(ctx, tx, p, to, `pharmacist = $4, reason = $5`, pharmacist, reason)
-	})
 }
 
 // Pay is called by the payment module in its own transaction: the prescriptions
@@ -164,7 +147,6 @@ func (s *Service) Pay(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospit
 		if err := s.move(ctx, tx, p.by(at), Paid, ""); err != nil {
 			return nil, fmt.Errorf("pay prescription: %w", err)
 		}
-		p.Content.PharmacistCode = p.Pharmacist
 		paid = append(paid, p.Content)
 		if p.Content.VisitNo != paid[0].VisitNo || p.Content.PatientNo != paid[0].PatientNo {
 			return nil, fmt.Errorf("pay prescription: %w: one payment pays prescriptions of one visit", clinic.ErrRule)
@@ -285,10 +267,10 @@ type querier interface {
 // the content says is taken from there; the columns are to search by.
 func (s *Service) read(ctx context.Context, q querier, hospital, no, suffix string) (Rx, error) {
 	p := Rx{Hospital: hospital, No: no}
-	var sealed, hash []byte
-	err := q.QueryRow(ctx, `select revision, state, coalesce(pharmacist, ''), reason, his_no, his_problem, content, content_hash
+	var sealed, hash, review []byte
+	err := q.QueryRow(ctx, `select revision, state, coalesce(pharmacist, ''), reason, his_no, his_problem, content, content_hash, review
 		from prescription.prescription where hospital = $1 and no = $2`+suffix, hospital, no).
-		Scan(&p.Revision, &p.State, &p.Pharmacist, &p.Reason, &p.HisNo, &p.HisProblem, &sealed, &hash)
+		Scan(&p.Revision, &p.State, &p.Pharmacist, &p.Reason, &p.HisNo, &p.HisProblem, &sealed, &hash, &review)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, clinic.ErrNotFound
 	} else if err != nil {
@@ -302,7 +284,9 @@ func (s *Service) read(ctx context.Context, q querier, hospital, no, suffix stri
 		return p, errors.New("the content of a signed prescription was changed")
 	}
 	p.Content = new(core.Prescription)
-	err = json.Unmarshal(content, p.Content)
+	if err = json.Unmarshal(content, p.Content); err != nil {
+		return p, err
+	}
 	p.Doctor, p.ValidUntil = p.Content.DoctorCode, p.Content.ValidUntil
-	return p, err
+	return p, s.reviewed(&p, review)
 }
