@@ -114,6 +114,8 @@ type caseRun struct {
 	dir         string
 	connectors  map[string]core.Connector
 	differences []string
+	// wrote hears of each request: its number, the file that is to hold it ("": none).
+	wrote func(number, file string, request []byte)
 }
 
 func (c *caseRun) differ(format string, args ...any) {
@@ -302,11 +304,15 @@ func (c *caseRun) exchange(call *core.Call, in core.Input, number string, want *
 		return nil, false
 	}
 	request, name, err := c.recorded("request" + number)
+	if c.wrote != nil {
+		c.wrote(number, name, wrote)
+	}
 	switch {
 	case err != nil:
 		c.differ("%v", err)
+	case name == "" && c.wrote != nil:
 	case name == "":
-		c.differ("there is no request%s.*; what is sent is\n%s", number, wrote)
+		c.unaccepted(number, wrote)
 	case !bytes.Equal(request, wrote):
 		c.differ("%s: %s", name, difference(request, wrote))
 	}

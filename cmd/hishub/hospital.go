@@ -34,11 +34,13 @@ type hospitalCmd struct {
 type hospitalCheck struct {
 	Folder   []string `arg:"" help:"Hospital folders, or folders that hold some."`
 	Coverage bool     `help:"Also print the table of transaction x hospital."`
+	Accept   []string `help:"First save what is sent in this case as its request.*, after you have compared it; 'same': in each case that says what its sample says." placeholder:"CASE"`
+	Force    bool     `help:"With --accept, also where a request.* is there already."`
 	JSON     bool     `name:"json" help:"For scripts."`
 }
 
 func (hospitalCheck) Help() string {
-	return "Examples:\n  hishub hospital check mapping/hospitals\n  hishub hospital check --coverage mapping/hospitals\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
+	return "Examples:\n  hishub hospital check mapping/hospitals\n  hishub hospital check --coverage mapping/hospitals\n  hishub hospital check hospitals/haining --accept same\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
 }
 
 // checked is what a check found in one folder. Cases run when there is no mistake.
@@ -70,6 +72,11 @@ func (c *hospitalCheck) Run() error {
 			return err
 		}
 		for _, name := range sortedKeys(found) {
+			if len(c.Accept) > 0 {
+				if err := accept(name, found[name], c.Accept, c.Force); err != nil {
+					return err
+				}
+			}
 			r := checkFolder(name, found[name])
 			bad = bad || r.bad()
 			all = append(all, r)

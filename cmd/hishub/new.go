@@ -28,11 +28,12 @@ type hospitalNew struct {
 	OpenAPI []string `name:"openapi" type:"existingfile" sep:"none" help:"An OpenAPI 3.0 or 3.1, or a Swagger 2.0 file."`
 	Sample  []string `type:"existingfile" sep:"none" help:"A recorded request or answer: x.request.xml, x.response.xml. May be given again."`
 	DB      []string `name:"db" sep:"none" help:"A schema dump (.sql), or the DSN of a live database, as a connector of kind db takes it."`
+	Only    []string `help:"Draft these transactions only: kinds (payment.settle) or nouns (prescription, for all of them)." placeholder:"KIND"`
 	Schema  string   `help:"The schema of a live database, where it is not the user's own."`
 }
 
 func (hospitalNew) Help() string {
-	return "Examples:\n  hishub hospital new hospitals/dongshan --name 东山医院 --wsdl his.wsdl --sample SaveFee.request.xml --sample SaveFee.response.xml\n  hishub hospital new hospitals/xihu --name 西湖医院 --openapi his.yaml\n  hishub hospital new hospitals/nanyuan --name 南园医院 --db middle.sql\n\nDrafts a hospital folder from what the hospital has. What can be guessed is marked \"# guess\"; what cannot is TODO, and 'hishub hospital check' lists every TODO with its place. Nothing is read from the network but a live database, in which nothing is changed. Samples become cases of the folder: mask what is a patient's in them first."
+	return "Examples:\n  hishub hospital new hospitals/dongshan --name 东山医院 --wsdl his.wsdl --sample SaveFee.request.xml --sample SaveFee.response.xml\n  hishub hospital new hospitals/xihu --name 西湖医院 --openapi his.yaml\n  hishub hospital new hospitals/nanyuan --name 南园医院 --db middle.sql\n  hishub hospital new hospitals/haining --name 海宁医院 --wsdl his.wsdl --only prescription,payment,ledger.detail\n\nDrafts a hospital folder from what the hospital has. What can be guessed is marked \"# guess\"; what cannot is TODO, and 'hishub hospital check' lists every TODO with its place. Nothing is read from the network but a live database, in which nothing is changed. Samples become cases of the folder: mask what is a patient's in them first."
 }
 
 var hospitalID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
@@ -81,7 +82,7 @@ func (c *hospitalNew) write(folder *draft.Folder) error {
 
 // sources reads what the hospital gave. All that is wrong is said at once.
 func (c *hospitalNew) sources(ctx context.Context) (draft.Sources, error) {
-	s := draft.Sources{ID: c.ID, Name: c.Name}
+	s := draft.Sources{ID: c.ID, Name: c.Name, Only: c.Only}
 	var wrong []error
 	read := func(names []string, into *[]draft.File) {
 		for _, name := range names {
@@ -185,6 +186,9 @@ func (c *hospitalNew) report(folder *draft.Folder) error {
 		fmt.Printf("note: %s\n", n)
 	}
 	files := os.DirFS(c.Dir)
+	if err := accept(c.Dir, files, []string{allSame}, false); err != nil {
+		return err
+	}
 	checked := checkFolder(c.Dir, files)
 	open, wrong := 0, 0
 	for _, m := range checked.Mistakes {

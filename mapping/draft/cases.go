@@ -20,7 +20,7 @@ func (p *plan) cases(o *Offer, t core.Transaction, s *speaker) int {
 	if o.Sample == nil || len(o.Replies) == 0 || o.Login {
 		return 0
 	}
-	message := messageFor(t.Kind, s)
+	usual := messageFor(t.Kind, s)
 	n := 0
 	for _, r := range o.Replies {
 		name := string(t.Kind)
@@ -41,13 +41,30 @@ func (p *plan) cases(o *Offer, t core.Transaction, s *speaker) int {
 			outcome = "no_data"
 		case empty.MatchString(r.variant):
 		}
+		message, asked := usual, o.Sample
+		if own := o.Asked[r.variant]; own != nil {
+			message, asked = p.messageOf(o, t.Kind, own), own
+		}
 		p.files[dir+"message.json"] = message
 		p.files[dir+"answer"+path.Ext(r.file)] = r.data
-		p.files[dir+"sample"+path.Ext(o.Sample.file)] = o.Sample.data
+		p.files[dir+"sample"+path.Ext(asked.file)] = asked.data
 		p.files[dir+"expect.yaml"] = []byte("outcome: " + outcome + " # guess by the name " + remark(r.file) + "\n")
 		n++
 	}
 	return n
+}
+
+// messageOf makes the message of a case whose request was recorded, too.
+func (p *plan) messageOf(o *Offer, kind core.Kind, asked *seen) []byte {
+	aside := *p // what it needs is in the folder already
+	aside.codes, aside.files = map[string]*codes{}, map[string][]byte{}
+	s := aside.speak(kind)
+	layers, body := peel(asked)
+	if last := layers[len(layers)-1]; o.own != nil {
+		body = o.own(body, last.root, last.attributes)
+	}
+	s.document(body)
+	return messageFor(kind, s)
 }
 
 func caseName(variant string) string {
@@ -97,6 +114,9 @@ func (s *speaker) record(canons []canon, path string, found map[string]value) ma
 	}
 	priced(out, path, found)
 	s.sums(out)
+	if _, has := found[path+"paid"]; out["paid"] != nil && !has {
+		out["paid"] = out["amount"] // what is paid back was paid
+	}
 	return out
 }
 
@@ -199,8 +219,8 @@ func (c canon) example(v value, has bool) any {
 		}
 		return []string{"B1"}
 	}
-	if has && v.text != "" {
-		return v.text
+	if has {
+		return v.text // empty, too: the sample has it so
 	}
 	switch c.name {
 	case "patient_name":

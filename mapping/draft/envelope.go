@@ -210,6 +210,12 @@ func (p *plan) wrap(e *entrance) {
 	for i, x := range all {
 		x.offer.Send, x.offer.Sends = x.body[len(head):], true
 		x.offer.with = p.withOf(all[i].layers, x.body[:len(head)], with)
+		x.offer.own = func(body []Field, name string, attributes []Field) []Field {
+			if root == "" && name != "" {
+				body = []Field{{Name: name, Children: append(slices.Clone(attributes), body...)}}
+			}
+			return body[min(len(head), len(body)):]
+		}
 	}
 	for name := range with {
 		e.withs = append(e.withs, name)

@@ -1,12 +1,15 @@
 package draft
 
 import (
+	"slices"
 	"strings"
 )
 
 // placeSamples finds what each recorded message is an example of.
 func (p *plan) placeSamples() {
 	taken := map[string]*Offer{}
+	// What is usual comes first, and is drafted from.
+	slices.SortStableFunc(p.samples, func(a, b *seen) int { return len(a.variant) - len(b.variant) })
 	for _, answers := range []bool{false, true} {
 		for _, s := range p.samples {
 			if s.answer != answers {
@@ -53,6 +56,13 @@ func (p *plan) joinSample(o *Offer, s *seen) {
 	if s.answer {
 		o.Replies = append(o.Replies, s)
 		o.Answers = true
+		return
+	}
+	if o.Sample != nil && s.variant != o.Sample.variant && o.Asked[s.variant] == nil {
+		if o.Asked == nil {
+			o.Asked = map[string]*seen{}
+		}
+		o.Asked[s.variant] = s
 		return
 	}
 	if o.Sample != nil {

@@ -42,10 +42,10 @@ var fieldWords = map[string]string{
 	"code":         "code itemcode itemid drugcode drugid drugno medcode medicinecode ypdm ypid ypbm xmdm chargecode feecode dm icd icdcode diagcode zddm deptcode doctorcode docid deptid 代码 编码 药品代码 药品编码 项目代码 项目编码 诊断代码 诊断编码",
 	"spec":         "spec specs specification drugspec itemspec ypgg gg standard 规格 药品规格",
 	"qty":          "qty quantity amount num number count sl drugnum itemqty totalnum storesum kcsl 数量 总量 库存数量",
-	"unit":         "unit drugunit qtyunit packunit dw yldw numunit 单位 数量单位 发药单位",
+	"unit":         "unit drugunit qtyunit packunit priceunit dw yldw numunit 单位 数量单位 发药单位",
 	"unit_price":   "price unitprice dj retailprice itemprice drugprice 单价 零售价",
 	"price":        "price unitprice retailprice dj 单价 零售价",
-	"dose":         "dose dosage doseqty singledose oncedose dcjl jl onedose eachdose 剂量 单次剂量 每次剂量 用量 每次用量",
+	"dose":         "dose dosage doseqty singledose oncedose dcjl jl onedose eachdose doseonce 剂量 单次剂量 每次剂量 用量 每次用量",
 	"dose_unit":    "doseunit dosageunit jldw singledoseunit 剂量单位 用量单位",
 	"frequency":    "frequency freq freqcode frequencycode pc pcdm usefrequency sypc 频次 频率 用药频次",
 	"route":        "route usage usagecode usemethod administration yf gytj usagename way 用法 给药途径 给药方式 用药途径",
@@ -67,7 +67,7 @@ var fieldWords = map[string]string{
 	"fee":               "fee regfee amount totalfee ghf zje 挂号费 费用",
 	"order_id":          "orderid orderno outtradeno tradeno platformno platformorderno thirdorderno payorderno outorderno ddh ddbh ptddh originalorderno merchantorderno 订单号 平台订单号 商户订单号 支付订单号",
 	"refund_no":         "refundno refundid refundorderno outrefundno tkdh tfdh thkdh refundtradeno 退款单号 退费单号 退款订单号",
-	"his_no":            "hisno hisid hisorderno orderno hisorderid hisrxno invoiceno invoicenum receiptno serialno feeno settleid settleno fph jslsh sjh hisserialno regno registerno hisbillno 发票号 收据号 his单号 his流水号 结算流水号",
+	"his_no":            "hisno hisid hisorderno orderno hisorderid hisrxno invoiceno invoicenum receiptno serialno feeno settleid settleno fph jslsh sjh hisserialno regno registerno hisbillno recipeno returnno 发票号 收据号 his单号 his流水号 结算流水号",
 	"invoice_no":        "invoiceno invoicenum einvoiceno fph billno receiptno 发票号 票据号",
 	"invoice_url":       "invoiceurl url einvoiceurl picurl 票据地址 发票地址",
 	"channel":           "paymode paytype paychannel payway paymethod channel paymodecode zffs zflx paykind 支付方式 支付渠道 支付类型",
@@ -94,7 +94,7 @@ var fieldWords = map[string]string{
 	"remaining":   "remaining leftnum remain left syhs restnum 剩余号数 剩余",
 	"queue_no":    "queueno seeno queuenum pdhm jzxh 排队号 就诊序号",
 	"ahead":       "ahead aheadnum waitnum waitcount 前面人数 等候人数",
-	"number":      "number orderno outtradeno platformno ownno seeno 订单号",
+	"number":      "number orderno outtradeno platformno ownno seeno applyno refundno 订单号",
 	"parent":      "parent parentid parentcode parentdept sjks 上级科室",
 	"stopped":     "stop stopped stopflag 停诊",
 	"closed":      "closed stopflag invalid tybz 停用",
@@ -138,6 +138,9 @@ var (
 	codeWords  = words("resultcode returncode retcode rescode respcode responsecode rtncode code errcode errorcode result success status state flag ret rtn isok issuccess acknowledgmentcode ackcode infcode resultflag msgcode")
 	wordsWords = words("resultmsg resultmessage returndesc returnmsg retmsg respmsg responsemsg rtnmsg message msg errmsg errormsg errormessage resultdesc resultcontent desc description msgtext error errordesc resulttext info reason remark errtext infmsg 说明 错误信息")
 )
+
+// lineNumberWords name the number of a line.
+const lineNumberWords = "xh lineno seqno seq sortno itemno rowno serialno mxxh 序号 行号"
 
 // plainName is a name without signs and capitals.
 func plainName(name string) string {

@@ -29,8 +29,10 @@ type Offer struct {
 	// Table is the shape of an insert, nil for anything else.
 	Table *table
 	// Sample is the recorded message that tells what is sent, Replies its answers.
+	// Asked are the requests of answers that have one of their own, by variant.
 	Sample  *seen
 	Replies []*seen
+	Asked   map[string]*seen
 
 	entrance *entrance
 	kind     core.Kind
@@ -39,6 +41,10 @@ type Offer struct {
 	Path     string
 	with     []entry // what the envelope takes as with.x
 	envelope string  // if it is not that of the entrance
+	// unwanted: its transaction is not among those that are asked for.
+	unwanted bool
+	// own cuts what is the envelope's off a recorded request.
+	own func(body []Field, root string, attributes []Field) []Field
 }
 
 // Field is one named part of a document, in the order of the wire.

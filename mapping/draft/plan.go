@@ -19,6 +19,8 @@ type Sources struct {
 	Samples   []File
 	Schemas   []File // SQL dumps
 	Databases []Database
+	// Only are the kinds and nouns to draft; none is all.
+	Only []string
 }
 
 // WSDL is a description that a connector of kind soap has read.
@@ -81,6 +83,9 @@ type codes struct {
 
 // New drafts a folder. An error names the file that cannot be used, and its line.
 func New(s Sources) (*Folder, error) {
+	if err := known(s.Only); err != nil {
+		return nil, err
+	}
 	p := &plan{Sources: s, codes: map[string]*codes{}, files: map[string][]byte{}, drafted: map[core.Kind]*Offer{}}
 	var wrong []error
 	for _, w := range s.WSDLs {
@@ -119,7 +124,23 @@ func New(s Sources) (*Folder, error) {
 		p.verdicts(e)
 	}
 	p.write()
+	p.missing()
 	return &Folder{Files: p.files, Guesses: p.guesses, Notes: p.notes}, nil
+}
+
+// known reports words of Only that name nothing.
+func known(only []string) error {
+	var wrong []error
+	for _, word := range only {
+		if !slices.ContainsFunc(core.Catalogue, func(t core.Transaction) bool { return wanted([]string{word}, t) }) {
+			wrong = append(wrong, fmt.Errorf("%q is no transaction and no noun; write as prescription.create, or prescription for all of them", word))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func wanted(only []string, t core.Transaction) bool {
+	return len(only) == 0 || slices.Contains(only, string(t.Kind)) || slices.Contains(only, t.Noun)
 }
 
 func (p *plan) note(format string, args ...any) {
@@ -247,6 +268,10 @@ func (p *plan) recognise() {
 			if o.kind == "" {
 				continue
 			}
+			if t, _ := core.Lookup(o.kind); !wanted(p.Only, t) {
+				o.kind, o.unwanted = "", true
+				continue
+			}
 			weight := 1 + o.fits()
 			if o.Sample != nil {
 				weight += 1000
@@ -255,6 +280,15 @@ func (p *plan) recognise() {
 				best[o.kind] = weight
 				p.drafted[o.kind] = o
 			}
+		}
+	}
+}
+
+// missing notes what was asked for and not recognised.
+func (p *plan) missing() {
+	for _, word := range p.Only {
+		if !slices.ContainsFunc(p.guesses, func(g Guess) bool { t, _ := core.Lookup(g.Kind); return wanted([]string{word}, t) }) {
+			p.note("nothing looks like %s; if it is there under a name that tells nothing, it stands in offered.yaml, to copy from", word)
 		}
 	}
 }

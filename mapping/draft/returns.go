@@ -216,6 +216,7 @@ func (s *speaker) many(kind core.Kind, c canon, places []place) []entry {
 	}
 	under := []entry{{key: "$each", value: row + " in list(" + best.at + ")"}}
 	inside := placesOf(best.Children, row, 0)
+	ours := "" // the place of our own number, which is not the HIS's
 	for _, f := range c.fields {
 		if f.is == isMany {
 			if e := s.many(kind, f, inside); e != nil {
@@ -223,7 +224,14 @@ func (s *speaker) many(kind core.Kind, c canon, places []place) []entry {
 			}
 			continue
 		}
-		if p, ok := find(f, inside); ok {
+		among := inside
+		if f.name == "his_no" && ours != "" {
+			among = slices.DeleteFunc(slices.Clone(inside), func(p place) bool { return p.at == ours })
+		}
+		if p, ok := find(f, among); ok {
+			if f.name == "number" {
+				ours = p.at
+			}
 			under = append(under, s.read(kind, f, p.at, p.Field))
 		} else if f.required {
 			s.open++

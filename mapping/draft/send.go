@@ -90,6 +90,10 @@ func (s *speaker) field(f Field, from string, among []canon, path string, taken 
 	if e, ok := s.surrounding(key, f); ok {
 		return []entry{e}
 	}
+	if strings.HasSuffix(path, "[].") && resemblance(f, "", lineNumberWords) >= 80 {
+		s.places++
+		return []entry{{key: key, value: "= n", note: join("guess: the number of the line", typeNote(f, ""))}}
+	}
 	e := s.unknown(key, f)
 	for _, c := range only(among, isMany) {
 		if resemblance(f, c.name, fieldWords[c.name]) >= 80 && e.value == open {

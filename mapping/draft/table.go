@@ -254,7 +254,7 @@ func (s *speaker) insert(o *Offer) []entry {
 			rows = append(rows, entry{key: keyOf(c.name), value: same, note: join("guess: as in "+o.Table.name, c.words)})
 			continue
 		}
-		if resemblance(c.field(), "", "xh lineno seqno seq sortno itemno rowno serialno mxxh 序号 行号") >= 80 && !c.auto {
+		if resemblance(c.field(), "", lineNumberWords) >= 80 && !c.auto {
 			rows = append(rows, entry{key: keyOf(c.name), value: "= n", note: join("guess", c.typ, c.words)})
 			continue
 		}

@@ -173,11 +173,23 @@ func (s *speaker) already(o *Offer) []entry {
 		rule := entry{key: "already", value: conditionOf(isOneOf(at.at, []string{at.Sample})), note: "guess: " + r.file}
 		if slices.Contains(o.entrance.refused, at.Sample) {
 			rule.value, rule.note = open, "the code is that of a refusal, too ("+r.file+"); by its words, as answer.message contains \"…\""
-			s.open++
+			if said, ok := wordsOf(r.inner, "answer"); ok && said.at != at.at && said.Sample != "" && !s.saidOtherwise(o, r, said) {
+				rule.value, rule.note = conditionOf(said.at+" == "+text(said.Sample)), "guess by the words of "+r.file+", as the code is that of a refusal, too; TODO verify that they never differ"
+			} else {
+				s.open++
+			}
 		}
 		return []entry{{key: "outcome", under: []entry{rule}}}
 	}
 	return nil
+}
+
+// saidOtherwise reports whether a refusal was said in the same words.
+func (s *speaker) saidOtherwise(o *Offer, but *seen, said place) bool {
+	return slices.ContainsFunc(o.Replies, func(r *seen) bool {
+		other, ok := wordsOf(r.inner, "answer")
+		return r != but && ok && other.at == said.at && other.Sample == said.Sample
+	})
 }
 
 // noData is the rule for an answer that has nothing, where a sample shows one. A
@@ -337,7 +349,7 @@ func (p *plan) writeOffered() {
 	}
 	for _, e := range p.entrances {
 		for _, o := range e.offers {
-			if o.kind != "" || o.Login {
+			if o.kind != "" || o.Login || o.unwanted {
 				continue
 			}
 			b.WriteString(separated([]entry{p.skeleton(o)}) + "\n")

@@ -1,6 +1,9 @@
 package draft
 
 import (
+	"net/url"
+	"regexp"
+
 	"hishub/core"
 )
 
@@ -8,7 +11,7 @@ import (
 func (p *plan) wsdl(w WSDL) {
 	e := p.entrance("soap")
 	e.options = []entry{
-		{key: "endpoint", value: p.variable(e, "URL", "http://127.0.0.1:8080/his")},
+		{key: "endpoint", value: p.variable(e, "URL", "http://127.0.0.1:8080"+pathOf(w.Files[w.File]))},
 		{key: "wsdl", value: literal(w.File, false)},
 	}
 	if w.Version != "1.1" {
@@ -45,6 +48,19 @@ func (p *plan) wsdl(w WSDL) {
 	if !lone || len(e.offers) < 2 {
 		e.lone = ""
 	}
+}
+
+var addresses = regexp.MustCompile(`:address\s+location="([^"]*)"`)
+
+// pathOf is the path of the first address in a WSDL: an example that only differs in
+// its host writes the same requests as the HIS's own.
+func pathOf(wsdl []byte) string {
+	if found := addresses.FindSubmatch(wsdl); found != nil {
+		if u, err := url.Parse(string(found[1])); err == nil && len(u.Path) > 1 {
+			return u.EscapedPath()
+		}
+	}
+	return "/his"
 }
 
 func isTextType(t string) bool {
