@@ -441,9 +441,9 @@ func (l *loader) describe(x *exchange, e *envelope, m *mapper, send *node, out *
 }
 
 // parameters checks the names of a typed document. Their order is the
-// connector's business.
+// connector's business, and the children of a type that .xsi:type names, too.
 func (l *loader) parameters(n *node, known []core.Parameter, of string) {
-	if n.kind != mapNode || len(known) == 0 {
+	if n.kind != mapNode || len(known) == 0 || n.get(".xsi:type") != nil {
 		return
 	}
 	names := make([]string, len(known))

@@ -176,9 +176,7 @@ func (t *typ) some(depth int, left *int) []core.Parameter {
 		p := core.Parameter{Name: e.name, Required: t.needed[e.name] && e.fixed == nil, List: t.many[e.name]}
 		if one := t.one(e.name); one != nil {
 			p.Type, p.Unknown = one.name, one.unknown
-			if len(one.derivations()) == 0 { // else what stands there may have other children
-				p.Children = one.some(depth-1, left)
-			}
+			p.Children = one.some(depth-1, left) // of the type itself; .xsi:type may name one with more
 		}
 		ps = append(ps, p)
 	}

@@ -50,7 +50,7 @@ func (v version) headers(charset string, action *string) []core.Field {
 func fault(content core.Value) core.Value {
 	t, ok := content.(core.Tree)
 	code, is12 := t.Get("Code").(core.Tree)
-	if !ok || !is12 {
+	if !ok || !is12 || t.Has("faultcode") { // some stacks write both at once
 		return content
 	}
 	reason, _ := t.Get("Reason").(core.Tree)
