@@ -287,6 +287,8 @@ func TestWhatCellsGive(t *testing.T) {
 		{"root(answer.it)", tree("a", "1", "b", "2"), fmt.Errorf("root: takes a tree with one root, not with 2")},
 		{`without(answer.it, "sign")`, tree("b", "1", "sign", "2", "a", nil), tree("b", "1", "a", nil)},
 		{`wrap("POOR_IN200901UV", answer.it)`, tree("a", "1"), tree("POOR_IN200901UV", tree("a", "1"))},
+		{`wrap("Drug" + text(n), answer.it)`, "a^1", tree("Drug3", "a^1")},
+		{`wrap("a", 3 > 2)`, nil, fmt.Errorf("takes a tree, not true or false")},
 		{`wrap("", answer.it)`, tree("a", "1"), fmt.Errorf("wrap: wants a name for the child")},
 		{"query(answer.it)", tree("a", core.List{"1", "2"}, "b", "x y"), "a=1&a=2&b=x y"},
 		{"query(answer.it)", tree("a", tree("b", "1")), fmt.Errorf(`query: child "a": takes text, not a tree`)},

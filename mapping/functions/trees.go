@@ -36,12 +36,16 @@ func trees() []Function {
 			return kept, nil
 		}, new(func(core.Tree, ...string) core.Tree)),
 
-		define("wrap", "wrap(name, tree) tree: a tree whose one child has that name, for roots that are named by data; an empty name is an error", func(in *arguments) (any, error) {
+		define("wrap", "wrap(name, value) tree: a tree whose one child, a tree or text, has that name, for names that data makes; an empty name is an error", func(in *arguments) (any, error) {
 			if in.text(0) == "" {
 				return nil, errors.New("wants a name for the child")
 			}
-			return core.Tree{{Name: in.text(0), Value: in.tree(1)}}, nil
-		}, new(func(string, core.Tree) core.Tree)),
+			child := in.at(1)
+			if _, isTree := child.(core.Tree); child != nil && !isTree {
+				child = in.text(1)
+			}
+			return core.Tree{{Name: in.text(0), Value: child}}, nil
+		}, new(func(string, core.Tree) core.Tree), new(func(string, string) core.Tree)),
 
 		define("keys", "keys(tree) list: the names of the children in their order, each once, without attributes", func(in *arguments) (any, error) {
 			names := []any{}
