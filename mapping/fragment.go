@@ -45,8 +45,13 @@ type fragment struct {
 	at       pos
 	document *node
 	state    int // unfolding, unfolded
+	size     int // in nodes, once it is unfolded
 	used     bool
 }
+
+// mostInFragments bounds the nodes that $use puts into a folder: fragments that use
+// others twice, and those others twice, grow without end.
+const mostInFragments = 200_000
 
 const (
 	unfolding = iota + 1
@@ -57,20 +62,25 @@ func (l *loader) unfold(f *fragment) {
 	if f.state == 0 {
 		f.state = unfolding
 		l.use(f.document)
-		f.state = unfolded
+		f.state, f.size = unfolded, f.document.size()
 	}
+}
+
+func (n *node) size() int {
+	size := 1
+	for _, item := range n.items {
+		size += item.size()
+	}
+	for _, f := range n.fields {
+		size += f.value.size()
+	}
+	return size
 }
 
 // use puts fragments in the places of all $use below a node.
 func (l *loader) use(n *node) {
 	for _, item := range n.items {
 		l.use(item)
-	}
-	if len(n.fields) == 1 && n.fields[0].key.text == useWord {
-		if f := l.fragmentOf(n.fields[0].value); f != nil && f.kind != mapNode {
-			*n = *f // a list or a cell stands for the whole
-			return
-		}
 	}
 	for i := 0; i < len(n.fields); i++ {
 		if n.fields[i].key.text != useWord {
@@ -82,6 +92,9 @@ func (l *loader) use(n *node) {
 		switch {
 		case f == nil:
 			n.broken = true
+		case f.kind != mapNode && len(n.fields) == 1:
+			*n = *f // a list or a cell stands for the whole
+			return
 		case f.kind != mapNode:
 			l.mistake(at, "give "+useWord+" a map of its own", "the fragment is no map, so nothing can stand beside it")
 		default:
@@ -104,6 +117,13 @@ func (l *loader) fragmentOf(n *node) *node {
 	}
 	f.used = true
 	l.unfold(f)
+	if l.inFragments > mostInFragments {
+		return nil // said
+	}
+	if l.inFragments += f.size; l.inFragments > mostInFragments {
+		l.mistake(n.pos, "write them flatter", "the fragments make more than %d cells of this folder", mostInFragments)
+		return nil
+	}
 	return f.document
 }
 

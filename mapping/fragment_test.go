@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -90,5 +91,19 @@ func TestFragmentMistakes(t *testing.T) {
 				t.Errorf("got\n%s\nexpected\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// Fragments that use others twice and twice again would be more than fits anywhere.
+func TestFragmentsThatGrow(t *testing.T) {
+	var grown strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&grown, "  n%d: [{$use: n%d}, {$use: n%d}]\n", i+1, i, i)
+	}
+	files := fragmentFolder("prescription.create:\n  call: POST /a\n  send: {$use: patient, L: {$use: names}, M: {$use: n40}}\n  repeat_safe: true\n")
+	files["hospital.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(fragmented, "envelopes:\n", "  n0: {A: 1}\n"+grown.String()+"envelopes:\n", 1))}
+	_, err := Load(files, Options{Env: environment, Open: open, OpenChannel: openChannel})
+	if err == nil || !strings.Contains(err.Error(), "the fragments make more than 200000 cells of this folder; write them flatter") {
+		t.Errorf("got %.300v", err)
 	}
 }

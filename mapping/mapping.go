@@ -84,23 +84,24 @@ type loader struct {
 	options Options
 	read    []string
 
-	hospital   map[string]*node // sections of hospital.yaml
-	zone       *time.Location
-	language   []expr.Option   // the functions that a cell may call, and their rules
-	words      map[string]bool // their names
-	formats    map[string]textFormat
-	readers    map[string]*namedFormat // by from_<format>
-	codes      map[string]*codeTable
-	constants  map[string]member
-	secrets    map[string]member
-	masked     []string
-	connectors map[string]*connector
-	envelopes  map[string]*envelope
-	sessions   map[string]*session
-	operations map[core.Kind]*operation
-	listeners  map[string]*listener
-	withNames  map[string]bool
-	fragments  map[string]*fragment
+	hospital    map[string]*node // sections of hospital.yaml
+	zone        *time.Location
+	language    []expr.Option   // the functions that a cell may call, and their rules
+	words       map[string]bool // their names
+	formats     map[string]textFormat
+	readers     map[string]*namedFormat // by from_<format>
+	codes       map[string]*codeTable
+	constants   map[string]member
+	secrets     map[string]member
+	masked      []string
+	connectors  map[string]*connector
+	envelopes   map[string]*envelope
+	sessions    map[string]*session
+	operations  map[core.Kind]*operation
+	listeners   map[string]*listener
+	withNames   map[string]bool
+	fragments   map[string]*fragment
+	inFragments int // nodes that came from them
 
 	cell pos // the cell that is being compiled
 }

@@ -60,17 +60,18 @@ func (m *meaning) operations(old, new *core.Dialect) {
 	for _, name := range names(m.old.operations, m.new.operations) {
 		a, was := m.old.operations[name]
 		b, is := m.new.operations[name]
+		before, after := m.old.written(a), m.new.written(b)
 		switch {
 		case !was:
 			m.note(name, "is new")
-			m.rules(name, nil, b)
+			m.rules(name, nil, after)
 		case !is:
 			m.warn(name, "is gone: it cannot be told any more, and messages of it that wait are parked")
 		default:
-			if !reflect.DeepEqual(a, b) {
-				m.note(name, "is changed")
+			if !reflect.DeepEqual(before, after) {
+				m.changed(name, a, b)
 			}
-			m.rules(name, a, b)
+			m.rules(name, before, after)
 			if x, y := old.Operations[core.Kind(name)], new.Operations[core.Kind(name)]; x != nil && y != nil {
 				m.coverage(name, x, y)
 			}
@@ -189,12 +190,15 @@ func rulesOf(v any, at string, into map[string]string) {
 // sections of hospital.yaml whose entries have names, and what one is called.
 var sections = map[string]string{
 	"constants": "constant", "secrets": "secret", "connectors": "connector", "envelopes": "envelope", "formats": "format",
-	"sessions": "session", "listeners": "listener", "channels": "channel",
+	"fragments": "fragment", "sessions": "session", "listeners": "listener", "channels": "channel",
 }
 
 func (m *meaning) hospital() {
 	for _, key := range names(m.old.hospital, m.new.hospital) {
 		a, b := m.old.hospital[key], m.new.hospital[key]
+		if key == "envelopes" || key == "sessions" {
+			a, b = m.old.written(a), m.new.written(b)
+		}
 		if reflect.DeepEqual(a, b) {
 			continue
 		}
