@@ -20,7 +20,7 @@ import (
 	"hishub/mocks/v3his"
 )
 
-// mockCmd runs fake hospitals. What each speaks is in mocks/README.md.
+// mockCmd runs fake hospitals. What each speaks is in mocks/README.md and beside it.
 type mockCmd struct {
 	Folder mockFolder `cmd:"" default:"withargs" help:"Any hospital folder, from its own configuration: --hospital DIR."`
 

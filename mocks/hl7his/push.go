@@ -22,7 +22,7 @@ import (
 type Push struct {
 	Kind string `json:"kind"` // dispensed, refundApply, stopClinic; raw
 	// Fields by name; what is missing is filled from the books where they have it.
-	// mocks/README.md has the names of each kind.
+	// README.md has the names of each kind.
 	Fields map[string]string `json:"fields"`
 	// Accept and Application are MSH-15 and MSH-16 (AL, NE, ER, SU): enhanced mode.
 	Accept      string `json:"accept"`

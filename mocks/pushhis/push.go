@@ -24,7 +24,7 @@ import (
 type Push struct {
 	Kind string
 	// Fields by wire name; what is missing is filled from the books where they
-	// have it. mocks/README.md has the names of each kind.
+	// have it. README.md has the names of each kind.
 	Fields map[string]string
 	// Repeat sends it so often, one after the other; Concurrent so often at once,
 	// each time with its repeats. 0 is once.

@@ -113,7 +113,7 @@ func back(no, fee string) string {
 	return `{"refundNo":"` + no + `","orderNo":"IH1","refundFee":"` + fee + `","refundTime":"2026-01-06 00:00:01","operCode":"net07"}`
 }
 
-// The signature of the example in mocks/README.md, computed by another program.
+// The signature of the example in README.md, computed by another program.
 func TestTheSignatureOfTheManual(t *testing.T) {
 	h := http.Header{}
 	for name, value := range map[string]string{"msgid": "0001", "customid": "inet_hub", "clienttype": "third", "token": "t0", "reqtime": "20260105145601", "code": "RX003"} {
