@@ -21,8 +21,8 @@ var pairsOptions = []Option{
 // pairsFormat is name=value;name=value and its like: lines of k:v. A list repeats
 // its name. Nothing is percent-escaped, that is form. A value may hold equals; the
 // first one ends the name. Reading, an empty value is nil and an empty pair is
-// skipped. Lenient takes pairs without equals (their value is nil), a BOM, and the
-// CR of a CR LF.
+// skipped. Lenient takes pairs without equals (their value is nil), blanks around
+// names and values, a BOM, and the CR of a CR LF.
 type pairsFormat struct {
 	separators
 	sep, equals    string
@@ -157,7 +157,11 @@ func (f *pairsFormat) ReadForgiving(text string) (core.Value, []string, error) {
 			pair = pair[:len(pair)-1]
 			noted.at(i+len(pair), "a CR before the end of the line")
 		}
-		if pair != "" {
+		switch {
+		case pair == "":
+		case f.lenient && trimmed(pair) == "":
+			noted.at(i, "blanks instead of a pair")
+		default:
 			field, err := f.field(pair, i, &noted)
 			if err != nil {
 				return nil, nil, err.at(doing, text, i)
@@ -188,8 +192,15 @@ func (f *pairsFormat) field(pair string, at int, noted *forgiving) (core.Field, 
 	if err != nil {
 		return core.Field{}, err.under(name)
 	}
+	if f.lenient && (trimmed(name) != name || trimmed(value) != value) {
+		noted.at(at, "blanks around a name or value")
+		name, value = trimmed(name), trimmed(value)
+	}
 	if value == "" {
 		return core.Field{Name: name}, nil
 	}
 	return core.Field{Name: name, Value: f.nulls.value(value)}, nil
 }
+
+// trimmed is without the blanks at both ends, the full-width one included.
+func trimmed(s string) string { return strings.Trim(s, " \t\u3000") }

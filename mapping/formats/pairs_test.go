@@ -29,6 +29,8 @@ func TestPairsRead(t *testing.T) {
 		{"escape", opts{"escape": `\`}, `a=1\;2\\3;b=`, doc("a", `1;2\3`, "b", nil)},
 		{"nulls", opts{"nulls": []any{"NULL"}}, "a=NULL", doc("a", nil)},
 		{"nothing", nil, ";;", nil},
+		{"blanks are kept", opts{"sep": "\n"}, "a = 1 ", doc("a ", " 1 ")},
+		{"blanks are forgiven", opts{"lenient": true, "sep": "\n"}, "# a note\n Amount\t= 12 50 \n \nNo=　\n", doc("# a note", nil, "Amount", "12 50", "No", nil)},
 		{"lenient", opts{"lenient": true, "sep": "\n", "escape": `\`}, "\ufeffa=1\r\nb\nc=\\x\r", doc("a", "1", "b", nil, "c", `\x`)},
 	})
 }
