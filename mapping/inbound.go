@@ -269,12 +269,35 @@ func (m *mapper) statusOf(r *run) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	text, _ := core.Text(plain(v))
-	status, err := strconv.Atoi(text)
-	if err != nil || status < 200 || status > 599 {
+	status, ok := httpStatus(v)
+	if !ok {
 		return 0, errors.New("write.status is no HTTP status from 200 to 599")
 	}
 	return status, nil
+}
+
+func httpStatus(v any) (status int, ok bool) {
+	text, _ := core.Text(plain(v))
+	status, err := strconv.Atoi(text)
+	return status, err == nil && status >= 200 && status <= 599
+}
+
+// statusAt checks the HTTP status of what a listener answers, as far as it is known
+// before anybody calls.
+func (l *loader) statusAt(in *listener, e *envelope) {
+	n := e.write["status"]
+	if n == nil {
+		return
+	}
+	if in.kind != "rest" {
+		l.mistake(n.pos, "leave it out", "only listeners of kind rest have a status, and %q is of kind %s", in.name, in.kind)
+	}
+	if _, computed := isExpression(n); computed {
+		return
+	}
+	if _, ok := httpStatus(n.text); !ok {
+		l.mistake(n.pos, "write a number from 200 to 599, as 422", "%q is no HTTP status", n.text)
+	}
 }
 
 // resultType shows a resolution to expressions as result.state, result.message

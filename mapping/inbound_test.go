@@ -171,9 +171,16 @@ func TestInboundMistakes(t *testing.T) {
 		"no such envelope":    {"hospital.yaml", "envelope: notice", "envelope: notic", `there is no envelope "notic"; did you mean "notice"?`},
 		"no kind":             {"hospital.yaml", "{rest: {}, envelope: notice}", "{envelope: notice}", `the listener "notice" has no kind`},
 		"money in a document": {"inbound.yaml", "fee: = yuan(result.answer.amount)", "fee: = result.answer.amount", "result.answer.amount is money; write yuan(result.answer.amount)"},
+		"a status of no HTTP": {"hospital.yaml", "write: {send", "write: {status: abc, send", `hospital.yaml:14:21: "abc" is no HTTP status; write a number from 200 to 599, as 422`},
+		"a status on the way": {"hospital.yaml", "write: {send", "write: {status: 102, send", `hospital.yaml:14:21: "102" is no HTTP status; write a number from 200 to 599, as 422`},
+		"no status at all":    {"hospital.yaml", "write: {send", "write: {status: , send", `hospital.yaml:14:13: "" is no HTTP status; write a number from 200 to 599, as 422`},
+		"a status to the HIS": {"hospital.yaml", "envelopes:\n", "envelopes:\n  default: {write: {status: 200}, outcome: {ok: true}}\n", "write.status is for listeners, prescription.create uses this envelope to ask the HIS; give the listener an envelope of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := inboundFolder()
+			if name == "a status to the HIS" {
+				files["asked.yaml"] = &fstest.MapFile{Data: []byte("prescription.create: {call: POST /a, repeat_safe: true}\n")}
+			}
 			text := string(files[c.file].Data)
 			if !strings.Contains(text, c.old) {
 				t.Fatalf("%s does not hold %q", c.file, c.old)
@@ -184,5 +191,36 @@ func TestInboundMistakes(t *testing.T) {
 				t.Errorf("got\n%v\nwant one with\n%s", err, c.want)
 			}
 		})
+	}
+}
+
+// Where nothing of HTTP is heard, a status would be said to nobody.
+func TestStatusWithoutHTTP(t *testing.T) {
+	for kind, ok := range map[string]bool{"rest": true, "soap": false, "tcp": false, "table": false} {
+		files := inboundFolder()
+		text := strings.Replace(listening, "{rest: {}, envelope", "{"+kind+": {}, envelope", 1)
+		files["hospital.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(text, "write: {send", "write: {status: 422, send", 1))}
+		_, err := Load(files, Options{Env: func(string) (string, bool) { return "s3cret", true }})
+		want := `hospital.yaml:14:21: only listeners of kind rest have a status, and "notice" is of kind ` + kind + `; leave it out`
+		if ok && err != nil || !ok && (err == nil || err.Error() != want) {
+			t.Errorf("%s: got %v", kind, err)
+		}
+	}
+}
+
+// What is computed is known only when somebody calls.
+func TestAStatusThatIsNone(t *testing.T) {
+	for _, status := range []string{"abc", "99", "600", "2e2"} {
+		files := inboundFolder()
+		files["hospital.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(listening, "write: {send", `write: {status: '= code("reply", result.state)', send`, 1))}
+		files["codes/reply.csv"] = &fstest.MapFile{Data: []byte("ours,theirs\ndone," + status + "\nrefused,422\nunknown,503\ninvalid,400\n")}
+		door := doorOf(t, files).Door
+		o := core.Opened{Kind: core.LedgerPulled, Body: &core.LedgerPull{Day: "2026-01-05"}}
+		if _, err := door.Reply(o, core.Resolution{State: core.ResultDone, Answer: &core.Ledger{}}, core.Stamp{}); err == nil || !strings.HasSuffix(err.Error(), "write.status is no HTTP status from 200 to 599") {
+			t.Errorf("%s: got %v", status, err)
+		}
+		if out, err := door.Reply(o, core.Resolution{State: core.ResultRefused}, core.Stamp{}); err != nil || out.Status != 422 {
+			t.Errorf("refused: got %d, %v", out.Status, err)
+		}
 	}
 }

@@ -76,6 +76,7 @@ func (l *loader) compileListeners(d *core.Dialect) {
 	for _, in := range sortedByName(l.listeners) {
 		e := l.envelopes[in.envelope]
 		e.used = true
+		l.statusAt(in, e)
 		door := &door{gate: l.gate(e), entrances: map[string]*entrance{}, kinds: map[core.Kind]*entrance{}}
 		var calls []string
 		var kinds []core.Kind
