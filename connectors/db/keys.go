@@ -68,7 +68,7 @@ func keysIn(v core.Value, wanted []generated) ([]generated, error) {
 		return nil, err
 	case ok && !slices.Contains(wanted, g):
 		return append(wanted, g), nil
-	case ok || !isSelect(v):
+	case ok || !isSelect(v) && !has(v, sqlName):
 		return wanted, nil
 	}
 	for _, f := range v.(core.Tree) {

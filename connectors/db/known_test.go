@@ -149,6 +149,47 @@ func TestStatementsInATransaction(t *testing.T) {
 	})
 }
 
+// Expressions stand in a column's place, with parameters before and behind them.
+func TestExpressionsOfTheDatabase(t *testing.T) {
+	both(t, func(t *testing.T, d *database) {
+		binary, unhex := "bytea", "decode(:u, 'hex')"
+		if d.driver == "mysql" {
+			binary, unhex = "binary(2)", "unhex(:u)"
+		}
+		d.exec(t, "create table made (a varchar(9), id "+binary+", n int, b varchar(9))")
+		made := func(a, id string) tree {
+			return tree{field("a", a), field("id", tree{field(sqlName, unhex), field("u", id)}),
+				field("n", tree{field(sqlName, "coalesce((select max(n) from made where a = :x), 0) + cast(:by as "+map[string]string{"mysql": "signed", "postgres": "int"}[d.driver]+")"),
+					field("by", "2"), field("x", looked("select min(a) from (select 'k' as a) k"))}),
+				field("b", "z")}
+		}
+		// A row sees the ones before it.
+		if d.driver == "mysql" {
+			d.exec(t, "insert into made values ('k', x'0000', 5, '')")
+		} else {
+			d.exec(t, "insert into made values ('k', '\\x0000', 5, '')")
+		}
+		c := d.connector(t, d.address)
+		r, err := c.Call(t.Context(), core.Request{Operation: "insert", Body: tree{field("made", list{made("k", "0a1b"), made("k", "ff00")})}})
+		if err != nil || r.Error != "" {
+			t.Fatal(r.Error, r.Body, err)
+		}
+		r, err = c.Call(t.Context(), core.Request{Operation: "select * from made order by n"})
+		want := list{
+			tree{field("a", "k"), field("id", "0000"), field("n", "5"), field("b", "")},
+			tree{field("a", "k"), field("id", "0a1b"), field("n", "7"), field("b", "z")},
+			tree{field("a", "k"), field("id", "ff00"), field("n", "9"), field("b", "z")},
+		}
+		if diff := cmp.Diff(want, r.Body); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+		shown, err := c.Write(core.Request{Operation: "insert", Body: tree{field("made", tree{field("a", "k"), field("id", tree{field(sqlName, "unhex(:u)"), field("u", "0a1b")})})}})
+		if diff := cmp.Diff("begin\ninsert into made (a, id) values (:a, unhex(:u) /* {\"u\": \"0a1b\"} */) -- {\"a\": \"k\"}\ncommit\n", string(shown)); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	})
+}
+
 func TestTransactionsAsTheyAreShown(t *testing.T) {
 	for driver, e := range engines(t) {
 		s, err := e.plan(openMRSPrescription("RX1", "P1"))

@@ -15,6 +15,9 @@ const (
 	// selectName gives a column what a select finds:
 	// {patient_id: {.select: select person_id from t where no = :no, no: P1}}.
 	selectName = ".select"
+	// sqlName gives a column what an expression of the database makes:
+	// {uuid: {.sql: unhex(:u), u: 0A1B}}.
+	sqlName = ".sql"
 	// statementName stands in a row's place: {.statement: update t set n = :n, n: "1"}.
 	statementName = ".statement"
 	// rowsName says how many rows a statement touches: a number, or any.
@@ -62,7 +65,7 @@ func (e engine) valueOf(s *script, place string, v core.Value) (source, error) {
 		text, err := leaf(v)
 		return source{text: text}, err
 	}
-	st, shown, err := e.bound(s, place, selectName, v.(core.Tree))
+	st, shown, err := e.bound(s, place, selectName, v.(core.Tree), 0)
 	if err == nil && !reading(st.sql) {
 		err = errors.New("is not a select")
 	}
@@ -81,7 +84,7 @@ func (e engine) valueOf(s *script, place string, v core.Value) (source, error) {
 func (e engine) statement(s *script, table string, row core.Tree) error {
 	rows := row.Get(rowsName)
 	row = slices.DeleteFunc(slices.Clone(row), func(f core.Field) bool { return f.Name == rowsName })
-	st, shown, err := e.bound(s, table, statementName, row)
+	st, shown, err := e.bound(s, table, statementName, row, 0)
 	if err != nil {
 		return fmt.Errorf("the statement at %s: %w", table, err)
 	}
@@ -114,13 +117,14 @@ func wantedRows(table string, v core.Value) (*wanted, error) {
 	return &wanted{place: table, exactly: int(n)}, nil
 }
 
-// bound is the statement under that name of t, with the other fields as its :names.
-func (e engine) bound(s *script, place, under string, t core.Tree) (st statement, shown line, err error) {
+// bound is the statement or expression under that name of t, with the other fields
+// as its :names. So many parameters stand before it.
+func (e engine) bound(s *script, place, under string, t core.Tree, before int) (st statement, shown line, err error) {
 	text, ok := core.Text(t.Get(under))
 	if !ok {
 		return st, shown, fmt.Errorf("%s is not a statement", under)
 	}
-	n, err := e.parseNames(text)
+	n, err := e.parseNamesAfter(before, text)
 	if err != nil {
 		return st, shown, err
 	}
@@ -160,9 +164,27 @@ func has(v core.Value, name string) bool {
 
 func isSelect(v core.Value) bool { return has(v, selectName) }
 
-// looksUp: a column of the row takes what a select finds.
+// looksUp: a column of the row takes what a select finds, or an expression.
 func looksUp(row core.Tree) bool {
-	return slices.ContainsFunc(row, func(f core.Field) bool { return isSelect(f.Value) })
+	return slices.ContainsFunc(row, func(f core.Field) bool { return isSelect(f.Value) || has(f.Value, sqlName) })
+}
+
+// expression adds what stands in a column's place to an insert: its SQL, and how
+// it is shown.
+func (e engine) expression(s *script, st *statement, place string, v core.Value) (sql, shown string, err error) {
+	x, l, err := e.bound(s, place, sqlName, v.(core.Tree), len(st.args))
+	if err != nil {
+		return "", "", fmt.Errorf("takes an expression that cannot be used: %w", err)
+	}
+	for _, t := range x.takes {
+		st.takes = append(st.takes, taken{len(st.args) + t.arg, t.key})
+	}
+	st.args = append(st.args, x.args...)
+	shown = l.sql
+	if len(l.values) > 0 {
+		shown += " /* " + string(marshal(l.values)) + " */"
+	}
+	return x.sql, shown, nil
 }
 
 // returns tells statements that change rows and bring them, too.

@@ -40,6 +40,11 @@ type named struct {
 // parseNames replaces the :names of a statement by placeholders. Strings,
 // quoted identifiers, comments, ::casts and := are passed over.
 func (x *syntax) parseNames(statement string) (named, error) {
+	return x.parseNamesAfter(0, statement)
+}
+
+// parseNamesAfter parses a part of a statement that has so many parameters before.
+func (x *syntax) parseNamesAfter(before int, statement string) (named, error) {
 	s := strings.TrimRight(strings.TrimSpace(statement), "; \t\r\n")
 	if s == "" {
 		return named{}, errors.New("the statement is empty")
@@ -78,7 +83,7 @@ func (x *syntax) parseNames(statement string) (named, error) {
 		number, again := numbers[name]
 		if !again || !x.numbered {
 			n.names = append(n.names, name)
-			number = len(n.names)
+			number = before + len(n.names)
 			numbers[name] = number
 		}
 		b.WriteString(x.placeholder(number))

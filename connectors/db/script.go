@@ -253,9 +253,8 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 	st := statement{gives: keys}
 	var b strings.Builder
 	b.WriteString("insert into " + name + " (" + strings.Join(columns, ", ") + ") values ")
-	var args []*string
 	n := 0
-	for ; n < len(rows) && n < most && (n == 0 || len(args)+len(first) <= e.valuesAtOnce); n++ {
+	for ; n < len(rows) && n < most && (n == 0 || len(st.args)+len(first) <= e.valuesAtOnce); n++ {
 		row, ok := rows[n].(core.Tree)
 		if !ok || !sameNames(first, row) || n > 0 && looksUp(row) {
 			break
@@ -270,14 +269,23 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 			if i > 0 {
 				b.WriteString(", ")
 			}
+			if has(f.Value, sqlName) {
+				sql, mark, err := e.expression(s, &st, table+"."+f.Name, f.Value)
+				if err != nil {
+					return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
+				}
+				b.WriteString(sql)
+				marks = append(marks, mark)
+				continue
+			}
 			from, err := e.valueOf(s, table+"."+f.Name, f.Value)
 			if err != nil {
 				return 0, fmt.Errorf("column %s of %s %w", f.Name, table, err)
 			}
-			args = append(args, from.text)
-			b.WriteString(e.placeholder(len(args)))
+			st.args = append(st.args, from.text)
+			b.WriteString(e.placeholder(len(st.args)))
 			if from.kept {
-				st.takes = append(st.takes, taken{len(args) - 1, from.key})
+				st.takes = append(st.takes, taken{len(st.args) - 1, from.key})
 				marks = append(marks, ":"+from.key.String())
 				continue
 			}
@@ -287,7 +295,7 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 		show := "insert into " + table + " (" + strings.Join(names, ", ") + ") values (" + strings.Join(marks, ", ") + ")"
 		s.lines = append(s.lines, line{show, shown(given, values)})
 	}
-	st.sql, st.args = b.String(), args
+	st.sql = b.String()
 	if keys != nil {
 		with, err := e.returning(st)
 		if err != nil {
