@@ -26,7 +26,7 @@ type hospitalNew struct {
 	Name    string   `help:"The hospital's name, for people." required:""`
 	WSDL    []string `name:"wsdl" type:"existingfile" sep:"none" help:"A WSDL on disk, with what it imports beside it. May be given again."`
 	OpenAPI []string `name:"openapi" type:"existingfile" sep:"none" help:"An OpenAPI 3.0 or 3.1, or a Swagger 2.0 file."`
-	Sample  []string `type:"existingfile" sep:"none" help:"A recorded request or answer: x.request.xml, x.response.xml. May be given again."`
+	Sample  []string `type:"path" sep:"none" help:"A recorded request or answer, x.request.xml, x.response.xml; or a folder of them. May be given again." placeholder:"FILE"`
 	DB      []string `name:"db" sep:"none" help:"A schema dump (.sql), or the DSN of a live database, as a connector of kind db takes it."`
 	Only    []string `help:"Draft these transactions only: kinds (payment.settle) or nouns (prescription, for all of them)." placeholder:"KIND"`
 	Schema  string   `help:"The schema of a live database, where it is not the user's own."`
@@ -99,7 +99,9 @@ func (c *hospitalNew) sources(ctx context.Context) (draft.Sources, error) {
 		}
 	}
 	read(c.OpenAPI, &s.OpenAPIs)
-	read(c.Sample, &s.Samples)
+	samples, err := samplesIn(c.Sample)
+	wrong = append(wrong, err)
+	read(samples, &s.Samples)
 	for _, name := range c.DB {
 		if _, err := os.Stat(name); err == nil {
 			read([]string{name}, &s.Schemas)
@@ -111,6 +113,27 @@ func (c *hospitalNew) sources(ctx context.Context) (draft.Sources, error) {
 		}
 	}
 	return s, errors.Join(wrong...)
+}
+
+// samplesIn opens the folders among the names.
+func samplesIn(names []string) (files []string, err error) {
+	for _, name := range names {
+		entries, err := os.ReadDir(name)
+		if err != nil { // a file, or nothing: reading it will say
+			files = append(files, name)
+			continue
+		}
+		before := len(files)
+		for _, e := range entries {
+			if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") && !strings.HasSuffix(e.Name(), "~") {
+				files = append(files, filepath.Join(name, e.Name()))
+			}
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("--sample %s: the folder holds no files", name)
+		}
+	}
+	return files, nil
 }
 
 // readWSDL reads a WSDL and what it imports. A second one has a folder of its own
@@ -213,23 +236,17 @@ func (c *hospitalNew) report(folder *draft.Folder) error {
 		}
 	}
 	fmt.Printf("\nnext: fill in each TODO, verify each \"# guess\" against the hospital's documents, delete what is not wanted; then\n")
-	fmt.Printf("  hishub hospital check --coverage %s\n", c.Dir)
+	fmt.Printf("  hishub hospital check %s                 # what is still open; with nothing open, its cases\n", c.Dir)
 	kind := "KIND"
 	if len(folder.Guesses) > 0 {
 		kind = string(folder.Guesses[0].Kind)
 	}
-	if i := slices.IndexFunc(folder.Guesses, func(g draft.Guess) bool { return g.Cases > 0 }); i >= 0 {
-		kind = string(folder.Guesses[i].Kind)
-		for _, name := range sortedKeys(folder.Files) {
-			if strings.HasPrefix(name, "cases/"+kind) && path.Base(name) == "message.json" {
-				fmt.Printf("  hishub hospital try %s %s %s/%s   # compare with the sample beside it\n", c.Dir, kind, c.Dir, name)
-				break
-			}
-		}
-		fmt.Println("samples are part of the cases now: nothing of a real patient may be in them")
-	} else {
+	if !slices.ContainsFunc(folder.Guesses, func(g draft.Guess) bool { return g.Cases > 0 }) {
 		fmt.Printf("  hishub hospital try %s %s message.json\n", c.Dir, kind)
+		return nil
 	}
+	fmt.Printf("  hishub hospital check %s --accept same   # keep what is sent where it says what was recorded\n", c.Dir)
+	fmt.Println("samples are part of the cases now: nothing of a real patient may be in them")
 	return nil
 }
 
