@@ -139,6 +139,7 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 		return c.insert(ctx, on, s)
 	}
 	var last rows
+	var earlier []rows // results of the statements before, in their order
 	acted := false
 	for i, st := range s.statements {
 		got, err := c.step(ctx, on, st, i == 0)
@@ -146,8 +147,12 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 			return c.failed(on, s, err, acted)
 		}
 		acted = acted || !st.harmless
+		if last.columns != nil {
+			earlier = append(append(earlier, last.earlier...), last)
+		}
 		last = got
 	}
+	last.earlier = append(earlier, last.earlier...)
 	return s.answer(last), true, nil
 }
 
@@ -262,18 +267,40 @@ func (c *Connector) Describe(operation string) (core.Shape, error) {
 	return shape, nil
 }
 
-// answer makes a response of the last statement's rows.
+// answer makes a response of the last statement's rows: a list of them, or the out
+// parameters. A procedure may bring both, or several results: then they are called
+// rows, rows2 and so on, beside the out parameters.
 func (s *script) answer(last rows) core.Response {
 	var r core.Response
-	if last.counted {
+	isOut := len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs)
+	switch {
+	case last.counted:
 		r.Body = core.Tree{{Name: "rows", Value: strconv.FormatInt(last.affected, 10)}}
-	} else if len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs) {
-		r.Body = row(s.outs, last.values[0])
-	} else {
+	case isOut:
+		r.Body = append(row(s.outs, last.values[0]), byPlace(last.earlier)...)
+	case s.procedure && len(last.earlier) > 0:
+		results := last.earlier
+		if last.columns != nil {
+			results = append(results, last)
+		}
+		r.Body = byPlace(results)
+	default:
 		r.Body = last.list()
 	}
 	r.Received = marshal(r.Body)
 	return r
+}
+
+func byPlace(results []rows) core.Tree {
+	var t core.Tree
+	for i, r := range results {
+		name := "rows"
+		if i > 0 {
+			name += strconv.Itoa(i + 1)
+		}
+		t = append(t, core.Field{Name: name, Value: r.list()})
+	}
+	return t
 }
 
 // Write implements core.Offline.

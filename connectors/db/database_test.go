@@ -179,6 +179,33 @@ func TestProcedures(t *testing.T) {
 	})
 }
 
+// Nothing that a procedure says is lost: its results stand beside its out parameters.
+func TestProceduresWithResults(t *testing.T) {
+	d := mariaDatabase(t)
+	d.exec(t,
+		`create procedure bills(p_no varchar(20), out p_code varchar(4)) begin select '007' dh, 1.50 je union all select '008', 2.00; select p_no no; set p_code = '0000'; end`,
+		`create procedure none(out p_code varchar(4)) begin select 1 a from dual where false; set p_code = '0001'; end`,
+		`create procedure two() begin select 1 a; select 2 b; end`,
+		`create procedure one() begin select 1 a; end`)
+	c := d.connector(t, d.address)
+	bills := list{tree{field("dh", "007"), field("je", "1.50")}, tree{field("dh", "008"), field("je", "2.00")}}
+	for call, want := range map[string]core.Value{
+		"bills(p_no, out p_code)": tree{field("p_code", "0000"), field("rows", bills), field("rows2", list{tree{field("no", "V1")}})},
+		"none(out p_code)":        tree{field("p_code", "0001"), field("rows", list{})},
+		"two()":                   tree{field("rows", list{tree{field("a", "1")}}), field("rows2", list{tree{field("b", "2")}})},
+		"one()":                   list{tree{field("a", "1")}},
+	} {
+		var given tree
+		if strings.Contains(call, "p_no") {
+			given = tree{field("p_no", "V1")}
+		}
+		r, err := c.Call(t.Context(), core.Request{Operation: call, Body: given})
+		if diff := cmp.Diff(want, r.Body); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", call, err, diff)
+		}
+	}
+}
+
 func TestTypesAsText(t *testing.T) {
 	c := func(d *database) *Connector { return d.connector(t, d.address) }
 	d := postgresDatabase(t)

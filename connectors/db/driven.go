@@ -159,13 +159,17 @@ func (s *driven) cause(ctx context.Context, err error) error {
 	return err
 }
 
-// read takes the rows of the last result that has columns.
+// read takes the rows of the last result that has columns, and of those before.
 func (s *driven) read(result driver.Rows) (rows, error) {
 	var last rows
 	for {
 		names := result.Columns()
 		if len(names) > 0 {
-			last = rows{columns: append([]string(nil), names...)}
+			var earlier []rows
+			if last.columns != nil {
+				earlier = append(last.earlier, rows{columns: last.columns, values: last.values})
+			}
+			last = rows{columns: append([]string(nil), names...), earlier: earlier}
 		}
 		columns := columnsOf(result, len(names))
 		values := make([]driver.Value, len(names))

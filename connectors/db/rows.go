@@ -17,6 +17,8 @@ type rows struct {
 	// affected is the number of rows that a statement touched, if it was counted.
 	affected int64
 	counted  bool
+	// earlier are the results with columns that the same statement brought before.
+	earlier []rows
 }
 
 func (r rows) list() core.List {
