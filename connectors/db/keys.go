@@ -79,6 +79,20 @@ func keysIn(v core.Value, wanted []generated) ([]generated, error) {
 	return wanted, nil
 }
 
+// made leaves out of a row the keys that the database makes for this very row:
+// orders: {order_id: {.generated: orders.order_id}} asks for it in the answer.
+func made(table string, v core.Value) (row core.Tree, ok bool) {
+	row, ok = v.(core.Tree)
+	own := func(f core.Field) bool {
+		g, isKey, _ := keyOf(f.Value)
+		return isKey && g == generated{table, f.Name}
+	}
+	if slices.ContainsFunc(row, own) {
+		row = slices.DeleteFunc(slices.Clone(row), own)
+	}
+	return row, ok
+}
+
 func keysOf(table string, wanted []generated) (keys []generated) {
 	for _, g := range wanted {
 		if g.table == table {

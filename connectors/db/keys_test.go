@@ -57,6 +57,10 @@ func TestGeneratedKeys(t *testing.T) {
 		if r, err := c.Call(t.Context(), orders()); err != nil || r.Error != "duplicate" || d.count(t, "orders") != 2 {
 			t.Errorf("%q %v, %d orders", r.Error, err, d.count(t, "orders"))
 		}
+		alone := core.Request{Operation: "insert", Body: tree{field("encounter", tree{field("encounter_id", key("encounter.encounter_id")), field("visit", "V2")})}}
+		if r, err := c.Call(t.Context(), alone); err != nil || len(r.Body.(tree)) != 1 || r.Body.(tree)[0].Value.(tree).Get("encounter_id") == nil || d.count(t, "encounter where visit = 'V2'") != 1 {
+			t.Errorf("a key that only the answer has: %v, %v", r.Body, err)
+		}
 		none := core.Request{Operation: "insert", Body: tree{field("plain", tree{field("a", "1")}), field("orders", tree{field("encounter_id", key("plain.b"))})}}
 		if _, err := c.Call(t.Context(), none); core.ClassOf(err) != core.Invalid || !strings.Contains(err.Error(), "plain.b") || d.count(t, "plain") != 0 {
 			t.Errorf("a column that is not generated: %v", err)

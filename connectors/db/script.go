@@ -233,7 +233,7 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 	if err != nil {
 		return 0, fmt.Errorf("table %w", err)
 	}
-	first, ok := rows[0].(core.Tree)
+	first, ok := made(table, rows[0])
 	if !ok || len(first) == 0 {
 		return 0, fmt.Errorf("a row of %s is not columns with values", table)
 	}
@@ -255,7 +255,7 @@ func (e engine) insert(s *script, table string, rows core.List, wanted []generat
 	b.WriteString("insert into " + name + " (" + strings.Join(columns, ", ") + ") values ")
 	n := 0
 	for ; n < len(rows) && n < most && (n == 0 || len(st.args)+len(first) <= e.valuesAtOnce); n++ {
-		row, ok := rows[n].(core.Tree)
+		row, ok := made(table, rows[n])
 		if !ok || !sameNames(first, row) || n > 0 && looksUp(row) {
 			break
 		}
