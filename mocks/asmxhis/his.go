@@ -64,11 +64,10 @@ const path = "/NetService.asmx"
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 }
 
 // Start opens the hospital and its control port. It runs until Close; the
@@ -85,45 +84,22 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	}
 	h.books.Admit(books.Known)
 	h.books.Schedule(books.DaySessions(options.From, 7)...)
-	h.door, err = fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
+	door, err := fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
 	if err != nil {
 		return nil, fmt.Errorf("asmxhis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, nil)
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, nil)
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("asmxhis: control: %w", err)
+		return nil, fmt.Errorf("asmxhis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the service; its WSDL is at URL + "?wsdl".
-func (h *HIS) URL() string { return "http://" + h.door.Addr() + path }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
+func (h *HIS) URL() string { return "http://" + h.Addr() + path }
 
 // StopSession lets a clinic session not take place.
 func (h *HIS) StopSession(no string) bool { return h.books.StopSession(no) }
-
-// Close cuts what is in flight.
-func (h *HIS) Close() error {
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
-}
 
 func (h *HIS) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -177,16 +153,7 @@ func (h *HIS) call(w http.ResponseWriter, r *http.Request) {
 			return v.fault(false, "服务器无法处理请求。 ---> 未将对象引用设置到对象的实例。")
 		},
 		Recode: recode,
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle:   fault.Idle(note),
 	})
 }
 

@@ -124,3 +124,17 @@ func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	return io.ReadAll(body)
 }
+
+// Idle is an Exchange's Idle for a journal whose notes are an effect and the fault.
+func Idle(note func(effect string, kind Kind)) func(Kind) {
+	return func(kind Kind) {
+		switch kind {
+		case Busy:
+			note("busy", kind)
+		case Reject:
+			note("refused: "+RejectWords, kind)
+		default:
+			note("none", kind)
+		}
+	}
+}

@@ -62,14 +62,13 @@ func (o Options) filled() (Options, error) {
 
 // HIS is the running server.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	tokens  *tokens
 	pages   *pages
 	pushes  *pushes
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 }
 
 // Start opens the server and its control port. It runs until Close; the context
@@ -95,11 +94,11 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	mux.HandleFunc("GET /fhir", h.page)
 	mux.HandleFunc("GET /fhir/{$}", h.page)
 	mux.HandleFunc("GET /fhir/{type}", h.search)
-	h.door, err = fault.OpenDoor(options.Listen, mux, h.script)
+	door, err := fault.OpenDoor(options.Listen, mux, h.script)
 	if err != nil {
 		return nil, fmt.Errorf("fhirhis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, map[string]http.HandlerFunc{
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, map[string]http.HandlerFunc{
 		"POST /push": h.pushes.serve,
 		"DELETE /tokens": func(w http.ResponseWriter, _ *http.Request) {
 			h.tokens.expire()
@@ -107,26 +106,13 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 		},
 	})
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("fhirhis: control: %w", err)
+		return nil, fmt.Errorf("fhirhis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the server, without /fhir and without a slash at its end.
-func (h *HIS) URL() string { return "http://" + h.door.Addr() }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
+func (h *HIS) URL() string { return "http://" + h.Addr() }
 
 // ExpireTokens ends all access tokens; refresh tokens stay.
 func (h *HIS) ExpireTokens() { h.tokens.expire() }
@@ -134,10 +120,5 @@ func (h *HIS) ExpireTokens() { h.tokens.expire() }
 // Close cuts what is in flight, in both directions.
 func (h *HIS) Close() error {
 	h.pushes.close()
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
+	return h.Site.Close()
 }

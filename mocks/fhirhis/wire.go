@@ -71,16 +71,7 @@ func (h *HIS) play(w http.ResponseWriter, r *http.Request, operation, key string
 			}
 			return recoded
 		},
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle: fault.Idle(note),
 	})
 }
 

@@ -51,11 +51,10 @@ func (o Options) filled() (Options, error) {
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	script  *fault.Script
-	lines   *fault.Lines
-	control *control.Port
 	pushes  *pushes
 }
 
@@ -69,36 +68,21 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	h := &HIS{options: options, books: books.New(options.Repeats), script: fault.NewScript(options.Seed, fault.StreamKinds)}
 	h.books.Admit(books.Known)
 	h.pushes = newPushes(h)
-	h.lines, err = fault.OpenLines(options.Listen, h.serve, h.script)
+	lines, err := fault.OpenLines(options.Listen, h.serve, h.script)
 	if err != nil {
 		return nil, fmt.Errorf("hl7his: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, h.pushes.patterns())
+	h.Site, err = control.Join(lines, options.Control, h.books, h.script, h.pushes.patterns())
 	if err != nil {
-		_ = h.lines.Close()
-		return nil, fmt.Errorf("hl7his: control: %w", err)
+		return nil, fmt.Errorf("hl7his: %w", err)
 	}
 	return h, nil
 }
 
-// Addr is host:port of the MLLP entrance.
-func (h *HIS) Addr() string { return h.lines.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
-
 // Close cuts what is in flight.
 func (h *HIS) Close() error {
 	h.pushes.cancel()
-	h.script.Close()
-	err := h.lines.Close()
-	return cmp.Or(err, h.control.Close())
+	return h.Site.Close()
 }
 
 const (
@@ -216,16 +200,7 @@ func (h *HIS) answer(conn net.Conn, frame []byte) bool {
 		// Received and stored; what becomes of it is asked for.
 		Crash:  func() fault.Answer { return fault.Answer{Body: write(reply{code: "CA"})} },
 		Recode: recode,
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle:   fault.Idle(note),
 	})
 }
 

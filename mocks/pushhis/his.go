@@ -57,12 +57,11 @@ func (o Options) filled() (Options, error) {
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	works   *works
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 	pushes  *pushes
 }
 
@@ -86,43 +85,24 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 		h.books.Schedule(evening(today.AddDate(0, 0, day)))
 	}
 	h.pushes = newPushes(h)
-	h.door, err = fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
+	door, err := fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
 	if err != nil {
 		return nil, fmt.Errorf("pushhis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script},
-		map[string]http.HandlerFunc{"POST /push": h.pushes.serve})
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, map[string]http.HandlerFunc{"POST /push": h.pushes.serve})
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("pushhis: control: %w", err)
+		return nil, fmt.Errorf("pushhis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the service; its WSDL is at URL + "?wsdl".
-func (h *HIS) URL() string { return "http://" + h.door.Addr() + "/services/LianhuService" }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
+func (h *HIS) URL() string { return "http://" + h.Addr() + "/services/LianhuService" }
 
 // Close cuts what is in flight, in both directions.
 func (h *HIS) Close() error {
 	h.pushes.close()
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
+	return h.Site.Close()
 }
 
 func (h *HIS) serve(w http.ResponseWriter, r *http.Request) {
@@ -168,16 +148,7 @@ func (h *HIS) call(w http.ResponseWriter, r *http.Request) {
 		Reject: func() fault.Answer { return refuse(fault.RejectWords).wire(req.operation) },
 		Crash:  func() fault.Answer { return soapFault("soap:Server", "服务器内部错误") },
 		Recode: recode,
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle:   fault.Idle(note),
 	})
 }
 

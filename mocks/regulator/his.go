@@ -54,12 +54,11 @@ func (o Options) filled() (Options, error) {
 
 // Platform is the running regulator.
 type Platform struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	uploads *uploads
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 }
 
 // Start opens the platform and its control port. It runs until Close; the context
@@ -77,39 +76,16 @@ func Start(_ context.Context, options Options) (*Platform, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/upload/{name}", p.serve)
-	p.door, err = fault.OpenDoor(options.Listen, mux, p.script)
+	door, err := fault.OpenDoor(options.Listen, mux, p.script)
 	if err != nil {
 		return nil, fmt.Errorf("regulator: %w", err)
 	}
-	p.control, err = control.Open(options.Control, control.Memory{Ledger: p.books, Script: p.script}, nil)
+	p.Site, err = control.Join(door, options.Control, p.books, p.script, nil)
 	if err != nil {
-		_ = p.door.Close()
-		return nil, fmt.Errorf("regulator: control: %w", err)
+		return nil, fmt.Errorf("regulator: %w", err)
 	}
 	return p, nil
 }
 
 // URL of the platform, without a slash at its end.
-func (p *Platform) URL() string { return "http://" + p.door.Addr() }
-
-// Addr is host:port of the service.
-func (p *Platform) Addr() string { return p.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (p *Platform) ControlURL() string { return p.control.URL() }
-
-// Books are a copy of what the platform stored.
-func (p *Platform) Books() books.Export { return p.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (p *Platform) Script() *fault.Script { return p.script }
-
-// Close cuts what is in flight.
-func (p *Platform) Close() error {
-	p.script.Close()
-	err := p.door.Close()
-	if e := p.control.Close(); err == nil {
-		err = e
-	}
-	return err
-}
+func (p *Platform) URL() string { return "http://" + p.Addr() }

@@ -128,16 +128,7 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request) {
 			}
 			return recoded
 		},
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle: fault.Idle(note),
 	})
 }
 

@@ -58,12 +58,11 @@ func (o Options) filled() (Options, error) {
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	tokens  *tokens
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 	keys    keys
 }
 
@@ -84,11 +83,11 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth", h.auth)
 	mux.HandleFunc("POST /api/process", h.process)
-	h.door, err = fault.OpenDoor(options.Listen, mux, h.script)
+	door, err := fault.OpenDoor(options.Listen, mux, h.script)
 	if err != nil {
 		return nil, fmt.Errorf("resthis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, map[string]http.HandlerFunc{
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, map[string]http.HandlerFunc{
 		"DELETE /tokens": func(w http.ResponseWriter, _ *http.Request) {
 			h.tokens.expire()
 			w.WriteHeader(http.StatusNoContent)
@@ -96,36 +95,13 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 		"PUT /key": h.rekey,
 	})
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("resthis: control: %w", err)
+		return nil, fmt.Errorf("resthis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the hospital, without a slash at its end.
-func (h *HIS) URL() string { return "http://" + h.door.Addr() }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
-
-// Close cuts what is in flight.
-func (h *HIS) Close() error {
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
-}
+func (h *HIS) URL() string { return "http://" + h.Addr() }
 
 // play answers one request through the fault script; act gives the answer and
 // the journal's word for what it did.
@@ -151,15 +127,6 @@ func (h *HIS) play(w http.ResponseWriter, r *http.Request, operation, key string
 			}
 			return recoded
 		},
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle: fault.Idle(note),
 	})
 }

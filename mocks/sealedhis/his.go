@@ -62,14 +62,13 @@ func (o Options) filled() (Options, error) {
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	seal    seal
 	books   *books.Books
 	begun   *begun
 	pushes  *pushes
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 }
 
 // Start opens the hospital and its control port. It runs until Close; the
@@ -90,43 +89,24 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	h.pushes = newPushes(h)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /gateway", h.gateway)
-	h.door, err = fault.OpenDoor(options.Listen, mux, h.script)
+	door, err := fault.OpenDoor(options.Listen, mux, h.script)
 	if err != nil {
 		return nil, fmt.Errorf("sealedhis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script},
-		map[string]http.HandlerFunc{"POST /push": h.pushes.serve})
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, map[string]http.HandlerFunc{"POST /push": h.pushes.serve})
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("sealedhis: control: %w", err)
+		return nil, fmt.Errorf("sealedhis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the hospital, without a slash at its end.
-func (h *HIS) URL() string { return "http://" + h.door.Addr() }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
+func (h *HIS) URL() string { return "http://" + h.Addr() }
 
 // Close cuts what is in flight, in both directions.
 func (h *HIS) Close() error {
 	h.pushes.close()
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
+	return h.Site.Close()
 }
 
 // gateway is the one entrance for all business.
@@ -172,15 +152,6 @@ func (h *HIS) gateway(w http.ResponseWriter, r *http.Request) {
 			}
 			return recoded
 		},
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle: fault.Idle(note),
 	})
 }

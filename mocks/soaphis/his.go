@@ -58,12 +58,11 @@ var wsdl string
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options  Options
 	books    *books.Books
 	invoices *invoices
 	script   *fault.Script
-	door     *fault.Door
-	control  *control.Port
 }
 
 // Start opens the hospital and its control port. It runs until Close; the
@@ -79,42 +78,19 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 		invoices: newInvoices(),
 		script:   fault.NewScript(options.Seed, fault.HTTPKinds),
 	}
-	h.door, err = fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
+	door, err := fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
 	if err != nil {
 		return nil, fmt.Errorf("soaphis: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, nil)
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, nil)
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("soaphis: control: %w", err)
+		return nil, fmt.Errorf("soaphis: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the service; its WSDL is at URL + "?wsdl".
-func (h *HIS) URL() string { return "http://" + h.door.Addr() + "/his" }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
-
-// Close cuts what is in flight.
-func (h *HIS) Close() error {
-	h.script.Close()
-	err := h.door.Close()
-	if e := h.control.Close(); err == nil {
-		err = e
-	}
-	return err
-}
+func (h *HIS) URL() string { return "http://" + h.Addr() + "/his" }
 
 func (h *HIS) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -167,16 +143,7 @@ func (h *HIS) call(w http.ResponseWriter, r *http.Request) {
 		Reject: func() fault.Answer { return charset.answer(req.operation, coded("-1", fault.RejectWords).document()) },
 		Crash:  func() fault.Answer { return charset.fault("soap:Server", "服务器内部错误") },
 		Recode: charset.recode,
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle:   fault.Idle(note),
 	})
 }
 

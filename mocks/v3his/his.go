@@ -51,11 +51,10 @@ const path = "/HIPMessageService"
 
 // HIS is the running hospital.
 type HIS struct {
+	*control.Site
 	options Options
 	books   *books.Books
 	script  *fault.Script
-	door    *fault.Door
-	control *control.Port
 }
 
 // Start opens the hospital and its control port. It runs until Close; the
@@ -67,39 +66,19 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 	}
 	h := &HIS{options: options, books: books.New(options.Repeats), script: fault.NewScript(options.Seed, fault.HTTPKinds)}
 	h.books.Admit(books.Known)
-	h.door, err = fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
+	door, err := fault.OpenDoor(options.Listen, http.HandlerFunc(h.serve), h.script)
 	if err != nil {
 		return nil, fmt.Errorf("v3his: %w", err)
 	}
-	h.control, err = control.Open(options.Control, control.Memory{Ledger: h.books, Script: h.script}, nil)
+	h.Site, err = control.Join(door, options.Control, h.books, h.script, nil)
 	if err != nil {
-		_ = h.door.Close()
-		return nil, fmt.Errorf("v3his: control: %w", err)
+		return nil, fmt.Errorf("v3his: %w", err)
 	}
 	return h, nil
 }
 
 // URL of the service; its WSDL is at URL + "?wsdl".
-func (h *HIS) URL() string { return "http://" + h.door.Addr() + path }
-
-// Addr is host:port of the service.
-func (h *HIS) Addr() string { return h.door.Addr() }
-
-// ControlURL has no slash at its end.
-func (h *HIS) ControlURL() string { return h.control.URL() }
-
-// Books are a copy of what the hospital accepted.
-func (h *HIS) Books() books.Export { return h.books.Export() }
-
-// Script is the fault script, for tests in the same process.
-func (h *HIS) Script() *fault.Script { return h.script }
-
-// Close cuts what is in flight.
-func (h *HIS) Close() error {
-	h.script.Close()
-	err := h.door.Close()
-	return cmp.Or(err, h.control.Close())
-}
+func (h *HIS) URL() string { return "http://" + h.Addr() + path }
 
 func (h *HIS) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -217,16 +196,7 @@ func (h *HIS) call(w http.ResponseWriter, r *http.Request) {
 			}
 			return b
 		},
-		Idle: func(kind fault.Kind) {
-			switch kind {
-			case fault.Busy:
-				note("busy", kind)
-			case fault.Reject:
-				note("refused: "+fault.RejectWords, kind)
-			default:
-				note("none", kind)
-			}
-		},
+		Idle: fault.Idle(note),
 	})
 }
 
