@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"hishub/core"
@@ -25,7 +23,7 @@ func (s *stage) openChannel(ctx context.Context) (err error) {
 }
 
 // account is what a hospital's folder says of its account at the channel. One
-// merchant account serves all three here, each under a sub-merchant of its own.
+// merchant account serves all here, each under a sub-merchant of its own.
 func account(hospital string) string {
 	return `
 channels:
@@ -39,15 +37,6 @@ channels:
       public_key_id: "${WECHAT_PUBLIC_KEY_ID}"
       api_v3_key: "${WECHAT_API_V3_KEY}"
       sub_merchant: ` + hospital + "\n"
-}
-
-func (s *stage) addAccount(hospital string) error {
-	name := filepath.Join(s.dir, "hospitals", hospital, "hospital.yaml")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, append(text, account(hospital)...), 0o600)
 }
 
 // charge has the channel take a patient's money.

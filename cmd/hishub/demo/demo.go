@@ -25,7 +25,7 @@ type Options struct {
 	// Full uses real RabbitMQ and Redis.
 	Full   bool
 	Listen string
-	// Folder is where finance's report is left.
+	// Folder is where finance's report and the certificate are left.
 	Folder string
 	Out    io.Writer
 }
@@ -35,8 +35,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	began := time.Now()
 	s := &stage{binary: o.Binary}
 	defer s.close()
-	t := &tale{stage: s, out: o.Out, folder: o.Folder}
-	t.say("hishub demo: three hospitals, three dialects, nothing lost and nothing done twice\n")
+	t := &tale{stage: s, out: o.Out, report: o.Folder, told: map[string]*core.Payment{}}
+	t.say("hishub demo: %d hospitals, each with a dialect of its own; nothing lost and nothing done twice\n", len(parties))
 	if err := s.build(ctx, o.Full); err != nil {
 		return err
 	}
@@ -52,16 +52,17 @@ func Run(ctx context.Context, o Options) (err error) {
 		title string
 		tell  func(context.Context) error
 	}{
-		{"three hospitals, from their folders", t.hospitals},
-		{"300 messages, through the API and the clinic", t.deliver},
-		{"the same message in three dialects", t.dialects},
+		{"every hospital from its folder", t.hospitals},
+		{"the same prescription at all of them, its payment and the money back; and what they tell us", t.everyone},
+		{"that prescription, as some of them got it", t.dialects},
+		{"300 messages to three of them, through the API and the clinic", t.deliver},
 		{"东山 goes down; the others do not notice", t.outage},
 		{"东山 recovers", t.recovery},
 		{"a HIS that takes the money and then hangs: asked, and charged once", t.hang},
 		{"a prescription that the HIS refuses: parked, its payment held, then superseded", t.refusal},
 		{"the hospitals' books against the ledger, line by line", t.compare},
 		{"a refund at the hospital's window, asked of us by the HIS", t.windowRefund},
-		{"a clinic that the hospital stops", t.stoppedClinic},
+		{"a folder is the HIS, too: played, and certified", t.folder},
 		{"the night: payment channel, we and HIS, record by record, with repair", t.night},
 	} {
 		t.say("\n%d  %s\n", i+1, step.title)
@@ -73,12 +74,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Once {
 		return nil
 	}
-	t.say("\nLook around:\n  pages    %s/     (log in with the key)\n  API      %s/docs\n  key      %s\n", s.client.base, s.client.base, s.client.key)
-	for _, name := range names {
-		t.say("  %-8s books and faults at %s/books\n", name, s.his[name].base)
+	t.say("\nLook around:\n  pages     %s/     (log in with the key)\n  API       %s/docs\n  key       %s\n", s.client.base, s.client.base, s.client.key)
+	for _, p := range parties {
+		t.say("  %-9s books and faults at %s/books\n", p.id, s.his[p.id].base)
 	}
-	t.say("  channel  books, keys and faults at %s/books\n", s.channel.ControlURL())
-	t.say("  hishub   HISHUB_DATA=%s hishub reconcile cases --all\n", filepath.Join(s.dir, "hub"))
+	t.say("  channel   books, keys and faults at %s/books\n", s.channel.ControlURL())
+	t.say("  hishub    HISHUB_DATA=%s hishub reconcile cases --all\n", filepath.Join(s.dir, "hub"))
 	t.say("Ctrl-C ends it.\n")
 	<-ctx.Done()
 	return nil
@@ -88,9 +89,11 @@ func Run(ctx context.Context, o Options) (err error) {
 type tale struct {
 	*stage
 	out    io.Writer
-	folder string
+	report string // the folder where reports are left
 
-	number int // of the next test patient
+	number int                      // of the next test patient
+	shared *core.Prescription       // what every hospital was told
+	told   map[string]*core.Payment // one that each of the three knows
 	calm   map[string]quantiles
 	down   []int64 // what was accepted for 东山 while it was down
 }
@@ -102,18 +105,21 @@ func (t *tale) held(format string, args ...any) {
 
 func (t *tale) next() int { t.number++; return t.number }
 
-// hospitals are loaded from their folders, and each can do the catalogue.
+// hospitals are loaded from their folders.
 func (t *tale) hospitals(ctx context.Context) error {
 	var out struct{ Hospitals []api.Hospital }
 	if err := t.client.get(ctx, "/v1/hospitals", &out); err != nil {
 		return err
 	}
-	if len(out.Hospitals) != 3 {
-		return fmt.Errorf("%d hospitals are there", len(out.Hospitals))
+	there := []string{}
+	for _, p := range parties {
+		i := slices.IndexFunc(out.Hospitals, func(h api.Hospital) bool { return h.ID == p.id })
+		if i < 0 {
+			return fmt.Errorf("%s is not there", p.id)
+		}
+		there = append(there, p.id+" "+out.Hospitals[i].Name)
 	}
-	for _, h := range out.Hospitals {
-		t.held("%s %s, revision %d of its folder", h.ID, h.Name, h.Revision)
-	}
+	t.held("%d folders: %s", len(there), strings.Join(there, ", "))
 	return nil
 }
 
@@ -143,8 +149,12 @@ func (t *tale) deliver(ctx context.Context) error {
 					var err error
 					mine := []sent{{hospital, core.PrescriptionCreate, rx.No}}
 					if i < 10 {
-						mine = append(mine, sent{hospital, core.PaymentSettle, paymentOf(rx).OrderID})
-						err = t.visit(ctx, hospital, rx, paymentOf(rx))
+						pay := paymentOf(rx)
+						mine = append(mine, sent{hospital, core.PaymentSettle, pay.OrderID})
+						err = t.visit(ctx, hospital, rx, pay)
+						mu.Lock()
+						t.told[hospital] = pay
+						mu.Unlock()
 					} else {
 						_, err = t.client.submit(ctx, hospital, core.PrescriptionCreate, rx)
 					}
@@ -161,32 +171,24 @@ func (t *tale) deliver(ctx context.Context) error {
 		return failed
 	}
 	for _, m := range all {
-		found, err := t.client.find(ctx, m.hospital, m.kind, m.key)
-		if err != nil {
+		if err := t.delivered(ctx, m.hospital, m.kind, m.key); err != nil {
 			return err
-		}
-		done, err := t.client.until(ctx, found.ID, time.Minute, decided)
-		if err != nil {
-			return err
-		}
-		if done.State != "delivered" || done.Receipt == nil || done.Receipt.HisNo == "" {
-			return fmt.Errorf("%s %s %s is %s without the HIS's reference: %s", m.hospital, m.kind, m.key, done.State, done.Reason)
 		}
 	}
 	t.held("%d messages accepted and delivered in %s, each with its hospital's own reference", len(all), time.Since(began).Round(100*time.Millisecond))
 
 	// The results came back and moved the clinic's own state.
-	rx := prescriptionOf(1, 2)
+	order := t.told["dongshan"].OrderID
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		var p struct{ State, HisNo string }
-		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/payments/"+paymentOf(rx).OrderID, &p); err != nil {
+		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/payments/"+order, &p); err != nil {
 			return err
 		}
 		if p.State == "told" {
 			break
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the clinic still says that payment %s is %s", paymentOf(rx).OrderID, p.State)
+			return fmt.Errorf("the clinic still says that payment %s is %s", order, p.State)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -199,6 +201,11 @@ func (t *tale) visit(ctx context.Context, hospital string, rx *core.Prescription
 	if err := t.approved(ctx, hospital, rx); err != nil {
 		return err
 	}
+	return t.paid(ctx, hospital, rx, p)
+}
+
+// paid has the channel take the money, and the clinic hear of it.
+func (t *tale) paid(ctx context.Context, hospital string, rx *core.Prescription, p *core.Payment) error {
 	if err := t.charge(hospital, p); err != nil {
 		return err
 	}
@@ -218,25 +225,18 @@ func (t *tale) approved(ctx context.Context, hospital string, rx *core.Prescript
 
 func decided(m api.MessageDetail) bool { return m.State != "queued" && m.State != "sending" }
 
-// dialects shows what each HIS was sent for a prescription, patients masked.
-func (t *tale) dialects(ctx context.Context) error {
-	for _, hospital := range names {
-		var page struct{ Messages []api.Message }
-		if err := t.client.get(ctx, "/v1/messages?kind=prescription.create&state=delivered&limit=1&hospital="+hospital, &page); err != nil {
-			return err
-		}
-		if len(page.Messages) == 0 {
-			return fmt.Errorf("%s has no delivered prescription", hospital)
-		}
-		var x struct{ Exchanges []api.Exchange }
-		if err := t.client.get(ctx, fmt.Sprintf("/v1/messages/%d/attempts/1/exchange", page.Messages[0].ID), &x); err != nil {
-			return err
-		}
-		if len(x.Exchanges) == 0 || x.Exchanges[0].Request.Text == "" {
-			return fmt.Errorf("%s: the exact bytes were not kept", hospital)
-		}
-		text := strings.Join(strings.Fields(x.Exchanges[0].Request.Text), " ")
-		t.say("   %-9s %s…\n", hospital, string([]rune(text)[:min(150, len([]rune(text)))]))
+// delivered waits until the hospital has a message. Only a void has no reference of the HIS.
+func (t *tale) delivered(ctx context.Context, hospital string, kind core.Kind, key string) error {
+	found, err := t.client.find(ctx, hospital, kind, key)
+	if err != nil {
+		return err
+	}
+	m, err := t.client.until(ctx, found.ID, time.Minute, decided)
+	if err != nil {
+		return err
+	}
+	if m.State != "delivered" || kind != core.PrescriptionVoid && (m.Receipt == nil || m.Receipt.HisNo == "") {
+		return fmt.Errorf("%s %s %s is %s without the HIS's reference: %s %s", hospital, kind, key, m.State, m.Reason, m.Words)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"hishub/core"
 	"hishub/core/api"
 	"hishub/mocks/books"
+	"hishub/mocks/shipped"
 )
 
 // noticed is what 西湖 is answered.
@@ -29,7 +30,7 @@ type noticed struct {
 // the body after it was signed.
 func (t *tale) notice(ctx context.Context, code, body string, forge func(string) string) (n noticed, err error) {
 	at := time.Now().In(books.Zone).Format("20060102150405")
-	sign := fmt.Sprintf("%x", md5.Sum([]byte("clienttype=third&code="+code+"&customid=xihu_his&msgid="+at+"&param="+body+"&reqtime="+at+"&key="+noticeKey)))
+	sign := fmt.Sprintf("%x", md5.Sum([]byte("clienttype=third&code="+code+"&customid=xihu_his&msgid="+at+"&param="+body+"&reqtime="+at+"&key="+shipped.XihuNoticeKey)))
 	if forge != nil {
 		body = forge(body)
 	}
@@ -62,14 +63,9 @@ func (t *tale) asHIS(r *http.Request) (status int, text []byte, err error) {
 
 // windowRefund: a cashier of 西湖 gives a patient money back.
 func (t *tale) windowRefund(ctx context.Context) error {
-	pay := paymentOf(prescriptionOf(62, 1+62%5)) // paid in step 2
-	body := fmt.Sprintf(`{"hisRefundNo":"TF0001","orderNo":"%s","refundFee":"%s","reason":"窗口退费","operCode":"0077"}`, pay.OrderID, pay.Amount)
-	// The cashier's refund is in the HIS's books; then the HIS asks us to pay.
-	booked := books.Refund{Order: pay.OrderID, HisNo: "TF0001", AmountFen: int64(pay.Amount), RefundedAt: time.Now().In(books.Zone).Format(books.TimeLayout)}
-	if err := t.his["xihu"].post(ctx, "/books/edit", map[string]any{"add_refund": booked}, nil); err != nil {
-		return err
-	}
-	first, err := t.notice(ctx, "NT001", body, nil)
+	pay := t.told["xihu"]
+	body := noticeOf("TF0001", pay)
+	first, err := t.refundNotice(ctx, "TF0001", pay)
 	if err != nil {
 		return err
 	}
@@ -96,7 +92,7 @@ func (t *tale) windowRefund(ctx context.Context) error {
 		return err
 	}
 	var kept struct{ Inbound []api.Inbound }
-	if err := t.client.get(ctx, "/v1/inbound?hospital=xihu&kind=refund.apply", &kept); err != nil {
+	if err := t.client.get(ctx, "/v1/inbound?hospital=xihu&kind=refund.apply&key=TF0001", &kept); err != nil {
 		return err
 	}
 	if forged.Success != 1003 || len(kept.Inbound) != 1 || kept.Inbound[0].Times != 2 {
@@ -107,42 +103,41 @@ func (t *tale) windowRefund(ctx context.Context) error {
 }
 
 // stoppedClinic: a doctor of 东山 does not come tomorrow.
-func (t *tale) stoppedClinic(ctx context.Context) error {
+func (t *tale) stoppedClinic(ctx context.Context, _ *core.Prescription) (string, error) {
 	day := time.Now().In(books.Zone).AddDate(0, 0, 1).Format(time.DateOnly)
 	envelope := `<?xml version="1.0" encoding="GB18030"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
 		`<StopClinic xmlns="http://dongshan.example/hub"><xmlParam><![CDATA[<Request><ScheduleNo>PB0007</ScheduleNo><DeptCode>D01</DeptCode><DoctorCode>0007</DoctorCode>` +
 		`<ServiceDate>` + day + `</ServiceDate><TimeFlag>1</TimeFlag><Reason>外出会诊</Reason></Request>]]></xmlParam></StopClinic></soap:Body></soap:Envelope>`
 	content, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(envelope))
 	if err != nil {
-		return err
+		return "", err
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.client.base+"/his/dongshan/inbound", bytes.NewReader(content))
 	if err != nil {
-		return err
+		return "", err
 	}
 	r.Header.Set("Content-Type", "text/xml; charset=GB18030")
 	status, text, err := t.asHIS(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !bytes.Contains(text, []byte("<ResultCode>0</ResultCode>")) {
-		return fmt.Errorf("the HIS was answered HTTP %d %s", status, text)
+		return "", fmt.Errorf("the HIS was answered HTTP %d %s", status, text)
 	}
 	event, err := t.client.event(ctx, "dongshan", core.EventArrived(core.ClinicStopped))
 	if err != nil {
-		return err
+		return "", err
 	}
 	var found api.InboundDetail
 	if err := t.client.get(ctx, fmt.Sprintf("/v1/inbound/%d", event.Inbound), &found); err != nil {
-		return err
+		return "", err
 	}
 	var stop core.ClinicStop
 	if err := json.Unmarshal(found.Content, &stop); err != nil {
-		return err
+		return "", err
 	}
 	if stop.Date != day || stop.Period != "morning" || stop.DoctorCode != "0007" {
-		return fmt.Errorf("the event tells of %+v", stop)
+		return "", fmt.Errorf("the event tells of %+v", stop)
 	}
-	t.held("东山 says by SOAP that doctor %s stops on %s (%s): event %s, key %s", stop.DoctorCode, stop.Date, stop.Period, event.Type, event.Key)
-	return nil
+	return fmt.Sprintf("doctor %s stops tomorrow %s (event %s)", stop.DoctorCode, stop.Period, event.Type), nil
 }

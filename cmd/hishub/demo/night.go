@@ -160,15 +160,7 @@ func (t *tale) paidVisit(ctx context.Context, hospital string, rx *core.Prescrip
 	if err := t.visit(ctx, hospital, rx, p); err != nil {
 		return err
 	}
-	found, err := t.client.find(ctx, hospital, core.PaymentSettle, p.OrderID)
-	if err != nil {
-		return err
-	}
-	m, err := t.client.until(ctx, found.ID, time.Minute, decided)
-	if err == nil && m.State != "delivered" {
-		err = fmt.Errorf("payment %s is %s: %s", p.OrderID, m.State, m.Reason)
-	}
-	return err
+	return t.delivered(ctx, hospital, core.PaymentSettle, p.OrderID)
 }
 
 // nights compares the day at each hospital, and what was found with what was made.
@@ -219,42 +211,60 @@ func (t *tale) repair(ctx context.Context, day string) error {
 		}
 		people = append(people, &client{base: t.client.base, key: strings.TrimSpace(key), http: t.client.http})
 	}
+	var agreed []reconcile.Case
 	for _, hospital := range names {
 		var list struct{ Cases []reconcile.Case }
 		if err := t.client.get(ctx, "/v1/cases?live=true&day="+day+"&hospital="+hospital, &list); err != nil {
 			return err
 		}
 		for _, c := range list.Cases {
-			if c.Repair == nil {
-				return fmt.Errorf("%s: nothing is proposed for case %d, %s %s", hospital, c.ID, c.Class, c.Number)
-			}
-			approve := fmt.Sprintf("/v1/cases/%d/repairs/%d/approve", c.ID, c.Repair.ID)
-			var d api.CaseDetail
-			if err := people[0].post(ctx, approve, map[string]any{"note": "seen in the channel's own pages"}, &d); err != nil {
+			if err := approve(ctx, c, people[0], people[1]); err != nil {
 				return err
 			}
-			if d.Repair.State != reconcile.RepairProposed {
-				return fmt.Errorf("one person's yes made repair %d %s", c.Repair.ID, d.Repair.State)
-			}
-			if err := people[1].post(ctx, approve, map[string]any{"note": "agreed"}, &d); err != nil {
-				return err
-			}
-			for deadline := time.Now().Add(time.Minute); d.Repair.State != reconcile.RepairDone; {
-				if time.Now().After(deadline) || d.Repair.State == reconcile.RepairFailed {
-					return fmt.Errorf("repair %d of case %d is %s: %s", c.Repair.ID, c.ID, d.Repair.State, d.Repair.Problem)
-				}
-				time.Sleep(200 * time.Millisecond)
-				if err := t.client.get(ctx, fmt.Sprintf("/v1/cases/%d", c.ID), &d); err != nil {
-					return err
-				}
-			}
-			t.held("%-9s case %d, %s (%s), %s yuan: %s, approved by two, carried out", hospital, c.ID, c.Class, d.Chinese, c.Amount, c.Repair.Action)
+			agreed = append(agreed, c)
 		}
+	}
+	for _, c := range agreed {
+		d, err := t.carriedOut(ctx, c)
+		if err != nil {
+			return err
+		}
+		t.held("%-9s case %d, %s (%s), %s yuan: %s, approved by two, carried out", c.Hospital, c.ID, c.Class, d.Chinese, c.Amount, c.Repair.Action)
 	}
 	return t.moneyBack()
 }
 
-// moneyBack looks into the channel's own books: the two refunds, each once.
+// approve needs both: one person's yes carries nothing out.
+func approve(ctx context.Context, c reconcile.Case, first, second *client) error {
+	if c.Repair == nil {
+		return fmt.Errorf("%s: nothing is proposed for case %d, %s %s", c.Hospital, c.ID, c.Class, c.Number)
+	}
+	path := fmt.Sprintf("/v1/cases/%d/repairs/%d/approve", c.ID, c.Repair.ID)
+	var d api.CaseDetail
+	if err := first.post(ctx, path, map[string]any{"note": "seen in the channel's own pages"}, &d); err != nil {
+		return err
+	}
+	if d.Repair.State != reconcile.RepairProposed {
+		return fmt.Errorf("one person's yes made repair %d %s", c.Repair.ID, d.Repair.State)
+	}
+	return second.post(ctx, path, map[string]any{"note": "agreed"}, nil)
+}
+
+func (t *tale) carriedOut(ctx context.Context, c reconcile.Case) (d api.CaseDetail, err error) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		if err := t.client.get(ctx, fmt.Sprintf("/v1/cases/%d", c.ID), &d); err != nil {
+			return d, err
+		}
+		switch {
+		case d.Repair.State == reconcile.RepairDone:
+			return d, nil
+		case d.Repair.State == reconcile.RepairFailed || time.Now().After(deadline):
+			return d, fmt.Errorf("repair %d of case %d is %s: %s", c.Repair.ID, c.ID, d.Repair.State, d.Repair.Problem)
+		}
+	}
+}
+
+// moneyBack looks into the channel's own books: every refund of this story, each once.
 func (t *tale) moneyBack() error {
 	back := map[string]int{}
 	for _, r := range t.channel.Books().Export().Refunds {
@@ -291,7 +301,7 @@ func (t *tale) reports(ctx context.Context, day string) error {
 		if err != nil {
 			return err
 		}
-		file := filepath.Join(t.folder, "report-xihu-"+name)
+		file := filepath.Join(t.report, "report-xihu-"+name)
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			return err
 		}

@@ -7,23 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"hishub/core/postgres/private"
-	"hishub/mapping/hospitals"
-	"hishub/mocks/dbhis"
 	"hishub/mocks/paychannel"
-	"hishub/mocks/resthis"
 	"hishub/mocks/servers"
-	"hishub/mocks/soaphis"
 )
 
 // stage is what the story needs: hospitals, and a hub.
@@ -39,13 +37,9 @@ type stage struct {
 	hubLog string
 	client *client
 	his    map[string]*control
+	// mllp is where the hub listens for 和平.
+	mllp string
 }
-
-// noticeKey is what 西湖 signs with when it calls us.
-const noticeKey = "xihu-notice-test"
-
-// names of the hospitals, in the order in which they are told of.
-var names = []string{"dongshan", "xihu", "nanyuan"}
 
 func (s *stage) later(f func()) { s.closes = append(s.closes, f) }
 
@@ -55,7 +49,7 @@ func (s *stage) close() {
 	}
 }
 
-// build starts the hospitals and the servers that the hub shall use.
+// build starts the servers that the hub shall use, the hospitals and the payment channel.
 func (s *stage) build(ctx context.Context, full bool) (err error) {
 	dir, remove, err := servers.TempDir()
 	if err != nil {
@@ -66,71 +60,35 @@ func (s *stage) build(ctx context.Context, full bool) (err error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	s.later(transport.CloseIdleConnections)
 	s.client = &client{http: &http.Client{Transport: transport, Timeout: 60 * time.Second}}
-	s.his = map[string]*control{}
-	reach := func(name, url string) {
-		s.his[name] = &control{client{base: url, http: s.client.http}}
-	}
+	s.env = append(os.Environ(), "HISHUB_DATA="+filepath.Join(dir, "hub"), "DATABASE_URL=", "AMQP_URL=", "REDIS_URL=")
 
-	soap, err := soaphis.Start(ctx, soaphis.Options{Latency: 20 * time.Millisecond})
-	if err != nil {
-		return err
+	var starting errgroup.Group
+	if full {
+		starting.Go(func() error { return s.real(ctx) })
 	}
-	s.later(func() { soap.Close() })
-	reach("dongshan", soap.ControlURL())
-
-	rest, err := resthis.Start(ctx, resthis.Options{Latency: 20 * time.Millisecond, TokenLife: 20 * time.Second})
-	if err != nil {
+	var cluster *private.Cluster
+	starting.Go(func() (err error) {
+		cluster, err = private.Start(ctx, private.Options{Dir: filepath.Join(dir, "databases")})
 		return err
-	}
-	s.later(func() { rest.Close() })
-	reach("xihu", rest.ControlURL())
-
-	// The third hospital is a database server of its own.
-	cluster, err := private.Start(ctx, private.Options{Dir: filepath.Join(dir, "nanyuan")})
-	if err != nil {
-		return err
-	}
-	s.later(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_ = cluster.Stop(stop)
 	})
-	if err := cluster.CreateDatabase(ctx, "his"); err != nil {
-		return err
+	err = starting.Wait()
+	if cluster != nil {
+		s.later(func() {
+			stop, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			_ = cluster.Stop(stop)
+		})
 	}
-	db, err := dbhis.Start(ctx, dbhis.Options{Driver: "postgres", DSN: cluster.URL("his")})
 	if err != nil {
 		return err
 	}
-	s.later(func() { db.Close() })
-	reach("nanyuan", db.ControlURL())
-
-	s.env = append(os.Environ(),
-		"HISHUB_DATA="+filepath.Join(dir, "hub"), "DATABASE_URL=", "AMQP_URL=", "REDIS_URL=",
-		"DONGSHAN_URL="+soap.URL(),
-		"XIHU_URL="+rest.URL(), "XIHU_USER=inet_hub", "XIHU_PASSWORD=xihu-test", "XIHU_NOTICE_KEY="+noticeKey,
-		"NANYUAN_DRIVER=postgres", "NANYUAN_DSN="+db.DSN())
+	if err := s.openHospitals(ctx, cluster); err != nil {
+		return err
+	}
 	if err := s.openChannel(ctx); err != nil {
 		return err
 	}
-	if full {
-		if err := s.real(ctx); err != nil {
-			return err
-		}
-	}
-	for _, name := range names { // the others have no HIS here
-		folder, err := fs.Sub(hospitals.FS, name)
-		if err != nil {
-			return err
-		}
-		if err := os.CopyFS(filepath.Join(dir, "hospitals", name), folder); err != nil {
-			return err
-		}
-		if err := s.addAccount(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.writeFolders()
 }
 
 // real starts RabbitMQ and Redis and makes the hub use them.
@@ -206,9 +164,12 @@ func (s *stage) start(ctx context.Context, listen string) error {
 }
 
 // run runs another command of the program, as a user would.
-func (s *stage) run(args ...string) (string, error) {
+func (s *stage) run(args ...string) (string, error) { return s.runWith(nil, args...) }
+
+// runWith has more in its environment.
+func (s *stage) runWith(env []string, args ...string) (string, error) {
 	c := exec.Command(s.binary, args...)
-	c.Env = s.env
+	c.Env = slices.Concat(s.env, env)
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	out, err := c.Output()
@@ -216,6 +177,16 @@ func (s *stage) run(args ...string) (string, error) {
 		return string(out), fmt.Errorf("hishub %s: %w: %s", strings.Join(args, " "), err, errs.String())
 	}
 	return string(out), nil
+}
+
+// lookup finds a variable of the hub's environment.
+func (s *stage) lookup(name string) (value string, there bool) {
+	for _, v := range s.env {
+		if n, is, _ := strings.Cut(v, "="); n == name {
+			value, there = is, true // the last one holds
+		}
+	}
+	return value, there
 }
 
 func (s *stage) lastLog() string {
