@@ -117,9 +117,22 @@ func (m *subject) load(ctx context.Context) error {
 func (m *subject) maybeThere() bool { return m.sent || m.progress.Sent() }
 
 func (m *subject) decide(ctx context.Context, who, verb, note string, data any) error {
-	_, err := m.tx.Exec(ctx, `insert into hub.decision (hospital, message, who, verb, note, data) values ($1, $2, $3, $4, $5, $6)`,
-		m.hospital, m.id, who, verb, clean(note), data)
-	return err
+	return decide(ctx, m.tx, m.hospital, m.id, who, verb, note, data)
+}
+
+// decide keeps an act on a hospital, or on a message of it (0 is none), where it is
+// shown and in the audit. data may be nil.
+func decide(ctx context.Context, tx pgx.Tx, hospital string, message int64, who, verb, note string, data any) error {
+	_, err := tx.Exec(ctx, `insert into hub.decision (hospital, message, who, verb, note, data) values ($1, nullif($2, 0), $3, $4, $5, $6)`,
+		hospital, message, who, verb, clean(note), data)
+	if err != nil {
+		return err
+	}
+	a := Act{Who: who, Verb: verb, Hospital: hospital, Purpose: note, Data: data}
+	if message != 0 {
+		a.Subject = fmt.Sprintf("message %d", message)
+	}
+	return record(ctx, tx, a)
 }
 
 // again queues a parked one as it stands, with fresh budgets: it was parked
@@ -299,8 +312,7 @@ func (s *Store) decisions(ctx context.Context, where string, args ...any) ([]Dec
 // Record keeps an act of a person that changes nothing here, such as the look at
 // a patient's data. message 0 is none.
 func (s *Store) Record(ctx context.Context, hospital string, message int64, who, verb, note string) error {
-	_, err := s.calm.Exec(ctx, `insert into hub.decision (hospital, message, who, verb, note) values ($1, nullif($2, 0), $3, $4, $5)`,
-		hospital, message, who, verb, clean(note))
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error { return decide(ctx, tx, hospital, message, who, verb, note, nil) })
 	if err != nil {
 		return fmt.Errorf("record %s: %w", verb, err)
 	}

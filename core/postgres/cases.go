@@ -288,10 +288,21 @@ func tell(ctx context.Context, tx pgx.Tx, id int64, who, verb, note string) erro
 	return err
 }
 
+// acted is tell for what a person did, which is in the audit, too.
+func acted(ctx context.Context, tx pgx.Tx, c reconcile.Case, who, verb, note string) error {
+	if err := tell(ctx, tx, c.ID, who, verb, note); err != nil {
+		return err
+	}
+	if who == policy {
+		return nil
+	}
+	return record(ctx, tx, Act{Who: who, Verb: verb + " case", Hospital: c.Hospital, Subject: fmt.Sprintf("case %d", c.ID), Purpose: note})
+}
+
 // Note implements reconcile.Store; a case that ended may be noted on, too.
 func (s *Store) Note(ctx context.Context, id int64, who, note string) error {
 	return s.onCase(ctx, id, "note on", func(ctx context.Context, tx pgx.Tx, c reconcile.Case) error {
-		return tell(ctx, tx, id, who, "noted", note)
+		return acted(ctx, tx, c, who, "noted", note)
 	})
 }
 
@@ -304,7 +315,7 @@ func (s *Store) Assign(ctx context.Context, id int64, who, owner string) error {
 		if _, err := tx.Exec(ctx, `update hub.case set owner = $2 where id = $1`, id, clean(owner)); err != nil {
 			return err
 		}
-		return tell(ctx, tx, id, who, "assigned", owner)
+		return acted(ctx, tx, c, who, "assigned", owner)
 	})
 }
 

@@ -27,8 +27,14 @@ const keyColumns = `id, prefix, hash, name, role, hospitals, created_at, revoked
 
 // AddKey keeps a new key and returns its number.
 func (s *Store) AddKey(ctx context.Context, k Key) (id int64, err error) {
-	err = s.calm.QueryRow(ctx, `insert into hub.api_key (prefix, hash, name, role, hospitals) values ($1, $2, $3, $4, $5) returning id`,
-		k.Prefix, k.Hash, k.Name, k.Role, k.Hospitals).Scan(&id)
+	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `insert into hub.api_key (prefix, hash, name, role, hospitals) values ($1, $2, $3, $4, $5) returning id`,
+			k.Prefix, k.Hash, k.Name, k.Role, k.Hospitals).Scan(&id)
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, Act{Verb: "make key", Subject: fmt.Sprintf("key %d", id), Data: map[string]any{"name": k.Name, "role": k.Role, "hospitals": k.Hospitals}})
+	})
 	if err != nil {
 		return 0, fmt.Errorf("add an API key: %w", err)
 	}
@@ -66,7 +72,7 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 
 // RevokeKey ends a key. ErrNotFound when there is none; again is harmless.
 func (s *Store) RevokeKey(ctx context.Context, id int64) error {
-	return s.change(ctx, "revoke an API key", `update hub.api_key set revoked_at = coalesce(revoked_at, clock_timestamp()) where id = $1`, id)
+	return s.recorded(ctx, "revoke an API key", Act{Verb: "revoke key", Subject: fmt.Sprintf("key %d", id)}, `update hub.api_key set revoked_at = coalesce(revoked_at, clock_timestamp()) where id = $1`, id)
 }
 
 // KeyUsed notes that keys were used; the caller gathers, it need not be exact.

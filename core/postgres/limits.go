@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -76,9 +77,12 @@ func (s *Store) SetLimits(ctx context.Context, hospital string, l Limits, reset 
 		if tag.RowsAffected() == 0 {
 			return ErrNotFound
 		}
-		_, err = tx.Exec(ctx, `insert into hub.decision (hospital, who, verb, note, data)
-			select id, $2, 'limits', $3, jsonb_build_object('concurrency', concurrency, 'rate', rate) from hub.hospital where id = $1`, hospital, who, clean(why))
-		return err
+		var now json.RawMessage
+		err = tx.QueryRow(ctx, `select jsonb_build_object('concurrency', concurrency, 'rate', rate) from hub.hospital where id = $1`, hospital).Scan(&now)
+		if err != nil {
+			return err
+		}
+		return decide(ctx, tx, hospital, 0, who, "limits", why, now)
 	})
 	if err != nil {
 		return fmt.Errorf("set the limits of hospital %s: %w", hospital, err)

@@ -76,7 +76,7 @@ func (s *Store) Propose(ctx context.Context, id int64, action reconcile.Action, 
 			id, string(action), storableJSON(params), clean(note), int64(amount), clean(who)).Scan(&made); err != nil {
 			return err
 		}
-		if err := tell(ctx, tx, id, who, "proposed", spoken(action, note)); err != nil {
+		if err := acted(ctx, tx, c, who, "proposed", spoken(action, note)); err != nil {
 			return err
 		}
 		r, err = oneRepair(ctx, tx, made)
@@ -180,7 +180,7 @@ func (s *Store) Approve(ctx context.Context, repair int64, who, note string, fou
 				return err
 			}
 		}
-		return tell(ctx, tx, c.ID, who, "approved", spoken(r.Action, note))
+		return acted(ctx, tx, c, who, "approved", spoken(r.Action, note))
 	})
 }
 
@@ -194,7 +194,7 @@ func (s *Store) Reject(ctx context.Context, repair int64, who, note string) (rec
 		if err != nil {
 			return err
 		}
-		return tell(ctx, tx, c.ID, who, "rejected", spoken(r.Action, note))
+		return acted(ctx, tx, c, who, "rejected", spoken(r.Action, note))
 	})
 }
 

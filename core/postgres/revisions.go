@@ -76,16 +76,21 @@ func (s *Store) apply(ctx context.Context, hospital, name string, archive []byte
 				return err
 			}
 		}
+		told := map[string]any{"revision": number}
+		if back != 0 {
+			told["back_to"] = back
+		}
 		b := &pgx.Batch{}
 		b.Queue(`insert into hub.hospital (id, name, active_revision, shard) values ($1, $2, $3, $4)
 			on conflict (id) do update set name = excluded.name, active_revision = excluded.active_revision`, hospital, name, number, ShardOf(hospital))
 		if active != digest {
 			b.Queue(`insert into hub.revision (hospital, number, archive, digest, applied_by, note) values ($1, $2, $3, $4, $5, $6)`,
 				hospital, number, archive, digest, who, note)
-			b.Queue(`insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, $5, $3, jsonb_strip_nulls(jsonb_build_object('revision', $4::integer, 'back_to', nullif($6::integer, 0))))`,
-				hospital, who, note, number, verb, back)
 		}
-		return tx.SendBatch(ctx, b).Close()
+		if err := tx.SendBatch(ctx, b).Close(); err != nil || active == digest {
+			return err
+		}
+		return decide(ctx, tx, hospital, 0, who, verb, note, told)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("apply a revision of hospital %s: %w", hospital, err)
@@ -174,8 +179,7 @@ func (s *Store) pause(ctx context.Context, hospital, who, why string, pause bool
 		if tag.RowsAffected() == 0 {
 			return ErrNotFound
 		}
-		_, err = tx.Exec(ctx, `insert into hub.decision (hospital, who, verb, note) values ($1, $2, $3, $4)`, hospital, who, verb, why)
-		return err
+		return decide(ctx, tx, hospital, 0, who, verb, why, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("%s hospital %s: %w", verb, hospital, err)

@@ -12,11 +12,18 @@ import (
 
 // SaveSettlement implements reconcile.Store. The same again changes nothing.
 func (s *Store) SaveSettlement(ctx context.Context, t reconcile.Settlement) error {
-	_, err := s.calm.Exec(ctx, `insert into hub.settlement as s (hospital, reference, channel, day, amount, who) values ($1, $2, $3, $4::text::date, $5, $6)
+	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `insert into hub.settlement as s (hospital, reference, channel, day, amount, who) values ($1, $2, $3, $4::text::date, $5, $6)
 		on conflict (hospital, channel, reference) do update set day = excluded.day, amount = excluded.amount, who = excluded.who, at = clock_timestamp(),
 			replaced = s.replaced || jsonb_build_object('day', s.day, 'amount', s.amount, 'who', s.who, 'at', s.at)
 			where (s.day, s.amount) <> (excluded.day, excluded.amount)`,
-		t.Hospital, clean(t.Reference), string(t.Channel), t.Day, int64(t.Amount), clean(t.Who))
+			t.Hospital, clean(t.Reference), string(t.Channel), t.Day, int64(t.Amount), clean(t.Who))
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return record(ctx, tx, Act{Who: t.Who, Verb: "settle", Hospital: t.Hospital, Subject: "settlement " + t.Reference,
+			Data: map[string]any{"channel": t.Channel, "day": t.Day, "amount": t.Amount}})
+	})
 	if err != nil {
 		return fmt.Errorf("keep a settlement of hospital %s: %w", t.Hospital, err)
 	}

@@ -205,16 +205,18 @@ func (s *Store) Unmapped(ctx context.Context, hospitals []string, dismissed bool
 func (s *Store) DismissUnmapped(ctx context.Context, hospital, table string, d core.CodeDirection, code, who, note string) error {
 	err := s.writeCodes(ctx)
 	if err == nil {
-		var found int
-		err = s.calm.QueryRow(ctx, `
-			with gone as (update hub.unmapped_code set dismissed_at = clock_timestamp(), dismissed_by = $5, dismissed_note = $6
-				where hospital = $1 and code_table = $2 and direction = $3 and code = $4 and dismissed_at is null returning 1),
-			told as (insert into hub.decision (hospital, who, verb, note, data)
-				select $1, $5, 'dismiss code', $6, jsonb_build_object('table', $2::text, 'direction', $3::text, 'code', $4::text) from gone)
-			select count(*) from gone`, hospital, table, string(d), code, clean(who), clean(note)).Scan(&found)
-		if err == nil && found == 0 {
-			err = ErrNotFound
-		}
+		err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, `update hub.unmapped_code set dismissed_at = clock_timestamp(), dismissed_by = $5, dismissed_note = $6
+				where hospital = $1 and code_table = $2 and direction = $3 and code = $4 and dismissed_at is null`,
+				hospital, table, string(d), code, clean(who), clean(note))
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				return ErrNotFound
+			}
+			return decide(ctx, tx, hospital, 0, clean(who), "dismiss code", note, map[string]any{"table": table, "direction": d, "code": code})
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("dismiss the code %q of table %s: %w", code, table, err)

@@ -36,8 +36,14 @@ const webhookColumns = `id, url, secret, hospitals, types, cursor, failures, nex
 func (s *Store) AddWebhook(ctx context.Context, w Webhook) (id int64, err error) {
 	// Bound to its URL, which never changes and is known before the number.
 	secret := s.keys.Seal(w.Secret, sealedSecret, w.URL)
-	err = s.calm.QueryRow(ctx, `insert into hub.webhook (url, secret, hospitals, types, cursor) values ($1, $2, $3, $4, $5) returning id`,
-		w.URL, secret, w.Hospitals, w.Types, w.Cursor).Scan(&id)
+	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `insert into hub.webhook (url, secret, hospitals, types, cursor) values ($1, $2, $3, $4, $5) returning id`,
+			w.URL, secret, w.Hospitals, w.Types, w.Cursor).Scan(&id)
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, Act{Verb: "add webhook", Subject: fmt.Sprintf("webhook %d", id), Data: map[string]any{"hospitals": w.Hospitals, "types": w.Types}})
+	})
 	if err != nil {
 		return 0, fmt.Errorf("add a webhook: %w", err)
 	}
@@ -91,11 +97,15 @@ func (s *Store) WebhookFailed(ctx context.Context, id int64, retry time.Duration
 
 // DisableWebhook stops calling it, and says why; "" enables it again.
 func (s *Store) DisableWebhook(ctx context.Context, id int64, why string) error {
-	return s.change(ctx, "disable a webhook", `update hub.webhook set disabled_at = case when $2 <> '' then clock_timestamp() end, disabled_why = $2,
+	verb := "disable webhook"
+	if why == "" {
+		verb = "enable webhook"
+	}
+	return s.recorded(ctx, "disable a webhook", Act{Verb: verb, Subject: fmt.Sprintf("webhook %d", id), Purpose: why}, `update hub.webhook set disabled_at = case when $2 <> '' then clock_timestamp() end, disabled_why = $2,
 		failures = 0, lease_until = null, next_at = clock_timestamp() where id = $1`, id, why)
 }
 
 // RemoveWebhook forgets it.
 func (s *Store) RemoveWebhook(ctx context.Context, id int64) error {
-	return s.change(ctx, "remove a webhook", `delete from hub.webhook where id = $1`, id)
+	return s.recorded(ctx, "remove a webhook", Act{Verb: "remove webhook", Subject: fmt.Sprintf("webhook %d", id)}, `delete from hub.webhook where id = $1`, id)
 }
