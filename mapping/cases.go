@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -133,92 +131,23 @@ func (c *caseRun) run(name string) {
 		c.inbound(t)
 		return
 	}
-	operation := c.folder.Dialect.Operations[kind]
-	if operation == nil {
-		c.differ("the folder has no operation %s", kind)
-		return
-	}
-	data, err := readRegular(c.folder.files, path.Join(c.dir, "message.json"))
-	if err != nil {
-		c.differ("message.json: %v", cause(err))
-		return
-	}
-	body, err := core.DecodeBody(kind, data)
-	if err != nil {
-		c.differ("message.json: %v", err)
-		return
-	}
-	var g given
-	var want expected
-	if !c.readYAML("given.yaml", true, &g) || !c.readYAML("expect.yaml", false, &want) {
-		return
-	}
-	in, ok := c.input(body, &g)
+	told, ok := c.outgoing(kind)
 	if !ok {
 		return
 	}
-	in.Kind = cmp.Or(g.Message.Kind, kind)
-	calls, ok := c.calls(operation, g.Step, in)
-	if !ok {
-		return
-	}
-	if want.Steps == nil {
-		if len(calls) > 1 {
-			c.differ("expect.yaml: %s has %d steps; write steps: a list, or step: <name> in given.yaml", kind, len(calls))
+	for i := range told.want {
+		if i >= len(told.calls) {
+			c.differ("expect.yaml: there are %d steps, but only %d apply", len(told.want), len(told.calls))
 			return
 		}
-		want.Steps = []expected{want}
-	}
-	for i := range want.Steps {
-		if i >= len(calls) {
-			c.differ("expect.yaml: there are %d steps, but only %d apply", len(want.Steps), len(calls))
-			return
-		}
-		number := ""
-		if len(want.Steps) > 1 || g.Step == "" && len(calls) > 1 {
-			number = "." + strconv.Itoa(i+1)
-		}
-		captured, ok := c.exchange(calls[i], in, number, &want.Steps[i])
+		captured, ok := c.exchange(told.calls[i], told.in, told.number(i), &told.want[i])
 		if !ok {
 			return
 		}
 		for k, v := range captured {
-			in.Captured[k] = v
+			told.in.Captured[k] = v
 		}
 	}
-}
-
-// calls are the exchanges of the case: all steps, or the one that given.yaml
-// names; "<step> undo" is its undo.
-func (c *caseRun) calls(o *core.Operation, step string, in core.Input) ([]*core.Call, bool) {
-	var calls []*core.Call
-	for i := range o.Steps {
-		s := &o.Steps[i]
-		name := strings.TrimPrefix(strings.TrimPrefix(s.Name, string(o.Kind)), " ")
-		switch {
-		case step == "":
-			if s.When != nil {
-				applies, err := s.When(in)
-				if err != nil {
-					c.differ("%v", err)
-					return nil, false
-				}
-				if !applies {
-					continue
-				}
-			}
-			calls = append(calls, &s.Call)
-		case step == name:
-			return []*core.Call{&s.Call}, true
-		case step == strings.TrimSpace(name+" undo") && s.Undo != nil:
-			return []*core.Call{&s.Undo.Call}, true
-		}
-	}
-	if step != "" {
-		c.differ("given.yaml: there is no step %q", step)
-		return nil, false
-	}
-	return calls, true
 }
 
 func (c *caseRun) readYAML(name string, optional bool, into any) bool {
@@ -236,47 +165,6 @@ func (c *caseRun) readYAML(name string, optional bool, into any) bool {
 		return false
 	}
 	return true
-}
-
-// input is fixed where given.yaml says nothing, so that requests are the same
-// every time.
-func (c *caseRun) input(body core.Body, g *given) (core.Input, bool) {
-	zone := c.folder.Dialect.Zone
-	at := func(name, text string, def time.Time) time.Time {
-		if text == "" {
-			return def
-		}
-		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"} {
-			if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-				return t
-			}
-		}
-		c.differ("given.yaml: %s is not a time like 2026-01-05T10:00:00+08:00", name)
-		return def
-	}
-	accepted := time.Date(2026, 1, 5, 10, 0, 0, 0, zone)
-	key := ""
-	if body != nil {
-		key = body.Key()
-	}
-	in := core.Input{Body: body, Captured: map[string]string{}, Session: g.Session}
-	for k, v := range g.Captured {
-		in.Captured[k] = v
-	}
-	in.Stamp = core.Stamp{
-		Key: key, Time: at("message.time", g.Message.Time, accepted),
-		ID: strings.Repeat("0", 31) + "1", At: at("attempt.time", g.Attempt.Time, accepted.Add(time.Second)), Serial: 1, Number: 1,
-	}
-	if g.Attempt.ID != "" {
-		in.Stamp.ID = g.Attempt.ID
-	}
-	if g.Attempt.Serial != 0 {
-		in.Stamp.Serial = g.Attempt.Serial
-	}
-	if g.Attempt.Number != 0 {
-		in.Stamp.Number = g.Attempt.Number
-	}
-	return in, len(c.differences) == 0
 }
 
 // exchange runs one call of the case; ok is false when the next cannot follow.

@@ -2,9 +2,9 @@ package mapping
 
 import (
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hishub/core"
@@ -43,59 +43,19 @@ func (mi *Mirror) readCase(name string) {
 		return
 	}
 	kind := core.Kind(parts[0] + "." + parts[1])
-	operation := mi.folder.Dialect.Operations[kind]
-	if operation == nil {
-		return
-	}
 	c := &caseRun{folder: mi.folder, dir: path.Join("cases", name), connectors: mi.connectors}
-	data, err := readRegular(mi.folder.files, path.Join(c.dir, "message.json"))
-	if err != nil {
-		return
-	}
-	body, err := core.DecodeBody(kind, data)
-	if err != nil {
-		return
-	}
-	var g given
-	var want expected
-	if !c.readYAML("given.yaml", true, &g) || !c.readYAML("expect.yaml", false, &want) {
-		return
-	}
-	in, ok := c.input(body, &g)
+	told, ok := c.outgoing(kind)
 	if !ok {
 		return
 	}
-	in.Kind = kind
-	if g.Message.Kind != "" {
-		in.Kind = g.Message.Kind
-	}
-	calls, ok := c.calls(operation, g.Step, in)
-	if !ok {
-		return
-	}
-	steps := want.Steps
-	if steps == nil {
-		steps = []expected{want}
-	}
-	for i := range steps {
-		if i >= len(calls) {
-			return
-		}
-		number := ""
-		if len(steps) > 1 || g.Step == "" && len(calls) > 1 {
-			number = "." + strconv.Itoa(i+1)
-		}
-		captured := mi.keepCase(name, kind, c, calls[i], in, number)
+	in := told.in
+	for i := range min(len(told.want), len(told.calls)) {
+		captured := mi.keepCase(name, kind, c, told.calls[i], in, told.number(i))
 		if captured == nil {
 			return
 		}
-		merged := map[string]string{}
-		for _, m := range []map[string]string{in.Captured, captured} {
-			for k, v := range m {
-				merged[k] = v
-			}
-		}
-		in.Captured = merged
+		in.Captured = maps.Clone(in.Captured) // the case keeps what it was read with
+		maps.Copy(in.Captured, captured)
 	}
 }
 
