@@ -4,6 +4,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/htmlindex"
 
 	"hishub/core"
 )
@@ -11,6 +15,7 @@ import (
 var formOptions = []Option{
 	{Name: "sort", Type: TypeFlag, Default: false, About: "names in byte order instead of as written"},
 	{Name: "drop_empty", Type: TypeFlag, Default: false, About: "names without text are left out"},
+	{Name: "charset", Type: TypeText, Default: "UTF-8", About: "the charset whose bytes are percent-escaped"},
 	nilAsOption, nullsOption, lenientOption,
 }
 
@@ -20,19 +25,59 @@ var formOptions = []Option{
 type formFormat struct {
 	sort      bool
 	dropEmpty bool
+	charset   encoding.Encoding // nil for UTF-8
 	nilAs     string
 	nulls     nulls
 	lenient   bool
 }
 
 func newForm(s settings) (Format, error) {
-	return &formFormat{
+	f := &formFormat{
 		sort:      s.flag("sort"),
 		dropEmpty: s.flag("drop_empty"),
 		nilAs:     s.text("nil_as"),
 		nulls:     s.texts("nulls"),
 		lenient:   s.flag("lenient"),
-	}, nil
+	}
+	charset, err := htmlindex.Get(s.text("charset"))
+	if err != nil {
+		return nil, &OptionError{"form", "charset", "is no charset that is known; write GB18030, UTF-8, Big5 …"}
+	}
+	if name, _ := htmlindex.Name(charset); name != "utf-8" {
+		f.charset = charset
+	}
+	if plain, err := f.encoded("%&="); err != nil || plain != "%&=" {
+		return nil, &OptionError{"form", "charset", "writes % & = with other bytes than ASCII"}
+	}
+	return f, nil
+}
+
+// encoded is text in the charset's bytes.
+func (f *formFormat) encoded(text string) (string, *Error) {
+	if f.charset == nil {
+		return text, nil
+	}
+	b, err := f.charset.NewEncoder().String(text)
+	// The encoder writes some private-use characters as others, without an error.
+	if again, _ := f.charset.NewDecoder().String(b); err != nil || again != text {
+		return "", wrong("has a character that the charset lacks")
+	}
+	return b, nil
+}
+
+// decoded is the text of bytes in the charset.
+func (f *formFormat) decoded(b string) (string, *Error) {
+	if f.charset == nil {
+		if !utf8.ValidString(b) {
+			return "", wrong("is not valid UTF-8; where the HIS escapes GBK give option charset: GB18030")
+		}
+		return b, sound(b)
+	}
+	text, err := f.charset.NewDecoder().String(b)
+	if err != nil || strings.ContainsRune(text, utf8.RuneError) {
+		return "", wrong("holds bytes that the charset lacks")
+	}
+	return text, sound(text)
 }
 
 // Write implements Format.
@@ -79,6 +124,12 @@ func (f *formFormat) pair(out *strings.Builder, name string, v core.Value) *Erro
 	value, err := leaf(v, f.nilAs)
 	if err == nil {
 		err = sound(name)
+	}
+	if err != nil {
+		return err
+	}
+	if name, err = f.encoded(name); err == nil {
+		value, err = f.encoded(value)
 	}
 	if err != nil {
 		return err
@@ -148,15 +199,20 @@ func (f *formFormat) field(name, value string) (_ core.Field, loose bool, _ *Err
 	return field, loose1 || loose2, nil
 }
 
-func (f *formFormat) unescape(s string) (_ string, loose bool, _ *Error) {
-	text, err := url.QueryUnescape(s)
+func (f *formFormat) unescape(s string) (text string, loose bool, wrongly *Error) {
+	s, wrongly = f.encoded(s) // what was not escaped was read as text already
+	if wrongly != nil {
+		return "", false, wrongly
+	}
+	b, err := url.QueryUnescape(s)
 	if err != nil {
 		if !f.lenient {
 			return "", false, wrong("a % is not followed by two hexadecimal digits")
 		}
-		text, loose = unescapeLeniently(s), true
+		b, loose = unescapeLeniently(s), true
 	}
-	return text, loose, sound(text)
+	text, wrongly = f.decoded(b)
+	return text, loose, wrongly
 }
 
 func unescapeLeniently(s string) string {

@@ -19,6 +19,7 @@ func TestFormWrite(t *testing.T) {
 		{"drop empty", opts{"drop_empty": true}, doc("a", "", "b", nil, "c", list{nil, "1"}), "c=1"},
 		{"nil as", opts{"nil_as": "null"}, doc("a", nil, "b", ""), "a=null&b="},
 		{"nothing", nil, nil, ""},
+		{"charset", opts{"charset": "GB18030"}, doc("姓名", "张䶮 &"), "%D0%D5%C3%FB=%D5%C5%FE%9F+%26"},
 		{"names", nil, doc("a[]", "1", "", "2"), "a%5B%5D=1&=2"},
 	})
 }
@@ -29,6 +30,7 @@ func TestFormRead(t *testing.T) {
 			doc("b", list{"张三 +", "2"}, "a", "1", "c", nil, "d", nil, "e", "f=g;h")},
 		{"nothing", nil, "", nil},
 		{"nothing between", nil, "&a=1&&", doc("a", "1")},
+		{"charset", opts{"charset": "GBK"}, "%D0%D5%C3%FB=%D5%C5+%26&b=三=1", doc("姓名", "张 &", "b", "三=1")},
 		{"nulls", opts{"nulls": []any{"NULL"}}, "a=NULL&b=1", doc("a", nil, "b", "1")},
 		{"name that means something in XML", nil, "$text=1&$text&.a=2", doc("$text", list{"1", nil}, ".a", "2")},
 		{"lenient", opts{"lenient": true}, "\ufeffa=100%&b=%zz+%41%4", doc("a", "100%", "b", "%zz A%4")},
@@ -42,7 +44,9 @@ func TestFormErrors(t *testing.T) {
 		{about: "NUL", value: doc("a", secret+"\x00"), want: "write form: a: holds a NUL character"},
 		{about: "bad escape", text: "b=" + secret + "&a=%4", want: "read form: 1:8: a: a % is not followed by two hexadecimal digits"},
 		{about: "bad escape in a name", text: "%=1", want: "read form: 1:1: a % is not followed by two hexadecimal digits"},
-		{about: "GBK behind the escapes", text: "a=%D5%C5", want: "read form: 1:1: a: is not valid UTF-8"},
+		{about: "GBK behind the escapes", text: "a=%D5%C5", want: "read form: 1:1: a: is not valid UTF-8; where the HIS escapes GBK give option charset: GB18030"},
+		{about: "half a character", options: opts{"charset": "GB18030"}, text: "b=1&a=" + secret + "%D5", want: "read form: 1:5: a: holds bytes that the charset lacks"},
+		{about: "charset", options: opts{"charset": "windows-1252"}, value: doc("a", secret+"张"), want: "write form: a: has a character that the charset lacks"},
 		{about: "NUL behind the escapes", options: opts{"lenient": true}, text: "a=%00%", want: "read form: 1:1: a: holds a NUL character"},
 	})
 }
@@ -52,6 +56,7 @@ func FuzzForm(f *testing.F) {
 	f.Add("a=100%&%zz=%4", true)
 	f.Fuzz(func(t *testing.T, text string, lenient bool) {
 		fuzzForgiving(t, "form", nil, text)
+		fuzzForgiving(t, "form", opts{"charset": "GB18030"}, text)
 		format := mustNew(t, "form", opts{"lenient": lenient})
 		v, err := format.Read(text)
 		if err != nil {

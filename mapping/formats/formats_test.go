@@ -125,7 +125,7 @@ func TestNew(t *testing.T) {
 		want          string
 	}{
 		{"format", "xlm", nil, `unknown format "xlm"; there are xml, json, form, pairs, delimited, fixed, hl7v2`},
-		{"unknown option", "form", opts{"sorted": true}, `format form: option "sorted" does not exist; there are sort, drop_empty, nil_as, nulls, lenient`},
+		{"unknown option", "form", opts{"sorted": true}, `format form: option "sorted" does not exist; there are sort, drop_empty, charset, nil_as, nulls, lenient`},
 		{"unknown word", "xml", opts{"empty": "both"}, `format xml: option "empty" is pair or self`},
 		{"number for a word", "xml", opts{"empty": uint64(1)}, `format xml: option "empty" is pair or self, not a number (quote it if you mean the text)`},
 		{"number for text", "json", opts{"nil_as": uint64(0)}, `format json: option "nil_as" is text, not a number (quote it if you mean the text)`},
@@ -141,8 +141,8 @@ func TestNew(t *testing.T) {
 		{"invalid UTF-8", "delimited", opts{"replace": opts{"a": "\xff"}}, `format delimited: option "replace" is not valid UTF-8`},
 		{"columns", "delimited", opts{"columns": []any{"a", "a"}}, `format delimited: option "columns" names "a" twice`},
 		{"all at once", "form", opts{"b": 1, "a": 1, "sort": 1},
-			`format form: option "a" does not exist; there are sort, drop_empty, nil_as, nulls, lenient
-format form: option "b" does not exist; there are sort, drop_empty, nil_as, nulls, lenient
+			`format form: option "a" does not exist; there are sort, drop_empty, charset, nil_as, nulls, lenient
+format form: option "b" does not exist; there are sort, drop_empty, charset, nil_as, nulls, lenient
 format form: option "sort" is true or false, not a number (quote it if you mean the text)`},
 	} {
 		t.Run(c.about, func(t *testing.T) {
