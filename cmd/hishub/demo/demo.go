@@ -88,8 +88,9 @@ func Run(ctx context.Context, o Options) (err error) {
 // tale is the story's state.
 type tale struct {
 	*stage
-	out    io.Writer
-	report string // the folder where reports are left
+	out         io.Writer
+	report      string // the folder where reports are left
+	certificate string // what the folder that was played is certified by
 
 	number int                      // of the next test patient
 	shared *core.Prescription       // what every hospital was told

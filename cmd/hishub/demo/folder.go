@@ -29,8 +29,8 @@ func (t *tale) folder(ctx context.Context) error {
 	for name, value := range p.Env() {
 		env = append(env, name+"="+value)
 	}
-	report := filepath.Join(t.report, "certification-"+played+".html")
-	said, err := t.runWith(env, "hospital", "certify", at, "--only", "C,D", "--kind", string(core.PaymentSettle), "--timeout", "300ms", "--report", report)
+	t.certificate = filepath.Join(t.report, "certification-"+played+".html")
+	said, err := t.runWith(env, "hospital", "certify", at, "--only", "C,D", "--kind", string(core.PaymentSettle), "--timeout", "300ms", "--report", t.certificate)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, said)
 	}
@@ -45,6 +45,5 @@ func (t *tale) folder(ctx context.Context) error {
 	}
 	counts, _, _ := strings.Cut(strings.TrimSpace(said), "; report: ")
 	t.held("%s, in %s: %d requests heard, among them %d with a payment", counts, time.Since(began).Round(100*time.Millisecond), len(p.Exchanges()), heard)
-	t.held("to sign: %s", report)
 	return nil
 }

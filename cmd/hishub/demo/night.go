@@ -281,7 +281,7 @@ func (t *tale) moneyBack() error {
 	return nil
 }
 
-// reports leaves finance's report of the day to be opened.
+// reports leaves finance's report of the day to be opened, and names the certificate beside it.
 func (t *tale) reports(ctx context.Context, day string) error {
 	for _, name := range []string{day + ".html", day + ".xlsx"} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.client.base+"/v1/hospitals/xihu/reports/"+name, nil)
@@ -307,5 +307,6 @@ func (t *tale) reports(ctx context.Context, day string) error {
 		}
 		t.held("finance's report: %s", file)
 	}
+	t.held("the hospital's certificate, to be signed: %s", t.certificate)
 	return nil
 }
