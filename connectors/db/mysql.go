@@ -174,10 +174,10 @@ func judgeMySQL(err error) *refusal {
 	case 1644:
 		r.meaning = raised
 		r.code = string(m.SQLState[:])
-	case 1044, 1045, 1046, 1048, 1049, 1054, 1136, 1142, 1143, 1146, 1227, 1305, 1318, 1364, 1370, 1451, 1452:
+	case 1044, 1045, 1046, 1048, 1049, 1054, 1093, 1111, 1136, 1142, 1143, 1146, 1227, 1241, 1242, 1305, 1318, 1364, 1370, 1451, 1452:
 		r.meaning = unfit
 		r.public = m.Message // names objects only
-	case 1052, 1064, 1065, 1109, 1153, 1264, 1265, 1292, 1366, 1406, 3819, 4025:
+	case 1052, 1064, 1065, 1109, 1153, 1264, 1265, 1292, 1300, 1365, 1366, 1406, 1411, 1690, 1977, 3819, 4025:
 		r.meaning = unfit // the message repeats values, before the column
 		if column := columnMySQL.FindStringSubmatch(m.Message); column != nil {
 			r.public = "column " + strings.NewReplacer("`", "", "'", "").Replace(column[1])
