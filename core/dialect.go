@@ -91,6 +91,9 @@ type ConnectorSpec struct {
 	// Dial, if set, makes the connections in place of the network's own dialler: a
 	// certification has a proxy between that loses answers.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Certificate, if set, is told when the certificates of its TLS expire: ours when
+	// it is opened, the HIS's at each handshake that succeeds. It must not block.
+	Certificate func(ours bool, expires time.Time)
 }
 
 // Operation is how one transaction is said. A question and a simple write have

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"hishub/core"
 	"hishub/core/incident"
 )
@@ -13,6 +15,7 @@ import (
 type clocks struct {
 	mu    sync.Mutex
 	known map[string]clock
+	tried map[string]time.Time
 }
 
 type clock struct {
@@ -20,20 +23,45 @@ type clock struct {
 	asked time.Time
 }
 
-const clocksEvery = 10 * time.Minute
+const (
+	clocksEvery = 10 * time.Minute
+	// clocksLook is how soon a hospital is asked that came to this process.
+	clocksLook = 5 * time.Second
+	// clocksAtOnce keeps those that hang from holding up all others.
+	clocksAtOnce = 8
+)
 
-// watch asks the hospitals that ids gives until ctx ends.
+// watch asks the hospitals that ids gives until ctx ends, each every ten minutes.
 func (c *clocks) watch(ctx context.Context, ids func() []string, ask func(ctx context.Context, hospital string) (time.Time, error)) {
 	for {
-		for _, id := range ids() {
-			c.look(ctx, id, ask)
+		var asking errgroup.Group
+		asking.SetLimit(clocksAtOnce)
+		for _, id := range c.due(ids(), time.Now()) {
+			asking.Go(func() error { c.look(ctx, id, ask); return nil })
 		}
+		_ = asking.Wait()
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(clocksEvery):
+		case <-time.After(clocksLook):
 		}
 	}
+}
+
+// due are those that were not tried for ten minutes; they count as tried now.
+func (c *clocks) due(ids []string, now time.Time) (due []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tried := make(map[string]time.Time, len(ids))
+	for _, id := range ids {
+		last, ok := c.tried[id]
+		if !ok || now.Sub(last) >= clocksEvery {
+			due, last = append(due, id), now
+		}
+		tried[id] = last
+	}
+	c.tried = tried // what went to another process is forgotten
+	return due
 }
 
 // look asks one. A HIS that does not answer, or cannot, says nothing about its clock.

@@ -17,18 +17,24 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	o := api.Options{
 		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Background: background, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil,
-		Ready: []api.Dependency{
-			{Name: "database", Check: func(ctx context.Context) error { _, err := h.store.Now(ctx); return err }},
-			{Name: "redis", Degraded: true, Check: h.redis.Ready},
-		},
-	}
-	if h.broker != nil {
-		o.Ready = append(o.Ready, api.Dependency{Name: "rabbitmq", Degraded: true, Check: h.broker.Ready})
+		Ready: h.dependencies(),
 	}
 	if h.clinic != nil {
 		o.More = h.clinic.routes
 	}
 	return h.withInbound(api.New(o)), &api.Webhooks{Store: h.store, Log: h.log}, nil
+}
+
+// dependencies are the servers that this process works with.
+func (h *hub) dependencies() []api.Dependency {
+	all := []api.Dependency{
+		{Name: "database", Check: func(ctx context.Context) error { _, err := h.store.Now(ctx); return err }},
+		{Name: "redis", Degraded: true, Check: h.redis.Ready},
+	}
+	if h.broker != nil {
+		all = append(all, api.Dependency{Name: "rabbitmq", Degraded: true, Check: h.broker.Ready})
+	}
+	return all
 }
 
 // overBroker runs the intake and the events over RabbitMQ, if there is one. stop

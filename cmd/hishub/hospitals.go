@@ -111,6 +111,8 @@ type hospitals struct {
 	store    *postgres.Store
 	sessions core.SessionStore
 	observe  func(core.Exchange)
+	// certificates is told of those that connectors meet; nil is not.
+	certificates *certificates
 
 	mu     sync.Mutex
 	open   map[revisionKey]*opening
@@ -260,7 +262,7 @@ func (r *hospitals) load(ctx context.Context, k revisionKey, variables consulted
 	if err != nil {
 		return nil, fmt.Errorf("revision %d of %s does not load on this machine: %w", k.number, k.hospital, err)
 	}
-	return openHospital(folder.Dialect, k.number, r.sessions, r.observe)
+	return openHospital(r.certificates.watched(folder.Dialect), k.number, r.sessions, r.observe)
 }
 
 // can implements the ledger's question whether a dialect has a transaction. A

@@ -18,7 +18,6 @@ import (
 	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/inbound"
-	"hishub/core/incident"
 	"hishub/core/postgres"
 	"hishub/core/rabbit"
 	"hishub/core/reconcile"
@@ -47,6 +46,7 @@ type hub struct {
 	repairs    *reconcile.Repairs
 	metrics    *metrics
 	clocks     clocks
+	unmapped   unmappedCodes
 	desk       *inbound.Desk
 	// modules of the clinic, when this process runs them.
 	clinic *clinicModules
@@ -80,11 +80,13 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 		Can:            func(id string, kind core.Kind) bool { return h.hospitals.can(id, kind) },
 		PassWhenParked: func(id string, kind core.Kind) bool { return h.hospitals.passWhenParked(id, kind) },
 		Woken:          h.wakes.Wake,
+		Measure:        h.metrics.ledger(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
+	h.hospitals.certificates = h.metrics.certificates
 	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis), Codes: h.noteCodes}
 	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.hospitals.place}
 	h.repairs = &reconcile.Repairs{Store: h.store, Place: h.hospitals.place, Log: log}
@@ -130,11 +132,13 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	h.address = "http://" + listener.Addr().String()
+	h.metrics.apiCertificate(h.tls)
 	if h.tls != nil {
 		h.address = "https://" + listener.Addr().String()
 		listener = tls.NewListener(listener, h.tls)
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	// What this process does by itself is no person's act.
+	background, stop := context.WithCancel(postgres.WithOrigin(context.WithoutCancel(ctx), &postgres.Origin{Who: "hub", Role: "hub"}))
 	defer stop()
 
 	handler, webhooks, err := h.handler(background)
@@ -153,6 +157,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 		})
 	})
 	work.Go(func() { h.maintain(background) })
+	work.Go(func() { h.anchor(background) })
 	if h.env != nil {
 		work.Go(func() { h.hangups(background, h.env) })
 	}
@@ -161,8 +166,8 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 			h.log.Error("webhooks are told nothing any more", "error", err)
 		}
 	})
-	watch := &incident.Watch{Store: h.store, Look: h.signs, Log: h.log}
-	work.Go(func() { watch.Run(background) })
+	work.Go(func() { h.watch().Run(background) })
+	work.Go(func() { h.watchServices(background) })
 	work.Go(func() { h.carryOut(background) })
 	work.Go(func() { h.hear(background) })
 	if h.mailer != nil {

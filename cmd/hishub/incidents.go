@@ -10,6 +10,20 @@ import (
 	"hishub/core/postgres"
 )
 
+// watch for incidents; what it sees is what the metrics show.
+func (h *hub) watch() *incident.Watch {
+	var signs []incident.Signs
+	look := func(ctx context.Context) (_ []incident.Signs, err error) {
+		signs, err = h.signs(ctx)
+		if err == nil && len(signs) == 0 {
+			h.noteBoard(ctx, nil, nil)
+		}
+		return signs, err
+	}
+	store := openIncidents{h.store, func(ctx context.Context, open []incident.Incident) { h.noteBoard(ctx, signs, open) }}
+	return &incident.Watch{Store: store, Look: look, Log: h.log}
+}
+
 // signs are what is known of the hospitals that this process works.
 func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 	all, err := h.store.Signs(ctx, h.mine())

@@ -30,6 +30,8 @@ type Options struct {
 	Proxy *url.URL
 	// Dialler is nil for the network's own.
 	Dialler func(ctx context.Context, network, address string) (net.Conn, error)
+	// Certificate is core.ConnectorSpec's; nil tells nobody.
+	Certificate func(ours bool, expires time.Time)
 }
 
 // ReadOptions reads timeout, tls, max_answer and concurrency.
@@ -40,11 +42,31 @@ func ReadOptions(s *option.Set, spec core.ConnectorSpec) Options {
 		MaxAnswer:   s.Size("max_answer", 8<<20),
 		Concurrency: s.Count("concurrency"),
 		Dialler:     spec.Dial,
+		Certificate: spec.Certificate,
 	}
 	if t := s.Map("tls"); t != nil {
-		o.TLS = readTLS(t, spec.Files)
+		o.TLS = o.watched(readTLS(t, spec.Files))
 	}
 	return o
+}
+
+// watched tells of the certificates that c has and meets.
+func (o Options) watched(c *tls.Config) *tls.Config {
+	if o.Certificate == nil {
+		return c
+	}
+	for _, pair := range c.Certificates {
+		if pair.Leaf != nil {
+			o.Certificate(true, pair.Leaf.NotAfter)
+		}
+	}
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) > 0 {
+			o.Certificate(false, s.PeerCertificates[0].NotAfter)
+		}
+		return nil // it is verified already
+	}
+	return c
 }
 
 // ReadHTTP reads what connectors over HTTP have besides: proxy, charset and

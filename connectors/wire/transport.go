@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,9 @@ type Transport struct {
 
 // NewTransport opens nothing yet.
 func NewTransport(o Options) *Transport {
+	if o.TLS == nil {
+		o.TLS = o.watched(&tls.Config{MinVersion: tls.VersionTLS12})
+	}
 	t := &Transport{Options: o}
 	t.http = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

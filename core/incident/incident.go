@@ -55,8 +55,9 @@ type Signs struct {
 	Hospital string
 	// Held: it is paused, or in a maintenance window; its messages wait because
 	// people want them to.
-	Held   bool
-	Queued int
+	Held bool
+	// Queued counts those that are claimed, too; Sending are those alone.
+	Queued, Sending int
 	// Oldest is since when the oldest waits that is not parked; zero if none does.
 	Oldest          time.Time
 	Parked, InDoubt int
@@ -65,7 +66,8 @@ type Signs struct {
 	Broken   time.Time
 	Answered bool
 	// Night is what is wrong with the latest night, or that it is late; "" is nothing.
-	Night string
+	Night     string
+	NightLate bool
 	// ClockOff is how far the HIS's clock was ahead of ours when it was asked last,
 	// at ClockAsked; zero when it was never asked.
 	ClockOff   time.Duration

@@ -65,6 +65,7 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 	b.Queue(claim, process, hospital, n, lease.Microseconds(), deadline.Microseconds())
 	var claimed []delivery.Delivery
 	var broken []brokenClaim
+	began := time.Now()
 	err := s.send(ctx, b, func(br pgx.BatchResults) error {
 		if _, err := br.Exec(); err != nil {
 			return err
@@ -103,6 +104,7 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
+	s.Batch("claim", len(claimed)+len(broken), time.Since(began))
 	for _, w := range broken {
 		if _, err := s.Settle(ctx, &w.Delivery, nil, delivery.Next{State: delivery.Parked, Progress: w.Progress, Class: core.Invalid, Because: w.err.Error()}); err != nil {
 			return claimed, fmt.Errorf("claim: park what cannot be opened: %w", err)

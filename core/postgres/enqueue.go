@@ -47,6 +47,7 @@ func (s *Store) enqueue(ctx context.Context, hospital string, m core.Message, c 
 	if err != nil {
 		return core.Accepted{}, err
 	}
+	began := time.Now()
 	r, err := s.accepts.do(ctx, e)
 	if err == nil && !r.held {
 		r, err = s.acceptAlone(ctx, e)
@@ -54,6 +55,7 @@ func (s *Store) enqueue(ctx context.Context, hospital string, m core.Message, c 
 	if err != nil {
 		return core.Accepted{}, fmt.Errorf("enqueue %s: %w", m.Kind, err)
 	}
+	s.Accepted(time.Since(began))
 	if r.id != 0 && !e.done {
 		s.Woken(hospital)
 	}

@@ -19,10 +19,11 @@ var _ incident.Store = (*Store)(nil)
 // knows is left empty.
 func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs, error) {
 	rows, err := s.calm.Query(ctx, `
-		select h.id, h.paused_at is not null, coalesce(w.queued, 0), w.oldest, coalesce(w.parked, 0), coalesce(w.in_doubt, 0),
+		select h.id, h.paused_at is not null, coalesce(w.queued, 0), coalesce(w.sending, 0), w.oldest, coalesce(w.parked, 0), coalesce(w.in_doubt, 0),
 			coalesce(n.day, ''), coalesce(n.state, ''), coalesce(n.problem, ''), n.counts
 		from hub.hospital h
-		left join (select hospital, count(*) filter (where state = 'queued') as queued, min(accepted_at) filter (where state = 'queued') as oldest,
+		left join (select hospital, count(*) filter (where state = 'queued') as queued,
+				count(*) filter (where state = 'queued' and (lease_until > clock_timestamp() or sent_at is not null and takeover_at > clock_timestamp())) as sending, min(accepted_at) filter (where state = 'queued') as oldest,
 				count(*) filter (where state = 'parked') as parked, count(*) filter (where state = 'parked' and class = 'in_doubt') as in_doubt
 			from hub.queue where hospital = any($1) group by hospital) w on w.hospital = h.id
 		left join lateral (select to_char(day, 'YYYY-MM-DD') as day, state, problem, counts from hub.night
@@ -37,7 +38,7 @@ func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs
 			var oldest *time.Time
 			var night reconcile.Night
 			var counts []byte
-			if err := row.Scan(&g.Hospital, &g.Held, &g.Queued, &oldest, &g.Parked, &g.InDoubt, &night.Day, &night.State, &night.Problem, &counts); err != nil {
+			if err := row.Scan(&g.Hospital, &g.Held, &g.Queued, &g.Sending, &oldest, &g.Parked, &g.InDoubt, &night.Day, &night.State, &night.Problem, &counts); err != nil {
 				return g, err
 			}
 			if oldest != nil {
@@ -50,7 +51,7 @@ func (s *Store) Signs(ctx context.Context, hospitals []string) ([]incident.Signs
 			case night.State == reconcile.NightFailed:
 				g.Night = "the night of " + night.Day + " failed: " + night.Problem
 			case night.State == reconcile.NightWaiting:
-				g.Night = "the night of " + night.Day + " is late: " + night.Problem
+				g.Night, g.NightLate = "the night of "+night.Day+" is late: "+night.Problem, true
 			case night.Differences() > 0:
 				g.Night = fmt.Sprintf("the night of %s has %d differences", night.Day, night.Differences())
 			}

@@ -41,6 +41,7 @@ type Options struct {
 	// Woken is called after a message was committed that can be claimed at once;
 	// nil: nobody is told. It must not block.
 	Woken func(hospital string)
+	Measure
 }
 
 // Store is the hub's ledger. It is safe for parallel use.
@@ -95,6 +96,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Woken == nil {
 		o.Woken = func(string) {}
 	}
+	o.Measure = o.Measure.orNothing()
 	s := &Store{Options: o, keys: &seal.Ring{}, alone: make(chan struct{}, 4)}
 	if s.hot, err = pool(ctx, o.URL, max(8, o.MaxConns*2/3), lookups); err != nil {
 		return nil, err
@@ -120,10 +122,10 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	var background context.Context
 	background, s.stop = context.WithCancel(context.Background())
-	s.accepts = newGather(background, &s.work, 2, s.acceptAll)
-	s.marks = newGather(background, &s.work, 2, s.markAll)
+	s.accepts = newGather(background, &s.work, 2, batched(s, "accept", s.acceptAll))
+	s.marks = newGather(background, &s.work, 2, batched(s, "mark", s.markAll))
 	// The HIS has answered: nobody but the next of the lane waits for this.
-	s.settles = newGather(background, &s.work, 1, s.settleAll)
+	s.settles = newGather(background, &s.work, 1, batched(s, "settle", s.settleAll))
 	s.work.Go(func() { s.tallyCodes(background) })
 	return s, nil
 }
