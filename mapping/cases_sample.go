@@ -2,10 +2,11 @@ package mapping
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -139,7 +140,9 @@ func saysOtherwise(sample, wrote []byte) string {
 		return "  " + strings.ReplaceAll(difference(sample, wrote), "\n", "\n  ")
 	}
 	var found []string
-	compareValues("", s, w, &found)
+	if compareValues("", s, w, &found); len(found) == 0 {
+		compareSpaces(sample, wrote, &found)
+	}
 	if cs, cw := bytes.Count(sample, []byte("<![CDATA[")), bytes.Count(wrote, []byte("<![CDATA[")); cs != cw && len(found) == 0 {
 		found = append(found, fmt.Sprintf("CDATA: %d times in the sample, %d times in what is sent", cs, cw))
 	}
@@ -153,14 +156,14 @@ func saysOtherwise(sample, wrote []byte) string {
 	return "  " + strings.Join(found, "\n  ")
 }
 
-// envelopeOf reads a SOAP envelope, without what depends on the writer.
+// envelopeOf reads a SOAP envelope, by local names.
 func envelopeOf(data []byte) (core.Value, bool) {
 	v, ok := readXML(string(data))
 	t, isTree := v.(core.Tree)
-	if !ok || !isTree || len(t) != 1 || local(t[0].Name) != "Envelope" {
+	if !ok || !isTree || len(t) != 1 || t[0].Name != "Envelope" {
 		return nil, false
 	}
-	return undressed(v, map[string]string{}, ""), true
+	return v, true
 }
 
 func readXML(text string) (core.Value, bool) {
@@ -172,67 +175,30 @@ func readXML(text string) (core.Value, bool) {
 	return v, err == nil
 }
 
-func local(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
-
-// undressed takes off prefixes and their declarations; an element in another namespace
-// than the one around it has that as .xmlns.
-func undressed(v core.Value, spaces map[string]string, around string) core.Value {
-	switch v := v.(type) {
-	case core.Tree:
-		out := core.Tree{}
-		for _, f := range v {
-			if strings.HasPrefix(f.Name, ".xmlns") {
-				continue
-			}
-			if strings.HasPrefix(f.Name, ".") || strings.HasPrefix(f.Name, "$") {
-				out = append(out, f)
-				continue
-			}
-			out = append(out, core.Field{Name: local(f.Name), Value: element(f, spaces, around)})
+// compareSpaces notes the first element that stands in another namespace.
+func compareSpaces(sample, wrote []byte, found *[]string) {
+	s, w := namesIn(sample), namesIn(wrote)
+	for i := range min(len(s), len(w)) {
+		if s[i] != w[i] && s[i].Local == w[i].Local {
+			*found = append(*found, fmt.Sprintf("%s: the sample has it in the namespace %q, sent is %q", s[i].Local, s[i].Space, w[i].Space))
+			return
 		}
-		return out
-	case core.List:
-		out := core.List{}
-		for _, x := range v {
-			out = append(out, undressed(x, spaces, around))
-		}
-		return out
 	}
-	return v
 }
 
-func element(f core.Field, spaces map[string]string, around string) core.Value {
-	if l, ok := f.Value.(core.List); ok {
-		out := core.List{}
-		for _, x := range l {
-			out = append(out, element(core.Field{Name: f.Name, Value: x}, spaces, around))
+// namesIn are the elements of a document, as far as it can be read.
+func namesIn(data []byte) (names []xml.Name) {
+	d := xml.NewDecoder(bytes.NewReader(data))
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // names are ASCII
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return names
 		}
-		return out
-	}
-	if t, ok := f.Value.(core.Tree); ok {
-		spaces = maps.Clone(spaces)
-		for _, a := range t {
-			if prefix, is := strings.CutPrefix(a.Name, ".xmlns"); is {
-				spaces[strings.TrimPrefix(prefix, ":")] = said(a.Value)
-			}
+		if start, ok := t.(xml.StartElement); ok {
+			names = append(names, start.Name)
 		}
 	}
-	prefix := ""
-	if i := strings.IndexByte(f.Name, ':'); i >= 0 {
-		prefix = f.Name[:i]
-	}
-	own := spaces[prefix]
-	inside := undressed(f.Value, spaces, own)
-	t, ok := inside.(core.Tree)
-	switch {
-	case own != around && ok:
-		return append(core.Tree{{Name: ".xmlns", Value: own}}, t...)
-	case own != around:
-		return core.Tree{{Name: ".xmlns", Value: own}, {Name: "$text", Value: inside}}
-	case ok && len(t) == 1 && t[0].Name == "$text":
-		return t[0].Value
-	}
-	return inside
 }
 
 // compareValues notes the places at which two values differ: path, what the sample

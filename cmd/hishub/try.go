@@ -22,6 +22,7 @@ import (
 
 // hospitalTry says one message in a dialect.
 type hospitalTry struct {
+	variables
 	Folder   string            `arg:"" help:"Hospital folder."`
 	Kind     string            `arg:"" optional:"" help:"Transaction, as payment.settle."`
 	File     string            `arg:"" optional:"" help:"The canonical message, JSON or YAML; - is standard input. Of what comes from the HIS: its request, a whole HTTP request or a body."`
@@ -39,7 +40,7 @@ type hospitalTry struct {
 }
 
 func (hospitalTry) Help() string {
-	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --mock\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
+	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --mock\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --send --env test.env\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
 }
 
 // trial is one try at work.
@@ -63,6 +64,9 @@ type exchanged struct {
 }
 
 func (c *hospitalTry) Run(ctx context.Context) error {
+	if err := c.set(); err != nil {
+		return err
+	}
 	folder, played, err := c.load(ctx)
 	if err != nil {
 		return inFolder(c.Folder, err)
