@@ -58,7 +58,7 @@ func TestAPrescriptionInOpenMRS(t *testing.T) {
 			return core.Item{Code: code, Name: "测试药品", Qty: "12", Unit: "盒", UnitPrice: "1.7917", Amount: 2150, Dose: "0.50", DoseUnit: "g", Frequency: "tid", Route: "oral", Days: 3}
 		}
 		return &core.Prescription{
-			No: no, VisitNo: "V0000345678", PatientNo: patient, PatientName: "张三测试", Sex: "male", BirthDate: "1990-01-01", DepartmentCode: "0102", DoctorCode: "00731", Category: "western",
+			No: no, VisitNo: "V0000345678", PatientNo: patient, PatientName: "张三测试", Sex: "male", BirthDate: "1990-01-01", DepartmentCode: "0102", DoctorCode: "00731", PharmacistCode: "00815", Category: "western",
 			Diagnoses: []core.Diagnosis{{Code: "J06.900", Name: "急性上呼吸道感染"}}, Items: []core.Item{item("001207"), item("003311")}, Amount: 4300, WrittenAt: at, ValidUntil: at.Add(72 * time.Hour),
 		}
 	}
