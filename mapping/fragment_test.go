@@ -81,12 +81,10 @@ func TestFragmentMistakes(t *testing.T) {
 			files := fragmentFolder(c.operations)
 			files["hospital.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(fragmented, c.old, c.new, 1))}
 			f, err := Load(files, Options{Env: environment, Open: open, OpenChannel: openChannel})
-			got := ""
-			if err != nil {
-				got = err.Error()
-			} else {
-				got = Mistakes(f.Warnings).Error()
+			if err == nil {
+				err = Mistakes(f.Warnings)
 			}
+			got := err.Error()
 			if !strings.Contains(got, c.want) {
 				t.Errorf("got\n%s\nexpected\n%s", got, c.want)
 			}

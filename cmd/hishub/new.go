@@ -166,7 +166,7 @@ func readWSDL(name string, number int) (draft.WSDL, error) {
 
 // readDatabase asks a live database what it has. Errors never show the DSN.
 func (c *hospitalNew) readDatabase(ctx context.Context, dsn string) (draft.Database, error) {
-	driver := ""
+	var driver string
 	switch {
 	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
 		driver = "postgres"
