@@ -26,6 +26,7 @@ func Schema() []byte {
 		}
 		operations[string(t.Kind)] = map[string]any{"$ref": "#/$defs/operation", "description": t.Title}
 	}
+	defs["used"] = map[string]any{"type": "object", "properties": map[string]any{useWord: map[string]any{"type": "string"}}, "required": []string{useWord}, "additionalProperties": false}
 	defs["operations"] = map[string]any{"type": "object", "properties": operations, "additionalProperties": false}
 	schema := map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -91,7 +92,11 @@ func (s shape) schema(defs map[string]any) map[string]any {
 	case mapShape:
 		return map[string]any{"type": "object", "additionalProperties": s.of.schema(defs)}
 	case listShape:
-		return map[string]any{"type": "array", "items": s.of.schema(defs)}
+		list := map[string]any{"type": "array", "items": s.of.schema(defs)}
+		if s.of.kind != sectionShape {
+			return list
+		}
+		return map[string]any{"anyOf": []any{list, ref("used")}} // the parts of several answers are alike
 	case sectionShape:
 		define(defs, s.table)
 		return ref(s.table.name)

@@ -2,8 +2,11 @@ package mapping
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -39,6 +42,25 @@ func TestSchemaTakesWhatTheLoaderTakes(t *testing.T) {
 				if err := validate(string(f.Data)); err != nil {
 					t.Errorf("%s/%s: %v", name, file, err)
 				}
+			}
+		}
+	}
+	shipped, err := filepath.Glob("hospitals/*/*.yaml")
+	if err != nil || len(shipped) == 0 {
+		t.Fatal("no shipped folder: ", err)
+	}
+	for _, file := range shipped {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(string(text)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		// A line that nobody can see whole is read by nobody.
+		for n, line := range strings.Split(string(text), "\n") {
+			if utf8.RuneCountInString(line) > 180 {
+				t.Errorf("%s:%d: the line is longer than 180 characters", file, n+1)
 			}
 		}
 	}
