@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -95,13 +97,18 @@ func folderForAll(t *testing.T) string {
 
 var address = regexp.MustCompile(`127\.0\.0\.1:(\d+)`)
 
-// freePorts gives each address of the page a port of its own.
+// freePorts gives each address of the page a port of its own, from below those that
+// systems give to connections: between now and its use nobody else is given it.
 func freePorts(t *testing.T, page string) string {
 	for _, m := range address.FindAllStringSubmatch(page, -1) {
 		if !strings.Contains(page, m[0]) {
 			continue
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		var l net.Listener
+		err := errors.New("no try")
+		for tries := 0; err != nil && tries < 100; tries++ {
+			l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))) //nolint:gosec // any will do
+		}
 		ok(t, err)
 		defer l.Close() // all at the end, so that no two are the same
 		page = strings.ReplaceAll(page, m[0], strings.Replace(l.Addr().String(), "127.0.0.1", "127.000.0.1", 1))
@@ -186,7 +193,7 @@ func startShell(t *testing.T, dir string) *shell {
 
 var exitStatus = regexp.MustCompile(`# exit status (\d+)$`)
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // say says a line and gives what was printed until it ended.
 func (s *shell) say(t *testing.T, number int, line string) string {
