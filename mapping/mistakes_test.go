@@ -62,6 +62,8 @@ var seeded = []struct {
 		"payment.yaml:1:1: a write without inquire and without repeat_safe: in doubt will always need a person (warning)\npayment.yaml:11:3: operation has no key \"inquires\"; did you mean \"inquire\"?"},
 	{"doubled-key", "dongshan", "payment.yaml", "    totCost:", "    payMode:",
 		"payment.yaml:8:5: \"payMode\" is here a second time, the first is in line 7; keep one of them; repeated elements are a list: payMode: [..., ...]"},
+	{"doubled-group", "dongshan", "payment.yaml", "    totCost:", "    $group: = absent\n    $group:",
+		"payment.yaml:9:5: \"$group\" is here a second time, the first is in line 8; write one with a list, in which children stand, too: $group: [= first, {child: ...}, = second]"},
 	{"unknown-charset", "dongshan", "hospital.yaml", "wsdl: his.wsdl", "charset: GBQ, wsdl: his.wsdl",
 		`hospital.yaml:6:58: charset: there is no charset "GBQ", there are UTF-8 and GB18030`},
 	{"unknown-timezone", "dongshan", "hospital.yaml", "constants:", "timezone: Asia/Beijing\nconstants:",
@@ -194,7 +196,7 @@ var seeded = []struct {
 	{"", "beishan", "ledger.yaml", "ledger.insurance:\n", "ledger.record: {call: x}\nledger.insurance:\n",
 		`ledger.yaml:*: ledger.record is kept in our own ledger and told to nobody, so no folder maps it; delete it`},
 	{"", "dongshan", "codes/pay_state.csv", "ours,theirs", "theirs,ours", "codes/pay_state.csv:1:1: the first line names the columns; write ours,theirs and any more columns\n*"},
-	{"", "dongshan", "codes/pay_state.csv", "absent,0", "done,0", "codes/pay_state.csv:3:1: \"done\" is here a second time, the first is in line 2; keep one of them"},
+	{"", "dongshan", "codes/pay_state.csv", "absent,0", "done,0", "codes/pay_state.csv:3:1: \"done\" is here a second time, the first is in line 2; keep one of them, or give one the direction in"},
 }
 
 func edited(t testing.TB, from, file, old, new string) fstest.MapFS {

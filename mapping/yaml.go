@@ -319,7 +319,10 @@ func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
 	for _, f := range out.fields {
 		if f.key.text == key.text {
 			cure := "keep one of them"
-			if !isGrammarKey(key.text) {
+			switch {
+			case key.text == "$group":
+				cure = "write one with a list, in which children stand, too: $group: [= first, {child: ...}, = second]"
+			case !isGrammarKey(key.text):
 				cure = "keep one of them; repeated elements are a list: " + key.text + ": [..., ...]"
 			}
 			r.found.mistake(key.pos, cure, "%q is here a second time, the first is in line %d", key.text, f.key.line)

@@ -232,11 +232,11 @@ type rowKey struct {
 func (t *Table) twice(d core.CodeDirection) Problems {
 	var wrong Problems
 	t.pairs(d, func(first, second *Row) {
-		code := second.Values[0]
+		code, other := second.Values[0], "in"
 		if d == core.CodeIn {
-			code = second.Values[1]
+			code, other = second.Values[1], "out"
 		}
-		p := Problem{second.Line, 1, fmt.Sprintf("%q is here a second time, the first is in line %d", code, first.Line), "keep one of them"}
+		p := Problem{second.Line, 1, fmt.Sprintf("%q is here a second time, the first is in line %d", code, first.Line), "keep one of them, or give one the direction " + other}
 		if first.From != 0 || first.Until != 0 || second.From != 0 || second.Until != 0 {
 			p.What = fmt.Sprintf("%q is valid on %s here and in line %d", code, common(first, second), first.Line)
 			p.Cure = "let one end, by until, when the other begins"

@@ -33,6 +33,9 @@ func money() []Function {
 			var sum core.Fen
 			for _, v := range in.list(0) {
 				m, ok := v.(core.Fen)
+				if v == nil {
+					return nil, errors.New("an amount in the list is missing")
+				}
 				if !ok {
 					return nil, unfit("a list of money", v)
 				}

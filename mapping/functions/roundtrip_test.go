@@ -249,6 +249,7 @@ func TestWhatCellsGive(t *testing.T) {
 		{`time(from_time(answer.it, "unix"), "yyyy")`, "1767596161007", fmt.Errorf("fits no layout")},
 		{`time(from_time(answer.it, "unix_ms"), "yyyy")`, "1767596161.5", fmt.Errorf("fits no layout")},
 		{`time(from_time(answer.it, "unix"), "yyyy")`, "", fmt.Errorf("fits no layout")},
+		{`yuan(total(map([answer.it], from_yuan(#))))`, nil, fmt.Errorf("total: an amount in the list is missing")},
 		{`age(answer.it, payment.paid_at)`, "1990-01-05", 36},
 		{`age(answer.it, payment.paid_at)`, "1990-01-06", 35},
 		{`age(answer.it, payment.paid_at)`, "2027-01-06", fmt.Errorf("later than the time")},
