@@ -19,7 +19,7 @@ type keyCmd struct {
 type keyNew struct {
 	place
 	Name      string   `help:"Who or what uses it." required:""`
-	Role      string   `help:"submitter (submit, ask, read), operator (also decide, pause, run nights, propose repairs), finance (nights and reports, approve repairs), admin (all of it, keys and webhooks)." enum:"submitter,operator,finance,admin" required:""`
+	Role      string   `help:"submitter (submit, ask, read), operator (also decide, pause, run nights, propose repairs), finance (nights and reports, approve repairs), auditor (read, and the audit), admin (all of it, keys and webhooks)." enum:"submitter,operator,finance,auditor,admin" required:""`
 	Hospitals []string `help:"Hospitals that it is good for; all if none is named." sep:","`
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"hishub/core"
+	"hishub/core/postgres"
 )
 
 // version is set by the build.
@@ -27,6 +28,7 @@ type cli struct {
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
+	Audit     auditCmd     `cmd:"" help:"See what people did and looked at, and prove that nobody changed it."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what is wrong with an installation, and what to do."`
 	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`
@@ -60,6 +62,7 @@ func newParser(ctx context.Context) *kong.Kong {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx = postgres.WithOrigin(ctx, &postgres.Origin{Who: userName(), Role: "machine"})
 	parser := newParser(ctx)
 	k, err := parser.Parse(os.Args[1:])
 	if err != nil {

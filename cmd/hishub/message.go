@@ -82,13 +82,21 @@ type oneMessage struct {
 
 type messageShow struct {
 	oneMessage
-	JSON bool `name:"json" help:"For scripts."`
+	Unmask  bool   `help:"Show its content and what went over the wire, with the patient; recorded in the audit."`
+	Purpose string `help:"Why the patient must be seen."`
+	By      string `default:"${user}" help:"Who looks."`
+	JSON    bool   `name:"json" help:"For scripts."`
 }
 
-func (messageShow) Help() string { return "Example:\n  hishub message show 4711" }
+func (messageShow) Help() string {
+	return "Examples:\n  hishub message show 4711\n  hishub message show 4711 --unmask --purpose \"complaint 17\""
+}
 
 func (c *messageShow) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
+		if c.Unmask {
+			return c.unmask(ctx, s)
+		}
 		m, attempts, err := s.Message(ctx, c.ID)
 		if err != nil {
 			return err

@@ -93,6 +93,7 @@ type Store interface {
 	CaseBooks
 	Receipts
 	Keys
+	Trail
 }
 
 var _ Store = (*postgres.Store)(nil)
@@ -140,6 +141,8 @@ func New(o Options) http.Handler {
 	a.settlements()
 	a.webhooks()
 	a.keys()
+	a.audit()
+	a.unmask()
 	if a.More != nil {
 		more := huma.NewGroup(a.huma)
 		more.UseMiddleware(a.admit(maySubmit))
@@ -213,6 +216,7 @@ var tags = []*huma.Tag{
 	{Name: "Nights", Description: "The channels' bills, our ledger and the HIS's, day by day, with finance's reports."},
 	{Name: "Cases", Description: "What people do about differences. A repair that is approved is carried out once, and a later run must find the difference gone."},
 	{Name: "Keys"},
+	{Name: "Audit", Description: "What people did and looked at, in one chain of digests."},
 }
 
 // schemaName keeps types of the same name in two packages apart.

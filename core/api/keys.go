@@ -24,7 +24,7 @@ type Key struct {
 	ID         int64      `json:"id"`
 	Prefix     string     `json:"prefix" doc:"the part of the key that finds it; no secret"`
 	Name       string     `json:"name"`
-	Role       Role       `json:"role" enum:"submitter,operator,finance,admin"`
+	Role       Role       `json:"role" enum:"submitter,operator,finance,auditor,admin"`
 	Hospitals  []string   `json:"hospitals,omitempty" doc:"that it is good for; missing: all"`
 	CreatedAt  time.Time  `json:"created_at"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
@@ -40,7 +40,7 @@ type NewKeyAnswer struct {
 type newKey struct {
 	Body struct {
 		Name      string   `json:"name" minLength:"1" maxLength:"64" doc:"who holds it; recorded with every decision"`
-		Role      Role     `json:"role" enum:"submitter,operator,finance,admin"`
+		Role      Role     `json:"role" enum:"submitter,operator,finance,auditor,admin"`
 		Hospitals []string `json:"hospitals,omitempty" maxItems:"1000" doc:"that it is good for; missing: all. An admin's key is good for all"`
 	}
 }

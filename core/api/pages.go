@@ -172,7 +172,7 @@ func (p *pages) page(mux *http.ServeMux, name string, right Right, path string, 
 			http.Redirect(w, r, "/pages/login", http.StatusFound)
 			return
 		}
-		requestOf(r.Context()).caller = v.caller
+		requestOf(r.Context()).is(v.caller)
 		if !v.caller.May(right) {
 			p.problem(w, r, v, problem("forbidden", ""))
 			return
@@ -212,7 +212,7 @@ func (p *pages) act(mux *http.ServeMux, right Right, path string, do func(ctx co
 			return
 		}
 		rq := requestOf(r.Context())
-		rq.caller = v.caller
+		rq.is(v.caller)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		switch {
 		case !v.genuine(r):

@@ -5,18 +5,19 @@ import "slices"
 // Role of an API key.
 type Role string
 
-// The roles. Operators look after messages and hospitals, finance after money;
-// an admin may do what both do.
+// The roles. Operators look after messages and hospitals, finance after money; an
+// auditor only looks; an admin may do what all do.
 const (
 	Submitter Role = "submitter"
 	Operator  Role = "operator"
 	Finance   Role = "finance"
+	Auditor   Role = "auditor"
 	Admin     Role = "admin"
 )
 
 // Values of Role.
 func (Role) Values() []string {
-	return []string{string(Submitter), string(Operator), string(Finance), string(Admin)}
+	return []string{string(Submitter), string(Operator), string(Finance), string(Auditor), string(Admin)}
 }
 
 // Right is what an operation needs.
@@ -35,6 +36,7 @@ const (
 	mayUnmask   Right = "unmask"   // see what names a patient, for a purpose that is recorded
 	mayKeys     Right = "keys"     // make and revoke keys
 	mayWebhooks Right = "webhooks" // make and remove webhooks
+	mayAudit    Right = "audit"    // see what people did and looked at
 )
 
 // policy is the one place that says who may do what. At which hospital is said
@@ -43,7 +45,8 @@ var policy = map[Role][]Right{
 	Submitter: {mayRead, maySubmit, mayAsk},
 	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayUnmask},
 	Finance:   {mayRead, mayRunNight, mayCases, mayApprove, maySettle},
-	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayKeys, mayWebhooks},
+	Auditor:   {mayRead, mayAudit},
+	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayKeys, mayWebhooks, mayAudit},
 }
 
 // Caller is who makes a request.

@@ -18,12 +18,12 @@ import (
 func TestWhoMayDoWhat(t *testing.T) {
 	w := newWorld(t)
 	roles := map[string][]Role{
-		"read":   {Submitter, Operator, Finance, Admin},
+		"read":   {Submitter, Operator, Finance, Auditor, Admin},
 		"submit": {Submitter, Operator, Admin},
 		"ask":    {Submitter, Operator, Admin},
 		"decide": {Operator, Admin}, "pause": {Operator, Admin},
 		"night": {Operator, Finance, Admin}, "cases": {Operator, Finance, Admin}, "approve": {Finance, Admin}, "settle": {Finance, Admin},
-		"keys": {Admin}, "webhooks": {Admin},
+		"keys": {Admin}, "webhooks": {Admin}, "unmask": {Operator, Admin}, "audit": {Auditor, Admin},
 	}
 	own := w.submit("dongshan", core.PaymentSettle, payment("A1"))
 	foreign := w.submit("xihu", core.PaymentSettle, payment("A1"))
@@ -68,7 +68,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 					t.Errorf("%s as %s: %d", name, who, a.status)
 				}
 			}
-			for _, role := range []Role{Submitter, Operator, Finance, Admin} {
+			for _, role := range []Role{Submitter, Operator, Finance, Auditor, Admin} {
 				key := w.key(role, "dongshan")
 				may := slices.Contains(roles[op.Right], role)
 				if roles[op.Right] == nil {
@@ -111,6 +111,7 @@ func bodyFor(path string) any {
 	}
 	for pattern, body := range map[string]any{
 		`messages/\{id\}/release$`:          map[string]any{"decision": "again", "note": "a test"},
+		`/unmask$`:                          map[string]any{"purpose": "a test"},
 		`supersede$`:                        map[string]any{"correction": payment("A1"), "note": "a test"},
 		`v1/keys$`:                          map[string]any{"name": "new", "role": "submitter"},
 		`v1/webhooks$`:                      map[string]any{"url": "http://127.0.0.1:1/hook"},

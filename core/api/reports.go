@@ -86,7 +86,7 @@ func (p *pages) reportPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/pages/login", http.StatusFound)
 		return
 	}
-	requestOf(r.Context()).caller = v.caller
+	requestOf(r.Context()).is(v.caller)
 	hospital := r.PathValue("hospital")
 	switch {
 	case !v.caller.May(mayRunNight):

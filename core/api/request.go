@@ -16,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hishub/core/postgres"
 )
 
 // request is what is known of a request beside its content.
@@ -23,6 +25,14 @@ type request struct {
 	id     string
 	log    *slog.Logger
 	caller Caller
+	// origin is the same for the audit.
+	origin *postgres.Origin
+}
+
+// is says whose request it is, once that is known.
+func (rq *request) is(c Caller) {
+	rq.caller = c
+	rq.origin.Who, rq.origin.Role = rq.who(), string(c.Role)
 }
 
 type requestKey struct{}
@@ -42,7 +52,8 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 		began := time.Now()
 		rq := &request{id: rand.Text()[:16]}
 		rq.log = a.Log.With("request", rq.id)
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, rq))
+		rq.origin = &postgres.Origin{Request: rq.id}
+		r = r.WithContext(postgres.WithOrigin(context.WithValue(r.Context(), requestKey{}, rq), rq.origin))
 		out := &answer{ResponseWriter: w}
 		h := out.Header()
 		h.Set("X-Request-Id", rq.id)
@@ -185,7 +196,7 @@ func (a *api) refusal(ctx context.Context, rq *request, right Right, hc huma.Con
 	if err != nil {
 		return problemOf(ctx, rq.log, err)
 	}
-	rq.caller = caller
+	rq.is(caller)
 	if p := a.tooMany(ctx, rq); p != nil {
 		return p
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"hishub/core/postgres"
 )
 
 const (
@@ -98,7 +100,13 @@ func (a *api) login(w http.ResponseWriter, r *http.Request, v *visits) {
 		render(w, r, p.Status, "login", "Not now: "+p.Title+". Incident "+p.Incident+".")
 		return
 	}
-	requestOf(r.Context()).caller = caller
+	rq := requestOf(r.Context())
+	rq.is(caller)
+	if err := a.Store.Audit(r.Context(), postgres.Act{Who: rq.who(), Verb: "login"}); err != nil {
+		p := problemOf(r.Context(), rq.log, err)
+		render(w, r, p.Status, "login", "Not now: "+p.Title+". Incident "+p.Incident+".")
+		return
+	}
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: v.begin(caller, prefixOf(key)), Path: "/", MaxAge: int(visitLasts.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: a.Secure,

@@ -252,3 +252,30 @@ func (s *Store) AnchorAudit(ctx context.Context) (h AuditHead, fresh bool, err e
 func (s *Store) sign(h AuditHead) []byte {
 	return s.keys.Digest(fmt.Appendf(nil, "audit head %d %s", h.Number, h.Digest))
 }
+
+// ExportAudit gives every entry after a number to f, oldest first, as they stand at
+// one moment.
+func (s *Store) ExportAudit(ctx context.Context, after int64, f func(AuditEntry) error) error {
+	if err := s.eachAudit(ctx, s.calm, after, f); err != nil {
+		return fmt.Errorf("export the audit: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) eachAudit(ctx context.Context, q querier, after int64, f func(AuditEntry) error) error {
+	rows, err := q.Query(ctx, `select `+auditColumns+` from hub.audit where number > $1 order by number`, after)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scanAudit(rows)
+		if err == nil {
+			err = f(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -40,20 +41,12 @@ func (s *Store) VerifyAudit(ctx context.Context, known ...Digest) (r AuditReport
 		if r.Head, err = auditHead(ctx, tx); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `select `+auditColumns+` from hub.audit order by number`)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			e, err := scanAudit(rows)
-			if err != nil {
-				rows.Close()
-				return err
-			}
+		err := s.eachAudit(ctx, tx, math.MinInt64, func(e AuditEntry) error {
 			c.next(e)
 			r.Entries++
-		}
-		if err := rows.Err(); err != nil {
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		r.Faults = c.end(r.Head)

@@ -406,7 +406,7 @@ func (s *Store) inboundByID(ctx context.Context, id int64) (in Inbound, body cor
 
 // InboundExchanges are the last 50 times that something came, newest first.
 func (s *Store) InboundExchanges(ctx context.Context, id int64) ([]ExchangeBytes, error) {
-	all, err := s.exchanges(ctx, id, 0)
+	all, err := s.exchanges(ctx, s.calm, id, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the exchanges of inbound %d: %w", id, err)
 	}

@@ -168,7 +168,7 @@ func (s *Store) attempts(ctx context.Context, id int64) (all []Attempt, err erro
 // where late attempts have the same number. ErrNotFound when nothing was
 // exchanged, or the bytes are past their retention.
 func (s *Store) Exchange(ctx context.Context, id int64, number int) ([]ExchangeBytes, error) {
-	all, err := s.exchanges(ctx, id, number)
+	all, err := s.exchanges(ctx, s.calm, id, number)
 	if err == nil && len(all) == 0 {
 		err = ErrNotFound
 	}
@@ -178,8 +178,8 @@ func (s *Store) Exchange(ctx context.Context, id int64, number int) ([]ExchangeB
 	return all, nil
 }
 
-func (s *Store) exchanges(ctx context.Context, id int64, number int) (all []ExchangeBytes, err error) {
-	rows, err := s.calm.Query(ctx, `select number, at, late, request, answer, coalesce(head, '') from hub.exchange
+func (s *Store) exchanges(ctx context.Context, q querier, id int64, number int) (all []ExchangeBytes, err error) {
+	rows, err := q.Query(ctx, `select number, at, late, request, answer, coalesce(head, '') from hub.exchange
 		where message = $1 and ($2 = 0 or number = $2) order by number desc, late, at limit 50`, id, number)
 	if err != nil {
 		return nil, err
