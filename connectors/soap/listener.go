@@ -124,6 +124,10 @@ func (l *listener) Read(q core.Incoming) (core.Arrival, error) {
 	if err != nil {
 		return a, fmt.Errorf("read a request: %w", err)
 	}
+	// Its blocks stand before what HTTP brought, where nobody can put one of that name.
+	if len(e.header) > 0 {
+		a.Headers = append(core.Tree{{Name: "soap_header", Value: e.header}}, a.Headers...)
+	}
 	name, _, err := e.first()
 	if err != nil {
 		return a, fmt.Errorf("read a request: %w", err)
