@@ -283,3 +283,23 @@ func TestGBKColumns(t *testing.T) {
 		t.Errorf("%d rows: what does not fit is not cut", n)
 	}
 }
+
+// How many rows a statement touched is what the driver says, and it decides.
+func TestRowsThatRecordedDriversTouch(t *testing.T) {
+	for _, name := range []string{"sqlserver", "oracle"} {
+		var calls []string
+		d := &recorded{}
+		d.touches = func(call string) int64 { calls = append(calls, call); return int64(2 - len(calls)) }
+		c := opened(t, name, d)
+		q := core.Request{Operation: "update bill set state = 'paid' where no = :no", Body: tree{field("no", "B1")}}
+		for _, rows := range []string{"1", "0"} {
+			if r, err := c.Call(t.Context(), q); err != nil || cmp.Diff(tree{field("rows", rows)}, r.Body) != "" {
+				t.Errorf("%s: %v %v, want %s", name, r.Body, err, rows)
+			}
+		}
+		r, err := c.Call(t.Context(), core.Request{Operation: "insert", Body: tree{field("bill", done("update bill set state = 'x'")), field("pay", tree{field("no", "1")})}})
+		if err != nil || r.Error != "unmatched" || d.calls[len(d.calls)-1] != "ROLLBACK" || strings.Contains(strings.Join(d.calls, "\n"), "into") {
+			t.Errorf("%s: %q %v %v\n%s", name, r.Error, r.Body, err, strings.Join(d.calls, "\n"))
+		}
+	}
+}

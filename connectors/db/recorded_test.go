@@ -28,7 +28,9 @@ type recorded struct {
 	calls []string
 	// answer gives the result of what is called; nil is a result without rows.
 	answer func(call string) (*result, error)
-	wire   *wire.Conn
+	// touches is how many rows a statement without a result touched.
+	touches func(call string) int64
+	wire    *wire.Conn
 }
 
 type result struct {
@@ -84,6 +86,9 @@ func (d *recorded) QueryContext(_ context.Context, text string, args []driver.Na
 // ExecContext sets out parameters from the first row of the scripted result.
 func (d *recorded) ExecContext(_ context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
 	r, err := d.call(text + bound(args))
+	if err == nil && d.touches != nil && strings.HasPrefix(text, "update") {
+		return driver.RowsAffected(d.touches(text)), nil
+	}
 	if err != nil || r == nil {
 		return nil, err
 	}
