@@ -28,7 +28,7 @@ func suggested(t *testing.T, env []string, args ...string) (proposals, said stri
 // Proposals come from the dictionary that the HIS itself gives, for a folder that
 // nobody has applied and for the worklist of an active one.
 func TestProposalsFromALiveDictionary(t *testing.T) {
-	_, set := mockedHospitals["lianhu"].start(t)
+	_, set := mockedHospitals["lianhu"].open(t)
 	folder := filepath.Join("..", "..", "mapping", "hospitals", "lianhu")
 	sample, err := readSample(os.DirFS(folder))
 	ok(t, err)

@@ -14,17 +14,9 @@ import (
 	"hishub/core/delivery"
 	"hishub/core/redis"
 	"hishub/mapping"
-	"hishub/mocks/asmxhis"
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
-	"hishub/mocks/fhirhis"
-	"hishub/mocks/hl7his"
-	"hishub/mocks/pushhis"
-	"hishub/mocks/regulator"
-	"hishub/mocks/resthis"
-	"hishub/mocks/sealedhis"
-	"hishub/mocks/soaphis"
-	"hishub/mocks/v3his"
+	"hishub/mocks/shipped"
 )
 
 // Every write of the catalogue, at every hospital whose folder has it: told once,
@@ -33,10 +25,16 @@ import (
 
 // mocked is a shipped hospital with its fake HIS.
 type mocked struct {
-	// start opens the fake HIS and says what the folder's environment is.
-	start func(t *testing.T) (fakeHIS, map[string]string)
+	start shipped.Start
 	// operations are the HIS's names of what takes effect, for the fault script.
 	operations map[core.Kind]string
+}
+
+// open starts the fake HIS until the test ends, and says what the folder's environment is.
+func (m mocked) open(t *testing.T) (fakeHIS, map[string]string) {
+	t.Helper()
+	his, env, err := m.start(context.Background(), shipped.Options{})
+	return opened(t, his, err).(fakeHIS), env
 }
 
 type fakeHIS interface {
@@ -47,10 +45,7 @@ type fakeHIS interface {
 
 var mockedHospitals = map[string]mocked{
 	"beicheng": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := asmxhis.Start(context.Background(), asmxhis.Options{})
-			return opened(t, his, err), map[string]string{"BEICHENG_URL": his.URL()}
-		},
+		start: shipped.Beicheng,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "InsertPatientInfo",
 			core.AppointmentLock: "RegLock", core.AppointmentUnlock: "RegUnLock", core.AppointmentBook: "OrderReg",
@@ -61,20 +56,14 @@ var mockedHospitals = map[string]mocked{
 		},
 	},
 	"dongshan": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := soaphis.Start(context.Background(), soaphis.Options{})
-			return opened(t, his, err), map[string]string{"DONGSHAN_URL": his.URL()}
-		},
+		start: shipped.Dongshan,
 		operations: map[core.Kind]string{
 			core.PrescriptionCreate: "SavePrescription", core.PrescriptionVoid: "VoidPrescription",
 			core.PaymentSettle: "ConfirmSettle", core.RefundCreate: "SaveRefund",
 		},
 	},
 	"heping": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := hl7his.Start(context.Background(), hl7his.Options{})
-			return opened(t, his, err), map[string]string{"HEPING_ADDRESS": his.Addr()}
-		},
+		start: shipped.Heping,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "ADT^A04", core.PrescriptionCreate: "OMP^O09/NW", core.PrescriptionVoid: "OMP^O09/CA",
 			core.OrderCreate: "ORM^O01/NW", core.OrderCancel: "ORM^O01/CA",
@@ -82,19 +71,13 @@ var mockedHospitals = map[string]mocked{
 		},
 	},
 	"jianguan": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			platform, err := regulator.Start(context.Background(), regulator.Options{})
-			return opened(t, platform, err), map[string]string{"JIANGUAN_URL": platform.URL(), "JIANGUAN_KEY": "jianguan-test"}
-		},
+		start: shipped.Jianguan,
 		operations: map[core.Kind]string{
 			core.PrescriptionCreate: "uploadRecipeIndicators", core.PrescriptionVoid: "uploadRecipeCancel", core.DispenseReport: "uploadRecipeVerificationIndicators",
 		},
 	},
 	"lianhu": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := pushhis.Start(context.Background(), pushhis.Options{Again: 10 * time.Millisecond})
-			return opened(t, his, err), map[string]string{"LIANHU_URL": his.URL(), "LIANHU_KEY": "lianhu-test"}
-		},
+		start: shipped.Lianhu,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "createACard",
 			core.AppointmentLock: "lockNumber", core.AppointmentUnlock: "unlockNumber", core.AppointmentBook: "register",
@@ -105,19 +88,13 @@ var mockedHospitals = map[string]mocked{
 		},
 	},
 	"yongan": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := sealedhis.Start(context.Background(), sealedhis.Options{})
-			return opened(t, his, err), map[string]string{"YONGAN_URL": his.URL(), "YONGAN_SIGN_KEY": "yongan-test"}
-		},
+		start: shipped.Yongan,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "1101", core.PrescriptionCreate: "2201", core.PrescriptionVoid: "2202", core.PaymentSettle: "2302", core.RefundCreate: "2401",
 		},
 	},
 	"xingguang": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := fhirhis.Start(context.Background(), fhirhis.Options{PageSize: 4})
-			return opened(t, his, err), map[string]string{"XINGGUANG_URL": his.URL(), "XINGGUANG_SECRET": "xingguang-test", "XINGGUANG_NOTICE_TOKEN": "xingguang-notice"}
-		},
+		start: shipped.Xingguang,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "Patient.create", core.PrescriptionCreate: "MedicationRequest.create", core.PrescriptionVoid: "MedicationRequest.patch",
 			core.OrderCreate: "ServiceRequest.create", core.OrderCancel: "ServiceRequest.patch",
@@ -125,10 +102,7 @@ var mockedHospitals = map[string]mocked{
 		},
 	},
 	"qingshan": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := v3his.Start(context.Background(), v3his.Options{})
-			return opened(t, his, err), map[string]string{"QINGSHAN_URL": his.URL()}
-		},
+		start: shipped.Qingshan,
 		operations: map[core.Kind]string{
 			core.PatientRegister: "PatientRegistryAdd", core.PrescriptionCreate: "OrderInfoAdd", core.PrescriptionVoid: "OrderInfoCancel",
 			core.OrderCreate: "ExamAppInfoAdd", core.OrderCancel: "ExamAppInfoCancel",
@@ -136,10 +110,7 @@ var mockedHospitals = map[string]mocked{
 		},
 	},
 	"xihu": {
-		start: func(t *testing.T) (fakeHIS, map[string]string) {
-			his, err := resthis.Start(context.Background(), resthis.Options{})
-			return opened(t, his, err), map[string]string{"XIHU_URL": his.URL(), "XIHU_USER": "inet_hub", "XIHU_PASSWORD": "xihu-test"}
-		},
+		start: shipped.Xihu,
 		operations: map[core.Kind]string{
 			core.PrescriptionCreate: "RX001", core.PrescriptionVoid: "RX002", core.PaymentSettle: "PAY001", core.RefundCreate: "RF001",
 		},
@@ -167,7 +138,7 @@ type rig struct {
 func newRig(t *testing.T, name string) *rig {
 	t.Helper()
 	m := mockedHospitals[name]
-	his, env := m.start(t)
+	his, env := m.open(t)
 	return rigOf(t, name, m, his, env)
 }
 
