@@ -218,7 +218,7 @@ func medications(p books.Prescription) (all []resource) {
 	for _, l := range p.Lines {
 		all = append(all, resource{
 			"resourceType": "MedicationRequest", "id": p.HisNo + "-" + strconv.Itoa(l.No), "status": medicationStatus[p.State], "intent": "order",
-			"identifier":                []resource{{"system": rxSystem + "-item", "value": p.No + "-" + strconv.Itoa(l.No)}, {"system": billSystem, "value": p.HisNo}},
+			"identifier":                []resource{{"system": rxSystem + "-item", "value": p.No + "-" + strconv.Itoa(l.No)}, {"system": rxSystem, "value": p.No}, {"system": billSystem, "value": p.HisNo}},
 			"groupIdentifier":           resource{"system": rxSystem, "value": p.No},
 			"medicationCodeableConcept": resource{"coding": []resource{{"code": l.Code, "display": l.Name}}},
 			"extension":                 []resource{{"url": priceURL, "valueMoney": money(l.AmountFen)}},

@@ -88,7 +88,7 @@ func TestConditionalCreates(t *testing.T) {
 		{token, "POST", "/fhir", `{}`, 400, "不是事务 Bundle"},
 		{token, "POST", "/fhir", strings.ReplaceAll(rx("RX1", patientRef), "ifNoneExist", "other"), 412, "条件引用无法匹配"},
 		{token, "GET", "/fhir/Basic", "", 404, "不支持的资源类型"},
-		{token, "GET", "/fhir/MedicationRequest", "", 400, "缺少 group-identifier"},
+		{token, "GET", "/fhir/MedicationRequest", "", 400, "缺少 identifier"},
 		{token, "GET", "/fhir?_getpages=x", "", 410, "分页结果已失效"},
 	} {
 		status, out := say(t, h, c.token, c.method, c.path, c.body)

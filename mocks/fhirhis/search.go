@@ -43,7 +43,7 @@ func (h *HIS) search(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			return issue(http.StatusNotFound, "not-supported", "不支持的资源类型")
 		}
-		if h.options.Inquiry == "none" && (q.Has("identifier") || q.Has("group-identifier") || q.Has("requisition")) && kind != "Patient" {
+		if h.options.Inquiry == "none" && (q.Has("identifier") || q.Has("requisition")) && kind != "Patient" {
 			return issue(http.StatusForbidden, "forbidden", "未开通")
 		}
 		found, words := find(h, q)
@@ -104,9 +104,9 @@ func (h *HIS) searchset(r *http.Request, found []resource, total int, next strin
 // searches by type of resource; words say what is wrong with the parameters.
 var searches = map[string]func(*HIS, url.Values) (found []resource, words string){
 	"MedicationRequest": func(h *HIS, q url.Values) ([]resource, string) {
-		no, ok := strings.CutPrefix(q.Get("group-identifier"), rxSystem+"|")
+		no, ok := strings.CutPrefix(q.Get("identifier"), rxSystem+"|")
 		if !ok {
-			return nil, "缺少 group-identifier"
+			return nil, "缺少 identifier"
 		}
 		p, _ := h.books.Prescription(no)
 		return medications(p), ""
