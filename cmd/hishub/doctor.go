@@ -105,9 +105,24 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	}
 	defer store.Close()
 	d.clock(ctx, store)
+	d.masterKey(ctx, store)
 	d.hospitals(ctx, store)
 	d.waiting(ctx, store)
 	d.nights(ctx, store)
+}
+
+func (d *doctor) masterKey(ctx context.Context, store *postgres.Store) {
+	r, err := store.MasterKey(ctx)
+	switch {
+	case err != nil:
+		d.bad("master key", err.Error(), "")
+	case r.Behind > 0:
+		d.warn("master key", fmt.Sprintf("%d of %d data keys still need an older one than %s", r.Behind, r.Keys, r.Newest), "hishub key rotate-master, once every machine has the key file")
+	case len(r.Older) > 0:
+		d.warn("master key", fmt.Sprintf("%s; the file still has %s, which nothing needs", r.Newest, strings.Join(r.Older, ", ")), "keep the old key with the backups of its time, then: hishub key rotate-master --forget")
+	default:
+		d.ok("master key", fmt.Sprintf("%s opens %d data keys", r.Newest, r.Keys))
+	}
 }
 
 func (d *doctor) folder(dir string) {

@@ -158,9 +158,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	})
 	work.Go(func() { h.maintain(background) })
 	work.Go(func() { h.anchor(background) })
-	if h.env != nil {
-		work.Go(func() { h.hangups(background, h.env) })
-	}
+	work.Go(func() { h.hangups(background, h.env) })
 	work.Go(func() {
 		if err := webhooks.Run(background); err != nil && background.Err() == nil {
 			h.log.Error("webhooks are told nothing any more", "error", err)
@@ -271,7 +269,11 @@ func (h *hub) carryOut(ctx context.Context) {
 // retention of what is kept by months; messages themselves stay for ever.
 var retention = postgres.Retention{Bodies: 0, Exchanges: 180 * 24 * time.Hour, Statements: 400 * 24 * time.Hour, Attempts: 2 * 365 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
 
-// maintain makes the coming partitions and drops those past their retention.
+// dataKeyLasts is how long everything is sealed with one data key.
+const dataKeyLasts = 30 * 24 * time.Hour
+
+// maintain makes the coming partitions, drops those past their retention and renews
+// the data key.
 func (h *hub) maintain(ctx context.Context) {
 	for {
 		dropped, err := h.store.Maintain(ctx, time.Now(), retention)
@@ -280,6 +282,9 @@ func (h *hub) maintain(ctx context.Context) {
 		}
 		for _, name := range dropped {
 			h.log.Info("dropped a month past its retention", "partition", name)
+		}
+		if err := h.store.RenewDataKey(ctx, dataKeyLasts); err != nil && ctx.Err() == nil {
+			h.log.Error("renew the data key", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -14,6 +14,9 @@ type keyCmd struct {
 	New    keyNew    `cmd:"" help:"Make a key and print it, once."`
 	List   keyList   `cmd:"" help:"List keys."`
 	Revoke keyRevoke `cmd:"" help:"Revoke a key."`
+
+	RotateMaster keyRotateMaster `cmd:"" help:"Change the master key in the key file while hubs run."`
+	Renew        keyRenew        `cmd:"" help:"Make a new data key, with which everything is sealed from now on."`
 }
 
 type keyNew struct {

@@ -36,7 +36,8 @@ func (c consulted) changed() bool {
 	return false
 }
 
-// hangups reads the files of --env again at every SIGHUP, until ctx ends.
+// hangups reads the key file and the files of --env, of which there may be none (nil),
+// again at every SIGHUP, until ctx ends.
 func (h *hub) hangups(ctx context.Context, v *variables) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -46,6 +47,14 @@ func (h *hub) hangups(ctx context.Context, v *variables) {
 		case <-ctx.Done():
 			return
 		case <-hup:
+		}
+		if err := h.store.ReloadKeys(ctx); err != nil {
+			h.log.Error("the former master key stays", "error", err)
+		} else {
+			h.log.Info("the master key was read again")
+		}
+		if v == nil {
+			continue
 		}
 		if err := v.again(); err != nil {
 			// A half of them would be worse than the former ones.

@@ -173,7 +173,7 @@ func TestRotatedDataKeys(t *testing.T) {
 	l.must(err)
 	t.Cleanup(s.Close)
 	before := l.enqueue(payment("A1", "L1"))
-	l.must(l.NewDataKey(l.ctx))
+	l.must(l.NewDataKey(l.ctx, ""))
 	after := l.enqueue(payment("A2", "L2"))
 	for _, id := range []int64{before, after} {
 		for _, store := range []*Store{l.Store, s} {

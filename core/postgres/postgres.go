@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -51,7 +52,7 @@ type Store struct {
 	// slow list or a waiting person never takes a delivery's connection.
 	hot, calm *pgxpool.Pool
 	keys      *seal.Ring
-	master    *seal.Master
+	master    atomic.Pointer[seal.Master]
 
 	accepts *gather[enqueueing, enqueued]
 	marks   *gather[mark, bool]

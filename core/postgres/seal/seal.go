@@ -20,10 +20,21 @@ import (
 // MaxPlain bounds what Open gives back, in bytes, whatever a sealed value claims.
 const MaxPlain = 64 << 20
 
-// A sealed value: format, data key, nonce, ciphertext with its tag.
+// Cipher that a data key seals with.
+type Cipher string
+
+// The ciphers. Each is used with a key derived for every value, see extended and national.
+const (
+	AES Cipher = "aes" // AES-256-GCM
+	SM4 Cipher = "sm4" // SM4-GCM
+)
+
+// A sealed value: format, data key, nonce, ciphertext with its tag. The format says
+// the cipher, too, so that no process can open with the wrong one.
 const (
 	formatPlain  = 1
 	formatZstd   = 2
+	formatSM4    = 2 // added to those
 	headerSize   = 1 + 4
 	compressFrom = 200 // shorter texts don't get smaller
 )
@@ -37,19 +48,25 @@ func (u *UnknownKey) Error() string { return fmt.Sprintf("data key %d is not kno
 // Ring holds the data keys. It is safe for parallel use.
 type Ring struct {
 	mu      sync.RWMutex
-	ciphers map[uint32]*extended
+	keys    map[uint32]dataKey
 	current uint32
 	digest  [32]byte
 }
 
-// Add makes a data key known; the newest (highest id) seals.
-func (r *Ring) Add(id uint32, key [32]byte) {
+type dataKey struct {
+	aes   *extended
+	sm4   *national
+	seals Cipher
+}
+
+// Add makes a data key known; the newest (highest id) seals, with its cipher.
+func (r *Ring) Add(id uint32, key [32]byte, with Cipher) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ciphers == nil {
-		r.ciphers = map[uint32]*extended{}
+	if r.keys == nil {
+		r.keys = map[uint32]dataKey{}
 	}
-	r.ciphers[id] = newExtended(key)
+	r.keys[id] = dataKey{newExtended(key), &national{key}, with}
 	r.current = max(r.current, id)
 }
 
@@ -81,9 +98,9 @@ func (r *Ring) Seal(plain []byte, context ...string) []byte {
 	}
 	r.mu.RLock()
 	id := r.current
-	c := r.ciphers[id]
+	c, ok := r.keys[id]
 	r.mu.RUnlock()
-	if c == nil {
+	if !ok {
 		panic("seal: no data key was added")
 	}
 	format := byte(formatPlain)
@@ -92,12 +109,19 @@ func (r *Ring) Seal(plain []byte, context ...string) []byte {
 			plain, format = small, formatZstd
 		}
 	}
+	if c.seals == SM4 {
+		format += formatSM4
+	}
 	out := make([]byte, headerSize+nonceSize, headerSize+nonceSize+len(plain)+tagSize)
 	out[0] = format
 	binary.BigEndian.PutUint32(out[1:], id)
 	nonce := out[headerSize : headerSize+nonceSize]
 	rand.Read(nonce)
-	return c.seal(out, nonce, plain, bind(out[:headerSize], context))
+	bound := bind(out[:headerSize], context)
+	if c.seals == SM4 {
+		return c.sm4.seal(out, nonce, plain, bound)
+	}
+	return c.aes.seal(out, nonce, plain, bound)
 }
 
 // Open is the reverse of Seal. Errors: *UnknownKey; anything else means that
@@ -112,16 +136,20 @@ func (r *Ring) Open(sealed []byte, context ...string) ([]byte, error) {
 	header, rest := sealed[:headerSize], sealed[headerSize:]
 	id := binary.BigEndian.Uint32(header[1:])
 	r.mu.RLock()
-	c := r.ciphers[id]
+	c, ok := r.keys[id]
 	r.mu.RUnlock()
-	if c == nil {
+	if !ok {
 		return nil, &UnknownKey{id}
 	}
-	plain, err := c.open(rest[:nonceSize], rest[nonceSize:], bind(header, context))
+	open, format := c.aes.open, header[0]
+	if format > formatSM4 {
+		open, format = c.sm4.open, format-formatSM4
+	}
+	plain, err := open(rest[:nonceSize], rest[nonceSize:], bind(header, context))
 	if err != nil {
 		return nil, errors.New("open a sealed value: it was changed, or belongs elsewhere")
 	}
-	switch header[0] {
+	switch format {
 	case formatPlain:
 		return plain, nil
 	case formatZstd:

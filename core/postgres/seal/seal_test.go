@@ -30,13 +30,22 @@ func TestXAES(t *testing.T) {
 func ring(ids ...uint32) *Ring {
 	r := &Ring{}
 	for _, id := range ids {
-		r.Add(id, [32]byte{byte(id)})
+		with := AES
+		if id >= 100 {
+			with = SM4
+		}
+		r.Add(id, [32]byte{byte(id)}, with)
 	}
 	return r
 }
 
 func TestSealOpensOnlyWhereItBelongs(t *testing.T) {
-	r := ring(1)
+	for _, id := range []uint32{1, 100} {
+		sealOpensOnlyWhereItBelongs(t, ring(id))
+	}
+}
+
+func sealOpensOnlyWhereItBelongs(t *testing.T, r *Ring) {
 	for _, plain := range []string{"", "short", strings.Repeat("长的内容 ", 1000)} {
 		sealed := r.Seal([]byte(plain), "body", "h1", "7")
 		got, err := r.Open(sealed, "body", "h1", "7")
