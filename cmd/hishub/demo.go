@@ -11,7 +11,7 @@ type demoCmd struct {
 	Once   bool   `help:"End by itself; the exit status says whether everything held."`
 	Full   bool   `help:"Use real RabbitMQ and Redis."`
 	Listen string `help:"Address of the API and the pages." default:"127.0.0.1:8080"`
-	Report string `help:"Folder in which finance's report of the night is left." default:"." type:"existingdir" placeholder:"DIR"`
+	Report string `help:"Folder in which finance's report of the night and the hospital's certificate are left." default:"." type:"existingdir" placeholder:"DIR"`
 }
 
 func (demoCmd) Help() string { return "Examples:\n  hishub demo\n  hishub demo --once" }

@@ -1,4 +1,4 @@
-// Package demo shows the main job: three fake hospitals with three dialects, a
+// Package demo shows the main job: a fake of every hospital that is shipped, a
 // hub in a process of its own, and everything done over HTTP as a user would.
 package demo
 
