@@ -138,6 +138,9 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 	if s.transaction {
 		return c.insert(ctx, on, s)
 	}
+	if s.fetches != nil {
+		return c.fetched(ctx, on, s)
+	}
 	var last rows
 	var earlier []rows // results of the statements before, in their order
 	acted := false
@@ -268,8 +271,8 @@ func (c *Connector) Describe(operation string) (core.Shape, error) {
 }
 
 // answer makes a response of the last statement's rows: a list of them, or the out
-// parameters. A procedure may bring both, or several results: then they are called
-// rows, rows2 and so on, beside the out parameters.
+// parameters, a cursor among them as its rows. A procedure may bring both, or several
+// results: then they are called rows, rows2 and so on, beside the out parameters.
 func (s *script) answer(last rows) core.Response {
 	var r core.Response
 	isOut := len(s.outs) > 0 && len(last.values) == 1 && len(last.columns) == len(s.outs)
@@ -277,7 +280,11 @@ func (s *script) answer(last rows) core.Response {
 	case last.counted:
 		r.Body = core.Tree{{Name: "rows", Value: strconv.FormatInt(last.affected, 10)}}
 	case isOut:
-		r.Body = append(row(s.outs, last.values[0]), byPlace(last.earlier)...)
+		outs := row(s.outs, last.values[0])
+		for i, c := range last.cursors {
+			outs[i].Value = c.list()
+		}
+		r.Body = append(outs, byPlace(last.earlier)...)
 	case s.procedure && len(last.earlier) > 0:
 		results := last.earlier
 		if last.columns != nil {

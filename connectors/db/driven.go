@@ -82,6 +82,11 @@ func (s *driven) statement(ctx context.Context, st statement) (rows, error) {
 	if err != nil {
 		return rows{}, err
 	}
+	return s.all(result)
+}
+
+// all reads a result to its end and closes it.
+func (s *driven) all(result driver.Rows) (rows, error) {
 	r, err := s.read(result)
 	if err != nil {
 		if s.judge(err) == nil {

@@ -20,6 +20,11 @@ type engine struct {
 	returning func(st statement) ([]statement, error)
 	// connect opens one connection. Its errors hold no credentials.
 	connect func(ctx context.Context) (session, error)
+	// handsOut: a procedure's out parameter may be a cursor.
+	handsOut bool
+	// function calls one instead of a procedure. It is set where cursors live as long
+	// as their transaction, and are to be fetched by their names.
+	function func(name string, ps []parameter, args []*string) *statement
 	// piecemeal: each statement inside a procedure commits by itself, so that a
 	// procedure that failed may have acted.
 	piecemeal bool
@@ -47,7 +52,7 @@ var drivers = map[string]func(s *option.Set, dsn, schema string, o wire.Options)
 // untyped refuses types of parameters, for a database that finds them by itself.
 func untyped(ps []parameter) error {
 	for _, p := range ps {
-		if p.typ != "" {
+		if p.typ != "" && p.typ != cursorType {
 			return fmt.Errorf("parameter %s: leave out its type; this database knows it", p.name)
 		}
 	}

@@ -35,6 +35,7 @@ func oracle(s *option.Set, dsn, schema string, o wire.Options) engine {
 		call:      callOracle,
 		returning: returningOracle,
 		judge:     judgeOracle,
+		handsOut:  true,
 		piecemeal: true,
 	}
 	config, err := ora.ParseConfig(dsn)
@@ -90,13 +91,15 @@ func dialOracle(ctx context.Context, config *configurations.ConnectionConfig, sc
 type oracled struct {
 	*driven
 	charset *charset.Charset // nil holds every character
+	// open asks for the rows of a cursor that came out.
+	open func(*ora.RefCursor) (driver.Rows, error)
 }
 
 func oracleSession(c driver.Conn, w *wire.Conn) *oracled {
 	s := &oracled{driven: &driven{
 		driver: c, wire: w, judge: judgeOracle, text: textOracle,
 		ownTransactions: true, abrupt: true,
-	}}
+	}, open: func(c *ora.RefCursor) (driver.Rows, error) { return c.Query() }}
 	s.execute = s.exec
 	return s
 }
@@ -130,6 +133,7 @@ const (
 	outText
 	inOutText
 	outCLOB
+	outCursor
 )
 
 const (
@@ -166,6 +170,9 @@ func (s *oracled) exec(ctx context.Context, _ *driven, st statement) (rows, bool
 		case k == outCLOB:
 			dest = &ora.Clob{}
 			args[i].Value = ora.Out{Dest: dest, Size: 1 << 20}
+		case k == outCursor:
+			dest = &ora.RefCursor{}
+			args[i].Value = ora.Out{Dest: dest}
 		case (k == asCLOB || len(text) > longText) && args[i].Value != nil:
 			args[i].Value = ora.Clob{String: text, Valid: true}
 		}
@@ -180,9 +187,37 @@ func (s *oracled) exec(ctx context.Context, _ *driven, st statement) (rows, bool
 	}
 	r := rows{columns: make([]string, len(outs)), values: [][]*string{make([]*string, len(outs))}}
 	for i, o := range outs {
-		r.values[0][i] = read(o)
+		cursor, ok := o.(*ora.RefCursor)
+		if !ok {
+			r.values[0][i] = read(o)
+			continue
+		}
+		if r.cursors == nil {
+			r.cursors = map[int]rows{}
+		}
+		if r.cursors[i], err = s.opened(cursor); err != nil {
+			return rows{}, true, err
+		}
 	}
 	return r, true, nil
+}
+
+// opened reads a cursor to its end. The procedure has run by then, so whatever the
+// database says of the reading tells nothing of what the procedure did.
+func (s *oracled) opened(cursor *ora.RefCursor) (rows, error) {
+	result, err := s.open(cursor)
+	var r rows
+	if err == nil {
+		r, err = s.all(result)
+	}
+	refused := judgeOracle(err)
+	switch {
+	case refused == nil || refused.meaning == severed:
+		return r, err
+	case notOpened(refused):
+		return rows{}, nil
+	}
+	return rows{}, &refusal{code: refused.code, public: refused.public}
 }
 
 // read gives what an out parameter brought; Oracle's empty text is NULL.
@@ -327,8 +362,13 @@ func (b *block) parameter(n int, p parameter, value *string) error {
 		default:
 			b.marks = append(b.marks, "sys.xmltype.createxml("+b.bind(value, asCLOB)+")")
 		}
+	case cursorType:
+		if p.in {
+			return fmt.Errorf("parameter %s: write out %s cursor; nothing is given in it", p.name, p.name)
+		}
+		b.marks = append(b.marks, b.bind(nil, outCursor))
 	default:
-		return fmt.Errorf("parameter %s: its type may be xmltype or clob; leave others out", p.name)
+		return fmt.Errorf("parameter %s: its type may be xmltype, clob or cursor; leave others out", p.name)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ func postgres(s *option.Set, dsn, schema string, o wire.Options) engine {
 		},
 		call:      callPostgres,
 		returning: returningPostgres,
+		handsOut:  true,
+		function:  functionPostgres,
 		judge:     judgePostgres,
 	}
 	config, err := pgconn.ParseConfig(dsn)

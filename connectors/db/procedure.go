@@ -18,7 +18,8 @@ type procedure struct {
 type parameter struct {
 	name    string
 	in, out bool
-	// typ is a type of the database, where a text will not do: an Oracle xmltype.
+	// typ is a type of the database, where a text will not do: an Oracle xmltype. A
+	// cursor is one that brings rows.
 	typ string
 }
 
@@ -79,12 +80,20 @@ func (e engine) planProcedure(p procedure, given core.Tree) (*script, error) {
 	if err != nil {
 		return nil, err
 	}
+	cursors, err := e.cursors(p.parameters)
+	if err != nil {
+		return nil, err
+	}
 	statements, err := e.call(name, p.parameters, args)
 	if err != nil {
 		return nil, err
 	}
-	return &script{
+	s := &script{
 		name: p.name, statements: statements, outs: outs, procedure: true,
 		lines: []line{{p.written, shown(ins, args)}},
-	}, nil
+	}
+	if e.function != nil && cursors != nil {
+		s.fetches, s.function = cursors, e.function(name, p.parameters, args)
+	}
+	return s, nil
 }

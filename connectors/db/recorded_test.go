@@ -31,6 +31,8 @@ type recorded struct {
 	// touches is how many rows a statement without a result touched.
 	touches func(call string) int64
 	wire    *wire.Conn
+	// open gives the rows of a cursor that came out.
+	open func(*ora.RefCursor) (driver.Rows, error)
 }
 
 type result struct {
@@ -120,6 +122,10 @@ func bound(args []driver.NamedValue) string {
 		case ora.Clob:
 			fmt.Fprintf(&b, " | clob %s", v.String)
 		case ora.Out:
+			if _, cursor := v.Dest.(*ora.RefCursor); cursor {
+				b.WriteString(" | out cursor")
+				continue
+			}
 			_, clob := v.Dest.(*ora.Clob)
 			fmt.Fprintf(&b, " | out(in %v, clob %v)", v.In, clob)
 		default:
@@ -182,6 +188,7 @@ func opened(t *testing.T, name string, d *recorded) *Connector {
 		d.wire = w
 		if name == "oracle" {
 			s := oracleSession(d, w)
+			s.open = d.open
 			return s.driven, s.prepare(ctx, "")
 		}
 		return sqlserverSession(d, w), nil

@@ -19,6 +19,8 @@ type rows struct {
 	counted  bool
 	// earlier are the results with columns that the same statement brought before.
 	earlier []rows
+	// cursors are the rows that columns of the only row stand for, by their places.
+	cursors map[int]rows
 }
 
 func (r rows) list() core.List {
@@ -84,7 +86,7 @@ func writeJSON(b *bytes.Buffer, v any) {
 func unmarshal(data []byte) (core.Value, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	v, err := decode(d, 0)
+	v, err := decode(d, 0, 2)
 	if err != nil {
 		return nil, fmt.Errorf("not JSON rows: %w", err)
 	}
@@ -94,7 +96,9 @@ func unmarshal(data []byte) (core.Value, error) {
 	return v, nil
 }
 
-func decode(d *json.Decoder, depth int) (core.Value, error) {
+// decode takes rows of columns; among out parameters, an object, rows may stand one
+// deeper. What is below deepest is text.
+func decode(d *json.Decoder, depth, deepest int) (core.Value, error) {
 	token, err := d.Token()
 	if err != nil {
 		return nil, err
@@ -103,13 +107,16 @@ func decode(d *json.Decoder, depth int) (core.Value, error) {
 	case nil:
 		return nil, nil
 	case json.Delim:
-		if depth == 2 {
+		if depth == deepest {
 			return nil, errors.New("a column holds text or null")
 		}
 		if token == '[' {
+			if depth == 1 {
+				deepest = 3
+			}
 			l := core.List{}
 			for d.More() {
-				v, err := decode(d, depth+1)
+				v, err := decode(d, depth+1, deepest)
 				if err != nil {
 					return nil, err
 				}
@@ -124,7 +131,7 @@ func decode(d *json.Decoder, depth int) (core.Value, error) {
 			if err != nil {
 				return nil, err
 			}
-			v, err := decode(d, depth+1)
+			v, err := decode(d, depth+1, deepest)
 			if err != nil {
 				return nil, err
 			}

@@ -26,6 +26,10 @@ type script struct {
 	outs []string
 	// procedure is true when a refusal may come from inside, after it acted.
 	procedure bool
+	// fetches are the places among outs of cursors that are to be fetched by name.
+	fetches []int
+	// function is the call of a function of the same name, for when it is one.
+	function *statement
 	// found counts the selects whose values columns take.
 	found int
 }

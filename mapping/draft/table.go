@@ -204,8 +204,11 @@ func (p *plan) procedure(e *entrance, t *table) {
 	for _, c := range t.columns {
 		name := strings.TrimPrefix(c.name, "@")
 		typ := ""
-		if low := strings.ToLower(c.typ); low == "xmltype" || low == "clob" {
+		switch low := strings.ToLower(c.typ); low {
+		case "xmltype", "clob":
 			typ = " " + low
+		case "sys_refcursor", "refcursor":
+			typ = " cursor"
 		}
 		f := c.field()
 		f.Name = name
