@@ -26,11 +26,13 @@ type doctorCmd struct {
 	place
 	services
 	variables
-	JSON bool `name:"json" help:"For scripts."`
+	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
+	Healthz string `help:"Only ask a hub at this address whether it is up, as a container's health check does." placeholder:"URL"`
+	JSON    bool   `name:"json" help:"For scripts."`
 }
 
 func (doctorCmd) Help() string {
-	return "Looks at the data folder, the master key, the database and its clock, RabbitMQ, Redis, every hospital's folder and address, what waits and the last nights. Exit status 1 when something is wrong.\n\nExample:\n  hishub doctor --data /var/lib/hishub"
+	return "Looks at the data folder, the API's port, the master key, the database, its schema and clock, RabbitMQ and its queue, Redis, every hospital's folder, address and certificates, what waits and the last nights. Exit status 1 when something is wrong.\n\nExample:\n  hishub doctor --data /var/lib/hishub\n  hishub doctor --healthz http://127.0.0.1:8080"
 }
 
 // finding is one thing that the doctor looked at.
@@ -43,6 +45,10 @@ type finding struct {
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
+	if c.Healthz != "" {
+		_, err := askHealth(ctx, c.Healthz)
+		return err
+	}
 	if err := c.set(); err != nil {
 		return err
 	}
@@ -87,6 +93,7 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	d.folder(c.Data)
+	d.port(ctx, c.Listen)
 	d.servers(ctx, c.services)
 	databaseURL, err := c.databaseURL()
 	if err != nil {
@@ -98,6 +105,7 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	} else if info.Mode().Perm()&0o077 != 0 {
 		d.bad("master key", fmt.Sprintf("%s has mode %o", c.keyFile(), info.Mode().Perm()), "chmod 600 "+c.keyFile())
 	}
+	d.schema(ctx, databaseURL)
 	store, err := postgres.Open(ctx, postgres.Options{URL: databaseURL, KeyFile: c.keyFile(), MaxConns: 4})
 	if err != nil {
 		d.bad("database", err.Error(), "is PostgreSQL up and is the address right? was it migrated ('hishub migrate')? is it this database's key?")
@@ -156,6 +164,7 @@ func (d *doctor) servers(ctx context.Context, s services) {
 			d.bad("redis", err.Error(), "start Redis or mend REDIS_URL; without it logins to HIS are not shared and limits are open")
 		} else {
 			d.ok("redis", "answers")
+			d.memory(ctx, s.RedisURL)
 		}
 		client.Close()
 	}
@@ -172,6 +181,7 @@ func (d *doctor) servers(ctx context.Context, s services) {
 	for range 50 {
 		if err = broker.Ready(ctx); err == nil {
 			d.ok("rabbitmq", "answers")
+			d.queue(s.AmqpURL)
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -246,6 +256,7 @@ func (d *doctor) knock(ctx context.Context, what string, dialect *core.Dialect) 
 		}
 		conn.Close()
 		d.ok(what, fmt.Sprintf("loads; connector %s reaches %s", name, address))
+		d.certificates(ctx, what, name, spec)
 	}
 }
 

@@ -63,6 +63,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx = postgres.WithOrigin(ctx, &postgres.Origin{Who: userName(), Role: "machine"})
+	if err := readSecretFiles(); err != nil {
+		complain(err)
+		os.Exit(2)
+	}
 	parser := newParser(ctx)
 	k, err := parser.Parse(os.Args[1:])
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// submitQueue is a durable quorum queue. One process at a time consumes it,
+	// SubmitQueue is a durable quorum queue. One process at a time consumes it,
 	// or two would mix up the order of a lane.
-	submitQueue = "hishub.submit"
+	SubmitQueue = "hishub.submit"
 	// prefetch is how many submissions may wait for the ledger at once: enough
 	// for its group commit to gather them.
 	prefetch = 256
@@ -90,7 +90,7 @@ func consumeSubmissions(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 	if err := declareEvents(ch); err != nil {
 		return nil, err
 	}
-	_, err := ch.QueueDeclare(submitQueue, true, false, false, false, amqp.Table{
+	_, err := ch.QueueDeclare(SubmitQueue, true, false, false, false, amqp.Table{
 		"x-queue-type":             "quorum",
 		"x-single-active-consumer": true,
 		// From RabbitMQ 4 on a quorum queue throws a message away after 20
@@ -103,7 +103,7 @@ func consumeSubmissions(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 	if err := ch.Qos(prefetch, 0, false); err != nil {
 		return nil, err
 	}
-	return ch.Consume(submitQueue, "", false, false, false, false, nil)
+	return ch.Consume(SubmitQueue, "", false, false, false, false, nil)
 }
 
 // settle answers one submission: the ledger has it, or an event says why not,

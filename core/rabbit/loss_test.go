@@ -215,7 +215,7 @@ func newPlatform(t *testing.T, url string) *platform {
 						pending = &next
 					}
 				}
-				confirm, err := ch.PublishWithDeferredConfirm("", submitQueue, false, false, pending.Publishing)
+				confirm, err := ch.PublishWithDeferredConfirm("", SubmitQueue, false, false, pending.Publishing)
 				if err != nil {
 					return err
 				}
@@ -235,7 +235,7 @@ func consumeOnlyDeclare(ch *amqp.Channel) (amqp.Queue, error) {
 	if err := ch.Confirm(false); err != nil {
 		return amqp.Queue{}, err
 	}
-	return ch.QueueDeclarePassive(submitQueue, true, false, false, false, nil)
+	return ch.QueueDeclarePassive(SubmitQueue, true, false, false, false, nil)
 }
 
 func (p *platform) submit(t *testing.T, i int) {

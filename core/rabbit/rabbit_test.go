@@ -96,7 +96,7 @@ func newOutsider(t *testing.T, url string) *outsider {
 func (o *outsider) submit(p amqp.Publishing) {
 	o.t.Helper()
 	eventually(o.t, "the submission is in the queue", func() bool {
-		if err := o.ch.Publish("", submitQueue, true, false, p); err != nil {
+		if err := o.ch.Publish("", SubmitQueue, true, false, p); err != nil {
 			o.t.Fatal(err)
 		}
 		taken := (<-o.took).Ack
@@ -133,7 +133,7 @@ func (o *outsider) listen(key string) <-chan amqp.Delivery {
 // when that is stopped.
 func (o *outsider) remaining() int {
 	o.t.Helper()
-	q, err := o.ch.QueueDeclarePassive(submitQueue, true, false, false, false, nil)
+	q, err := o.ch.QueueDeclarePassive(SubmitQueue, true, false, false, false, nil)
 	if err != nil {
 		o.t.Fatal(err)
 	}
