@@ -3,6 +3,8 @@ package main
 import (
 	"database/sql"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +30,7 @@ func TestAHISLeavesRows(t *testing.T) {
 			his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: driver, DSN: dsn, Poll: 10 * time.Millisecond})
 			ok(t, err)
 			t.Cleanup(func() { his.Close() })
-			w.openTable(t, driver, his.DSN())
+			w.openTable(t, driver, his.DSN(), nanyuan(t, "", ""))
 			w.pay("nanyuan", "IH1")
 			ok(t, his.Edit(w.ctx, books.Edit{Add: &books.Settlement{Order: "IH1", Bills: []string{"RXIH1"}, AmountFen: 2150, Channel: "WX", ChannelNo: "42", Operator: "net07"}}))
 
@@ -88,11 +90,58 @@ func TestAHISLeavesRows(t *testing.T) {
 	}
 }
 
-// openTable opens 南园 with its database.
-func (w *window) openTable(t *testing.T, driver, dsn string) {
+// TestAMarkThatReachesNoRow: done names another column, so that every look finds the
+// row again. It is served twice, as after a mark that was lost; then somebody hears of it.
+func TestAMarkThatReachesNoRow(t *testing.T) {
+	w := newWindow(t)
+	his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: "postgres", DSN: servers.Postgres(t), Poll: 10 * time.Millisecond})
+	ok(t, err)
+	t.Cleanup(func() { his.Close() })
+	w.openTable(t, "postgres", his.DSN(), nanyuan(t, "where id = :id and", "where yljgdm = :id and"))
+	w.pay("nanyuan", "IH1")
+	tables := &inbound.Tables{Server: w.server}
+	tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
+	for n, no := range []string{"F1", "F2"} {
+		ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "dispensed", No: no, Prescription: "RXIH1"}))
+		for deadline := time.Now().Add(time.Minute); w.served.of("unmarked") != n+1; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: nobody was told that the mark reaches no row", no)
+			}
+		}
+	}
+	tables.Close()
+	if n := strings.Count(w.log.String(), "a row that was marked is here again: does done name it?"); n != 2 {
+		t.Errorf("the log says it %d times of two rows", n)
+	}
+	// While the second row was looked at, the first was left alone.
+	if n := w.served.of("done"); n != 4 {
+		t.Errorf("two rows were served %d times, not twice each", n)
+	}
+}
+
+// nanyuan is the shipped folder with something else in hospital.yaml.
+func nanyuan(t *testing.T, written, instead string) fs.FS {
 	t.Helper()
 	files, err := fs.Sub(shipped.FS, "nanyuan")
 	ok(t, err)
+	if written == "" {
+		return files
+	}
+	dir := t.TempDir()
+	ok(t, os.CopyFS(dir, files))
+	name := filepath.Join(dir, "hospital.yaml")
+	text, err := os.ReadFile(name)
+	ok(t, err)
+	if strings.Count(string(text), written) != 1 {
+		t.Fatalf("%q is not once in hospital.yaml", written)
+	}
+	ok(t, os.WriteFile(name, []byte(strings.Replace(string(text), written, instead, 1)), 0o600))
+	return os.DirFS(dir)
+}
+
+// openTable opens 南园 with its database.
+func (w *window) openTable(t *testing.T, driver, dsn string, files fs.FS) {
+	t.Helper()
 	env := map[string]string{"NANYUAN_DRIVER": driver, "NANYUAN_DSN": dsn}
 	f, err := mapping.Load(files, mapping.Options{Open: connectors.Open, Listen: connectors.Listen, Env: func(n string) (string, bool) { v, ok := env[n]; return v, ok }})
 	ok(t, err)

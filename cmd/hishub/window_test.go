@@ -97,6 +97,8 @@ func (t *tally) add(hospital string, kind core.Kind, result string) {
 	t.all[result]++
 }
 
+func (t *tally) of(result string) int { t.mu.Lock(); defer t.mu.Unlock(); return t.all[result] }
+
 // channel is the payment channel: it moves money once per number.
 type channel struct {
 	mu     sync.Mutex

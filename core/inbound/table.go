@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -65,10 +66,26 @@ type watch struct {
 	// told is what the log was told last, so that a HIS that is away all night is one
 	// line and not thousands.
 	told string
-	// strange are rows that nobody understands, by their digest: they stay in the
-	// table, and are tried again after a while, when a new revision may know them.
+	// strange are rows that nobody understands, or that no mark reaches, by their
+	// digest: they stay in the table, and are tried again after a while, when a new
+	// revision may know them.
 	strange map[[sha256.Size]byte]time.Time
+	// marked are rows that were answered and marked, while they are there.
+	marked map[[sha256.Size]byte]*marking
 }
+
+// marking is a row that was marked and may be there at the next look again.
+type marking struct {
+	kind core.Kind
+	// looks are the looks in a row at which it was marked.
+	looks int
+	// told: the log has it.
+	told bool
+}
+
+// oftenEnough is how many looks in a row mark the same row. The second one is for a
+// mark that was lost; after that it is the statement that misses the row.
+const oftenEnough = 2
 
 // strangeFor is how long a row that was not understood is left alone.
 const strangeFor = 10 * time.Minute
@@ -117,18 +134,61 @@ func (w *watch) look(ctx context.Context) (every time.Duration, err error) {
 	if err != nil {
 		return every, err
 	}
+	here := map[[sha256.Size]byte]bool{}
 	for _, row := range rows {
 		if ctx.Err() != nil {
 			return every, nil
 		}
-		if w.isStrange(row) {
+		digest := sha256.Sum256(row.Body)
+		again := here[digest] // two rows that are the same to the letter
+		here[digest] = true
+		if w.isStrange(digest) || !again && w.isUnmarked(c, digest) {
 			continue
 		}
-		if err := w.row(ctx, row); err != nil {
+		kind, marked, err := w.row(ctx, row)
+		if err != nil {
 			return every, err
+		}
+		if marked && !again {
+			w.mark(digest, kind)
+		}
+	}
+	for digest := range w.marked {
+		if !here[digest] {
+			delete(w.marked, digest)
 		}
 	}
 	return every, nil
+}
+
+func (w *watch) mark(digest [sha256.Size]byte, kind core.Kind) {
+	if w.marked == nil {
+		w.marked = map[[sha256.Size]byte]*marking{}
+	}
+	m := w.marked[digest]
+	if m == nil {
+		m = &marking{}
+		w.marked[digest] = m
+	}
+	m.kind, m.looks = kind, m.looks+1
+}
+
+// isUnmarked finds a row that was marked often enough and is here unchanged. It is
+// left alone for a while, and then marked once more: the folder may have been mended.
+func (w *watch) isUnmarked(c *call, digest [sha256.Size]byte) bool {
+	m := w.marked[digest]
+	if m == nil || m.looks < oftenEnough {
+		return false
+	}
+	if !m.told {
+		w.server.Log.Error("a row that was marked is here again: does done name it?", "hospital", w.Hospital, "listener", w.Listener, "kind", m.kind, "row", hex.EncodeToString(digest[:6]))
+	}
+	if w.server.Served != nil {
+		w.server.Served(c.hospital.ID(), m.kind, "unmarked")
+	}
+	m.looks, m.told = oftenEnough-1, true
+	w.leave(digest)
+	return true
 }
 
 // call begins with the revision that is active now; the table is nil when that has
@@ -159,49 +219,49 @@ func inMaintenance(h *core.Hospital, now time.Time) bool {
 
 // row takes one and marks it. What is not decided yet stays as it is: the next
 // look finds it and gets the verdict.
-func (w *watch) row(ctx context.Context, row core.Incoming) error {
+func (w *watch) row(ctx context.Context, row core.Incoming) (kind core.Kind, marked bool, err error) {
 	c, table, err := w.call(ctx)
 	if err != nil || table == nil {
-		return err
+		return "", false, err
 	}
 	out := w.server.hear(ctx, c, row)
 	w.server.count(c, out)
 	switch {
 	case c.reply == nil:
-		w.leave(row)
-		return nil
+		w.leave(sha256.Sum256(row.Body))
+		return c.kind, false, nil
 	case c.result == string(core.ResultUnknown):
-		return nil
+		return c.kind, false, nil
 	}
 	mark, err := table.Mark(*c.reply)
 	if err != nil {
-		w.leave(row)
-		return fmt.Errorf("answer a row: %w", err)
+		w.leave(sha256.Sum256(row.Body))
+		return c.kind, false, fmt.Errorf("answer a row: %w", err)
 	}
 	r, err := c.hospital.Carry(context.WithoutCancel(ctx), c.listener.Using, mark)
 	if err == nil && r.Error != "" {
 		err = fmt.Errorf("the database says %s", r.Error)
 	}
 	if err != nil {
-		return fmt.Errorf("mark a row: %w", err)
+		return c.kind, false, fmt.Errorf("mark a row: %w", err)
 	}
-	return nil
+	return c.kind, true, nil
 }
 
-func (w *watch) leave(row core.Incoming) {
+func (w *watch) leave(digest [sha256.Size]byte) {
 	if w.strange == nil {
 		w.strange = map[[sha256.Size]byte]time.Time{}
 	}
 	now := time.Now()
-	for digest, at := range w.strange {
+	for known, at := range w.strange {
 		if now.Sub(at) > strangeFor {
-			delete(w.strange, digest)
+			delete(w.strange, known)
 		}
 	}
-	w.strange[sha256.Sum256(row.Body)] = now
+	w.strange[digest] = now
 }
 
-func (w *watch) isStrange(row core.Incoming) bool {
-	at, known := w.strange[sha256.Sum256(row.Body)]
+func (w *watch) isStrange(digest [sha256.Size]byte) bool {
+	at, known := w.strange[digest]
 	return known && time.Since(at) < strangeFor
 }
