@@ -41,7 +41,7 @@ func TestReports(t *testing.T) {
 	if len(bank.Settlements) != 1 || bank.Settlements[0].Amount != 1490 || !strings.HasPrefix(bank.Settlements[0].Who, "finance dongshan") {
 		t.Errorf("%+v", bank)
 	}
-	if p := w.do(finance, "GET", "/v1/hospitals/dongshan/settlements?from=2026-01-01&to=2026-06-05", nil).problem(t); p.Status != 422 || !strings.Contains(p.Errors[0].What, "at most 92") {
+	if p := w.do(finance, "GET", "/v1/hospitals/dongshan/settlements?from=2026-01-01&to=2026-06-05", nil).problem(t); p.Status != 422 || !strings.Contains(p.Errors[0].What, "more than 92 days") {
 		t.Errorf("%+v", p)
 	}
 
