@@ -335,16 +335,27 @@ func (c *hospitalLimits) Run(ctx context.Context) error {
 	})
 }
 
-// with opens the ledger for a command; it never makes a key.
+// with opens the ledger for a command; it never makes a key. A database that is newer
+// than this program may do, as after a way back to it; when something fails, that is said.
 func (p place) with(ctx context.Context, f func(*postgres.Store) error) error {
 	url, err := p.databaseURL()
 	if err != nil {
 		return err
 	}
-	store, err := postgres.Open(ctx, postgres.Options{URL: url, KeyFile: p.keyFile(), MaxConns: 8})
-	if err != nil {
+	have, want, err := postgres.SchemaVersion(ctx, url)
+	switch {
+	case err != nil:
 		return err
+	case have < want:
+		return fmt.Errorf("the database has schema %d, this program needs %d: run 'hishub migrate' (a hub of this version does it when it starts)", have, want)
 	}
-	defer store.Close()
-	return f(store)
+	store, err := postgres.Open(ctx, postgres.Options{URL: url, KeyFile: p.keyFile(), MaxConns: 8})
+	if err == nil {
+		defer store.Close()
+		err = f(store)
+	}
+	if err != nil && have > want {
+		err = fmt.Errorf("%w (the database has schema %d, this program knows %d: a newer hishub migrated it, use that one)", err, have, want)
+	}
+	return err
 }
