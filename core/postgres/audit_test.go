@@ -124,12 +124,15 @@ func TestActsOfSeveralProcessesAreOneChain(t *testing.T) {
 	other, err := Open(l.ctx, Options{URL: l.url, KeyFile: l.KeyFile})
 	l.must(err)
 	t.Cleanup(other.Close)
+	for i := range 4 { // one each, so that nothing but the chain is between them
+		l.hospital(fmt.Sprint("at", i))
+	}
 	before := l.head().Number
 	var all sync.WaitGroup
 	for i, s := range []*Store{l.Store, other, l.Store, other} {
 		all.Go(func() {
 			for j := range 25 {
-				if err := s.Pause(l.ctx, "h1", fmt.Sprintf("p%d", i), fmt.Sprint(j)); err != nil {
+				if err := s.Pause(l.ctx, fmt.Sprint("at", i), fmt.Sprintf("p%d", i), fmt.Sprint(j)); err != nil {
 					t.Error(err)
 				}
 				if err := s.Pause(l.ctx, "no such hospital", "p", "rolled back"); err == nil {
