@@ -266,9 +266,6 @@ func (h *hub) carryOut(ctx context.Context) {
 	}
 }
 
-// retention of what is kept by months; messages themselves stay for ever.
-var retention = postgres.Retention{Bodies: 0, Exchanges: 180 * 24 * time.Hour, Statements: 400 * 24 * time.Hour, Attempts: 2 * 365 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
-
 // dataKeyLasts is how long everything is sealed with one data key.
 const dataKeyLasts = 30 * 24 * time.Hour
 
@@ -276,7 +273,11 @@ const dataKeyLasts = 30 * 24 * time.Hour
 // the data key.
 func (h *hub) maintain(ctx context.Context) {
 	for {
-		dropped, err := h.store.Maintain(ctx, time.Now(), retention)
+		var dropped []string
+		retention, err := h.store.Retention(ctx)
+		if err == nil {
+			dropped, err = h.store.Maintain(ctx, time.Now(), retention)
+		}
 		if err != nil && ctx.Err() == nil {
 			h.log.Error("maintain partitions", "error", err)
 		}

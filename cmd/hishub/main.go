@@ -29,6 +29,7 @@ type cli struct {
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
 	Audit     auditCmd     `cmd:"" help:"See what people did and looked at, and prove that nobody changed it."`
+	Retention retentionCmd `cmd:"" help:"How long contents, bytes, events and books are kept."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what is wrong with an installation, and what to do."`
 	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`

@@ -57,7 +57,7 @@ func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 // Retention says how long what is kept by months stays, counted from the end of
 // its month. Zero keeps for ever.
 type Retention struct {
-	// Bodies of messages; what is not yet delivered keeps its body in any case.
+	// Bodies of messages; what is not yet delivered keeps its months in any case.
 	Bodies time.Duration
 	// Exchanges are the bytes that went over the wire, Attempts what is told of them.
 	Exchanges, Attempts time.Duration
@@ -103,9 +103,8 @@ func (s *Store) dropOld(ctx context.Context, table string, before time.Time) (dr
 		if p.month.AddDate(0, 1, 0).After(before) {
 			continue
 		}
-		if table == "body" {
-			var needed bool
-			err := s.calm.QueryRow(ctx, `select exists(select from hub.queue where accepted_at >= $1 and accepted_at < $2)`, p.month, p.month.AddDate(0, 1, 0)).Scan(&needed)
+		if p.attached && !p.detaching {
+			needed, err := s.needed(ctx, table, p)
 			if err != nil {
 				return dropped, err
 			}
