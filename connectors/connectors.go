@@ -33,17 +33,17 @@ var Kinds = []Kind{
 		"timeout", "max_answer", "concurrency", "charset", "unencodable", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"rest", rest.Open, []string{
-		"base", "content_type", "follow",
+		"base", "content_type", "follow", "known_as",
 		"timeout", "max_answer", "concurrency", "charset", "unencodable", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"db", db.Open, []string{
-		"driver", "dsn", "schema",
+		"driver", "dsn", "schema", "nulls", "trim",
 		"timeout", "max_answer", "concurrency", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"tcp", tcp.Open, []string{
 		"address", "framing.prefix", "framing.suffix", "framing.end", "framing.end_in_text",
 		"framing.length.digits", "framing.length.pad", "framing.length.base", "framing.length.bytes", "framing.length.order",
-		"framing.length.counts", "framing.length.includes_itself", "framing.length.plus", "framing.length.at", "keep",
+		"framing.length.counts", "framing.length.includes_itself", "framing.length.plus", "framing.length.at", "keep", "receipt",
 		"timeout", "max_answer", "concurrency", "charset", "unencodable", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 }
