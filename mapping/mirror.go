@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,6 +26,19 @@ type Mirror struct {
 	voices     []*voice
 	cases      []*recordedCase
 	connectors map[string]core.Connector
+	// nearest is the cell that ended the reading which had come farthest.
+	nearest struct {
+		kind core.Kind
+		cell *program
+		hits int
+	}
+}
+
+// contradicted notes that a cell cannot have written what came.
+func (mi *Mirror) contradicted(h *hearing, cell *program) {
+	if h.hits > mi.nearest.hits {
+		mi.nearest.kind, mi.nearest.cell, mi.nearest.hits = h.m.kind, cell, h.hits
+	}
 }
 
 // voice is one exchange that the folder can begin.
@@ -33,8 +47,8 @@ type voice struct {
 	mode      core.Mode
 	step      string // of an operation in several, "pre"
 	undo      bool
-	last      bool   // of the steps
-	session   string // whose login or refresh it is
+	later     []core.Step // of the operation, in their order
+	session   string      // whose login or refresh it is
 	connector string
 	call      *core.Call
 	mapper    *mapper
@@ -132,7 +146,7 @@ func (mi *Mirror) gather() {
 			if len(o.Steps) > 1 || s.Name != string(o.Kind) {
 				name = s.Name
 			}
-			add(voice{kind: t.Kind, mode: t.Mode, step: name, last: i == len(o.Steps)-1, call: &s.Call})
+			add(voice{kind: t.Kind, mode: t.Mode, step: name, later: o.Steps[i+1:], call: &s.Call})
 			if s.Undo != nil {
 				add(voice{kind: t.Kind, mode: t.Mode, step: name, undo: true, call: &s.Undo.Call})
 			}
@@ -179,10 +193,11 @@ func (mi *Mirror) codesFor(r *run, l *lookup, want string) []string {
 // Heard is a request that was recognised.
 type Heard struct {
 	// Kind is "" for a login, whose session is named instead.
-	Kind    core.Kind
-	Mode    core.Mode
-	Step    string
-	Undo    bool
+	Kind core.Kind
+	Mode core.Mode
+	Step string
+	Undo bool
+	// Last: no later step applies to the message, as far as it came.
 	Last    bool
 	Session string
 	Call    *core.Call
@@ -234,13 +249,15 @@ var ErrUnheard = errors.New("no operation of the folder writes such a request")
 
 // Hear recognises a request that came over a connector, in any of the ways in which
 // its transport can be read. Operation is "" where the transport does not say what
-// is called. The error is ErrUnheard, and says how many were tried.
+// is called. The error is ErrUnheard, and says how many were tried and where the
+// nearest one would have written something else.
 func (mi *Mirror) Hear(connector string, ways ...core.Request) (*Heard, error) {
 	var best *hearing
 	var chosen *voice
 	var q core.Request
 	var others []string
 	tried := 0
+	mi.nearest.cell, mi.nearest.hits = nil, 0
 	for _, v := range mi.voices {
 		if v.connector != connector {
 			continue
@@ -259,6 +276,9 @@ func (mi *Mirror) Hear(connector string, ways ...core.Request) (*Heard, error) {
 		case h.fits(best) == 0:
 			others = append(others, v.name())
 		}
+	}
+	if near := mi.nearest; best == nil && near.cell != nil {
+		return nil, fmt.Errorf("%w; %d were tried, and the nearest, %s, cannot have written what stands where its cell at %s is", ErrUnheard, tried, cmp.Or(string(near.kind), "a login"), near.cell.at)
 	}
 	if best == nil {
 		return nil, fmt.Errorf("%w; %d were tried", ErrUnheard, tried)

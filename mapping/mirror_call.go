@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -132,6 +133,12 @@ func (h *hearing) backwards(n *ast.CallNode, name string, want any) bool {
 		}
 		return true
 	}
+	if t, ok := want.(pieces); ok && name == "from_time" { // a text of ours that is spelled anew
+		if layout, isLiteral := literal(n.Arguments[1]); !isLiteral || !t.tell(layout) {
+			return h.lose(n, want)
+		}
+		want = t.at
+	}
 	arguments := []any{want}
 	for _, a := range n.Arguments[1:] {
 		if !h.known(a) {
@@ -258,15 +265,28 @@ func (h *hearing) timed(n *ast.CallNode, want any) bool {
 	if strings.Contains(layout, "XXX") || strings.Contains(layout, "unix") {
 		return h.invert(n.Arguments[0], t)
 	}
-	p := pieces{at: t}
-	rest := layout
+	return h.invert(n.Arguments[0], pieces{at: t, parts: partsOf(layout)})
+}
+
+// partsOf are the parts of a time that a layout tells.
+func partsOf(layout string) (parts []string) {
 	for _, part := range timeParts {
-		if strings.Contains(rest, part) {
-			p.parts = append(p.parts, part)
-			rest = strings.ReplaceAll(rest, part, "")
+		if strings.Contains(layout, part) {
+			parts = append(parts, part)
+			layout = strings.ReplaceAll(layout, part, "")
 		}
 	}
-	return h.invert(n.Arguments[0], p)
+	return parts
+}
+
+// tell reports whether all that a layout writes is known.
+func (p pieces) tell(layout string) bool {
+	for _, part := range partsOf(layout) {
+		if !slices.Contains(p.parts, part) {
+			return false
+		}
+	}
+	return !strings.Contains(layout, "XXX") && !strings.Contains(layout, "unix")
 }
 
 // cutOff reads a beginning or an end: what is longer was lost.

@@ -52,7 +52,11 @@ func (h *hearing) cell(p *program, want any) bool {
 	before := h.tree
 	h.tree = p.tree
 	defer func() { h.tree = before }()
-	return h.invert(p.tree.node, want)
+	if !h.invert(p.tree.node, want) {
+		h.mirror.contradicted(h, p)
+		return false
+	}
+	return true
 }
 
 func (h *hearing) assumeCell(p *program, truth bool) bool {

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -62,6 +64,10 @@ func TestCellsAreReadBack(t *testing.T) {
 		"each":             {`{a: [{$each: b in payment.bills, $value: = b}]}`, map[string]string{"bills[0]": pay.Bills[0]}, "", false},
 		"code":             {`{a: '= code("way", payment.channel)'}`, map[string]string{"channel": "wechat"}, "", false},
 		"two times":        {`{a: '= time(payment.paid_at, "yyyyMMdd")', b: '= time(payment.paid_at, "HH:mm:ss")'}`, map[string]string{"paid_at": pay.PaidAt.In(time.FixedZone("", 8*3600)).Format(time.RFC3339)}, "", false},
+		"short time":       {`{a: '= time(payment.paid_at, "yyyy/M/d H:mm:ss")'}`, map[string]string{"paid_at": pay.PaidAt.In(time.FixedZone("", 8*3600)).Format(time.RFC3339)}, "", false},
+		"short year":       {`{a: '= time(payment.paid_at, "yyMMddHHmmss")'}`, map[string]string{"paid_at": pay.PaidAt.In(time.FixedZone("", 8*3600)).Format(time.RFC3339)}, "", false},
+		"time anew":        {`{a: '= time(from_time(payment.order_id, "yyyy-MM-dd"), "yyyy/MM/dd")'}`, map[string]string{"order_id": "2026-01-05"}, "", false},
+		"month of a time":  {`{a: '= time(from_time(payment.order_id, "yyyy-MM-dd"), "yyyy/MM")'}`, nil, "", true},
 		"concatenation":    {`{a: '= "N" + payment.order_id + "/" + const.oper'}`, map[string]string{"order_id": pay.OrderID}, "", false},
 		"between anchors":  {`{a: '= payment.order_id + "|" + payment.channel_no'}`, map[string]string{"order_id": pay.OrderID, "channel_no": pay.ChannelNo}, "", false},
 		"branch":           {`{a: '= if payment.channel == "wechat" {"W"} else {"X"}'}`, map[string]string{"channel": "wechat"}, "", false},
@@ -78,6 +84,12 @@ func TestCellsAreReadBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, mi := mirrored(t, "  send: "+c.send+"\n  returns: {his_no: = answer.no}\n")
 			call := &f.Dialect.Operations[core.PaymentSettle].Steps[0].Call
+			pay := pay
+			if v := c.want["order_id"]; strings.Contains(c.send, "from_time") {
+				dated := *pay
+				dated.OrderID = cmp.Or(v, "2026-01-05")
+				pay = &dated
+			}
 			q, err := call.Mapper.Encode(core.Input{Body: pay, Stamp: stamp})
 			if err != nil {
 				t.Fatal(err)
@@ -114,8 +126,13 @@ func TestWhatAnotherOperationWritesIsNotHeard(t *testing.T) {
 		"format":  {Operation: "POST /pay", Body: "<R><kind>4905"},
 		"tree":    {Operation: "POST /pay", Body: core.List{core.Tree{}, nil}},
 	} {
-		if h, err := mi.Hear("default", q); !errors.Is(err, ErrUnheard) {
+		h, err := mi.Hear("default", q)
+		if !errors.Is(err, ErrUnheard) {
 			t.Errorf("%s: heard %+v, %v", name, h, err)
+		}
+		// Who reads the log learns which cell it was.
+		if want := "the nearest, payment.settle, cannot have written what stands where its cell at payment.yaml:4:29"; name == "money" && !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -47,6 +47,7 @@ func (hospitalTry) Help() string {
 type trial struct {
 	*hospitalTry
 	folder  *mapping.Folder
+	played  *player.Player // with --mock
 	kind    core.Kind
 	in      core.Input
 	answers [][]byte
@@ -74,7 +75,7 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 	if played != nil {
 		defer played.Close()
 	}
-	t := &trial{hospitalTry: c, folder: folder}
+	t := &trial{hospitalTry: c, folder: folder, played: played}
 	if c.Record != "" && len(c.Answer) == 0 && !c.asks() && c.Case == "" {
 		return errors.New("to record, an answer is needed: say --send or --mock, or --answer with a recorded one")
 	}
@@ -360,7 +361,16 @@ func (t *trial) exchange(ctx context.Context, h *core.Hospital, call *core.Call,
 
 // sent asks the HIS for real.
 func (t *trial) sent(ctx context.Context, h *core.Hospital, call *core.Call, in core.Input, witness *mapping.Witness, x exchanged, shown *triedExchange) (*exchanged, error) {
+	before := 0
+	if t.played != nil {
+		before = len(t.played.Exchanges())
+	}
 	asked := h.Ask(ctx, call, in, nil)
+	if t.played != nil {
+		for _, e := range t.played.Exchanges()[before:] {
+			shown.Player = append(shown.Player, e.Trouble...)
+		}
+	}
 	x.verdict = asked.Verdict
 	defer func() { t.shown.Exchanges = append(t.shown.Exchanges, shown) }()
 	if n := len(witness.Exchanges); n > 0 {

@@ -53,6 +53,9 @@ func (x *triedExchange) print(w io.Writer) {
 		printRules(w, x.Rules)
 		x.Verdict.print(w)
 	}
+	for _, words := range x.Player {
+		fmt.Fprintln(w, "the player says:", strings.ReplaceAll(words, "\n", "\n  "))
+	}
 	for _, note := range x.Defaults {
 		fmt.Fprintln(w, note)
 	}

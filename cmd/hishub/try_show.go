@@ -40,6 +40,8 @@ type triedExchange struct {
 	AnswerTree    *triedValue  `json:"answer_tree,omitempty"`
 	Rules         []triedRule  `json:"rules,omitempty"`
 	Verdict       *triedAnswer `json:"verdict,omitempty"`
+	// Player is what the player of --mock has to say of the exchange.
+	Player []string `json:"player,omitempty"`
 	// Defaults are the codes for which a code table's default stood in.
 	Defaults []string `json:"defaults,omitempty"`
 	// Error says why it cannot be said.
