@@ -32,6 +32,7 @@ type hub struct {
 	listen string
 	nights string
 	tls    *tls.Config    // nil serves plain http
+	tlsAPI bool           // callers of the API must show a certificate
 	mailer *report.Mailer // nil sends no mail
 	env    *variables     // files that are read again at a SIGHUP; nil if there are none
 

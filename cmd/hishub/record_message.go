@@ -49,6 +49,12 @@ func (c *hospitalRecord) Run(ctx context.Context) error {
 		if m.Hospital != folder.Dialect.Hospital {
 			return fmt.Errorf("message %d is of %s, and %s is the folder of %s", m.ID, m.Hospital, c.Folder, folder.Dialect.Hospital)
 		}
+		if c.Unmasked {
+			err := s.Audit(ctx, postgres.Act{Verb: "unmask", Hospital: m.Hospital, Subject: fmt.Sprintf("message %d", m.ID), Purpose: "recorded as a case with --unmasked"})
+			if err != nil {
+				return err
+			}
+		}
 		if _, err := s.Body(ctx, m.ID); err != nil {
 			return err
 		}

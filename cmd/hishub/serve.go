@@ -60,7 +60,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer h.close()
-	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
+	h.listen, h.nights, h.tls, h.tlsAPI = c.Listen, c.Nights, https, c.TLSAPIClient
 	if h.mailer, err = c.mailer(); err != nil {
 		return err
 	}

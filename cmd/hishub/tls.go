@@ -11,15 +11,18 @@ import (
 
 // tlsFiles make the API and the hospitals' endpoints speak https by themselves.
 type tlsFiles struct {
-	TLSCert     string `name:"tls-cert" help:"Certificate (PEM, with its chain) to serve https with." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_CERT"`
-	TLSKey      string `name:"tls-key" help:"Its private key (PEM)." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_KEY"`
-	TLSClientCA string `name:"tls-client-ca" help:"Authorities (PEM) whose client certificates are believed; listeners with 'client' need it." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_CLIENT_CA"`
+	TLSCert      string `name:"tls-cert" help:"Certificate (PEM, with its chain) to serve https with." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_CERT"`
+	TLSKey       string `name:"tls-key" help:"Its private key (PEM)." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_KEY"`
+	TLSClientCA  string `name:"tls-client-ca" help:"Authorities (PEM) whose client certificates are believed; listeners with 'client' need it." type:"existingfile" placeholder:"FILE" env:"HISHUB_TLS_CLIENT_CA"`
+	TLSAPIClient bool   `name:"tls-api-client" help:"Who uses the API or the pages must show a certificate of --tls-client-ca beside the key. HIS are not asked by it." env:"HISHUB_TLS_API_CLIENT"`
 }
 
 // config is nil without a certificate. A client certificate is asked for and
 // checked if given: who must have one is each listener's to say.
 func (f tlsFiles) config() (*tls.Config, error) {
 	switch {
+	case f.TLSAPIClient && f.TLSClientCA == "":
+		return nil, core.Problems{{Field: "--tls-api-client", What: "takes --tls-client-ca: whose certificates are believed"}}
 	case f.TLSCert == "" && f.TLSKey == "" && f.TLSClientCA == "":
 		return nil, nil
 	case f.TLSCert == "" || f.TLSKey == "":

@@ -126,10 +126,11 @@ func TestTLS(t *testing.T) {
 	}
 
 	for name, bad := range map[string]tlsFiles{
-		"no key":          {TLSCert: cert},
-		"no certificate":  {TLSClientCA: f.TLSClientCA},
-		"key for another": {TLSCert: cert, TLSKey: func() string { _, k := ours.files("other"); return k }()},
-		"CA is no PEM":    {TLSCert: cert, TLSKey: key, TLSClientCA: func() string { p := filepath.Join(t.TempDir(), "x"); _ = os.WriteFile(p, []byte("x"), 0o600); return p }()},
+		"clients of nobody": {TLSCert: cert, TLSKey: key, TLSAPIClient: true},
+		"no key":            {TLSCert: cert},
+		"no certificate":    {TLSClientCA: f.TLSClientCA},
+		"key for another":   {TLSCert: cert, TLSKey: func() string { _, k := ours.files("other"); return k }()},
+		"CA is no PEM":      {TLSCert: cert, TLSKey: key, TLSClientCA: func() string { p := filepath.Join(t.TempDir(), "x"); _ = os.WriteFile(p, []byte("x"), 0o600); return p }()},
 	} {
 		if _, err := bad.config(); err == nil {
 			t.Errorf("%s: taken", name)

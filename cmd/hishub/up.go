@@ -84,7 +84,7 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 		return err
 	}
 	defer h.close()
-	h.listen, h.nights, h.tls = c.Listen, c.Nights, https
+	h.listen, h.nights, h.tls, h.tlsAPI = c.Listen, c.Nights, https, c.TLSAPIClient
 	if h.mailer, err = c.mailer(); err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type Options struct {
 	// More registers the operations of other modules, each with {hospital} in its
 	// path; they are for callers who may submit. May be nil.
 	More func(huma.API)
+	// ClientCert demands a verified client certificate of every request but those of health.
+	ClientCert bool
 	// Secure marks the pages' cookie as one for https only.
 	Secure bool
 

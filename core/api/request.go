@@ -84,6 +84,10 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 			writeProblem(out, byStatus(http.StatusBadRequest, "the address or a header holds bytes that are no text"))
 			return
 		}
+		if a.ClientCert && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+			writeProblem(out, problem("forbidden", "show a client certificate that this hub believes, beside the key"))
+			return
+		}
 		if handler, pattern := mux.Handler(r); pattern == "" {
 			nowhere(out, r, handler)
 			return
