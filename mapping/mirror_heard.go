@@ -15,7 +15,7 @@ import (
 // heard puts what was found into words.
 func (h *hearing) heard(v *voice, q core.Request) *Heard {
 	out := &Heard{
-		Kind: v.kind, Mode: v.mode, Step: v.step, Undo: v.undo, Last: v.last, Session: v.session, Call: v.call,
+		Kind: v.kind, Mode: v.mode, Step: v.step, Undo: v.undo, Session: v.session, Call: v.call,
 		Input: h.r.in, Fields: map[string]string{}, Weak: map[string]bool{}, voice: v, request: q,
 	}
 	if out.Input.Stamp.At.IsZero() { // it is not sent, but it is about now
@@ -50,9 +50,19 @@ func (h *hearing) heard(v *voice, q core.Request) *Heard {
 			out.Input.Stamp.Key = out.Key
 		}
 	}
+	out.Last = !v.undo && !slices.ContainsFunc(v.later, func(s core.Step) bool { return applies(s, out.Input) })
 	out.Verified = slices.Compact(h.right)
 	h.judgeLost(out)
 	return out
+}
+
+// applies reports whether a step is a part of the transaction; one that cannot tell is.
+func applies(s core.Step, in core.Input) bool {
+	if s.When == nil {
+		return true
+	}
+	yes, err := s.When(in)
+	return yes || err != nil
 }
 
 // judgeLost computes forward what could not be read.

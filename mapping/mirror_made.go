@@ -73,13 +73,17 @@ func (w *wording) fill(wish Wish) {
 	}
 	for _, f := range record {
 		leaf, ok := f.of.(*leafBuilder)
-		if !ok || !leaf.required {
+		if !ok || !leaf.required && (leaf.name != "at" || wish.At == "") && (leaf.name != "stage" || wish.Stage == "") {
 			continue
 		}
 		var v any = "0"
 		switch {
 		case leaf.name == "state" && wish.State != "":
 			v = string(wish.State)
+		case leaf.name == "at":
+			v = wish.At
+		case leaf.name == "stage" && wish.Stage != "":
+			v = string(wish.Stage)
 		case len(leaf.values) > 0:
 			v = leaf.values[0]
 		case leaf.raw != nil && leaf.raw.typ == moneyType:

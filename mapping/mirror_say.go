@@ -161,6 +161,7 @@ func (mi *Mirror) fromCase(h *Heard, c *recordedCase, wish Wish) (*Said, string)
 	}
 	out := &Said{Case: c.name, Recorded: c.answer, Before: r}
 	w := mi.word(h.voice.mapper, h.Input, r)
+	w.seal(c)
 	w.echo(h, c)
 	w.number(wish, c, &out.Trouble)
 	w.verify()
@@ -171,6 +172,7 @@ func (mi *Mirror) fromCase(h *Heard, c *recordedCase, wish Wish) (*Said, string)
 	changed := out.Verdict
 	// As it was recorded, but for what proves that it answers this request.
 	w = mi.word(h.voice.mapper, h.Input, r)
+	w.seal(c)
 	w.verify()
 	if out.Verdict = w.judge(); meets(out.Verdict, wish) {
 		out.Response = w.response
@@ -197,7 +199,9 @@ func meets(v core.Verdict, wish Wish) bool {
 	}
 	if wish.State != "" || wish.Stage != "" {
 		s, ok := v.Answer.(*core.Status)
-		return ok && (s.State == wish.State || wish.State == "") && (s.Stage == wish.Stage || wish.Stage == "")
+		// Done as far as a step and done are not the same; how far what is absent came says nothing.
+		asFar := ok && (s.At == wish.At || wish.At == "" && (wish.State == core.StateAbsent || wish.State == ""))
+		return asFar && (s.State == wish.State || wish.State == "") && (s.Stage == wish.Stage || wish.Stage == "")
 	}
 	for _, p := range v.Parts {
 		if p.Outcome != wish.Outcome {

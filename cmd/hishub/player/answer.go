@@ -40,13 +40,23 @@ func (p *Player) answer(e *entrance, h *mapping.Heard, kind fault.Kind, x *Excha
 		}
 		return p.first(e, h, x, questionWishes(h)...)
 	case h.Undo:
-		out := p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeOK})
-		if entry := p.books.of(h); entry != nil && !entry.Whole && x.Outcome == core.OutcomeOK {
-			p.books.drop(entry)
-		}
-		return out
+		return p.takeBack(e, h, x)
 	}
 	return p.write(e, h, kind, x)
+}
+
+// takeBack undoes a step. While one that came after it stands it is too late, and
+// what is not there is taken back already.
+func (p *Player) takeBack(e *entrance, h *mapping.Heard, x *Exchange) outgoing {
+	before := p.books.of(h)
+	if before != nil && slices.Contains(before.Steps, h.Step) && !before.endsWith(h.Step) {
+		return p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeRejected, Words: "已完成，不能撤销"})
+	}
+	out := p.first(e, h, x, mapping.Wish{Outcome: core.OutcomeOK})
+	if before != nil && before.endsWith(h.Step) && x.Outcome == core.OutcomeOK {
+		p.books.undo(before)
+	}
+	return out
 }
 
 // write accepts something, once.
@@ -132,7 +142,9 @@ func questionWishes(h *mapping.Heard) []mapping.Wish {
 // statusWishes answers by the books.
 func (p *Player) statusWishes(h *mapping.Heard) []mapping.Wish {
 	about := core.Kind(h.Fields["message.kind"])
-	held := p.books.match(h, func(e *entry) bool { return !takesBack[e.Kind] && (about == "" || e.Kind == about) })
+	held := p.books.match(h, func(e *entry) bool {
+		return !takesBack[e.Kind] && (e.Kind == about || about == "" && p.asks(e.Kind, h.Kind))
+	})
 	if about != "" && takesBack[about] {
 		held = p.books.match(h, func(e *entry) bool { return e.Kind == about })
 	}
@@ -152,17 +164,41 @@ func (p *Player) statusWishes(h *mapping.Heard) []mapping.Wish {
 		voided.State, voided.Stage = "", "voided"
 		wishes = append(wishes, voided)
 	}
-	if !held.Whole {
-		reached := wish
-		if n := len(held.Steps); n > 0 {
-			reached.At = held.Steps[n-1]
-			wishes = append(wishes, reached)
-		}
-		running := wish
-		running.State = core.StateRunning
-		return append(wishes, running, absent)
+	if held.Whole {
+		wishes = append(wishes, wish)
 	}
-	return append(wishes, wish)
+	if n := len(held.Steps); n > 0 { // a folder may say so of the last one, too
+		for _, state := range []core.State{core.StateDone, core.StateRunning, core.StateAbsent} {
+			reached := wish
+			reached.State, reached.At = state, held.Steps[n-1]
+			wishes = append(wishes, reached)
+			if held.Whole {
+				return wishes
+			}
+		}
+	}
+	if held.Whole {
+		return wishes
+	}
+	return append(wishes, absent, mapping.Wish{Outcome: core.OutcomeNoData})
+}
+
+// asks reports whether a write without which nothing is done is what a question asks
+// about, where the request does not say: a place that is only held is no appointment.
+func (p *Player) asks(kind, question core.Kind) bool {
+	writes := p.folder.Dialect.Operations
+	about := func(o *core.Operation) bool {
+		return o != nil && slices.ContainsFunc(o.Steps, func(s core.Step) bool { return s.Inquire != nil && s.Inquire.Kind == question })
+	}
+	if about(writes[kind]) {
+		return true
+	}
+	for _, o := range writes {
+		if about(o) && nounOf(o.Kind) == nounOf(kind) {
+			return false
+		}
+	}
+	return kind != core.AppointmentLock // nobody asks in doubt; a night does
 }
 
 // first words the first wish that the folder can be made to read.
@@ -187,6 +223,8 @@ func (p *Player) first(e *entrance, h *mapping.Heard, x *Exchange, wishes ...map
 			x.Trouble = append(x.Trouble, fmt.Sprintf("we meant %s, your rules read %s%s", meaning(w), v.Outcome, because(v)))
 		} else if s, ok := v.Answer.(*core.Status); ok && w.State != "" && s.State != w.State {
 			x.Trouble = append(x.Trouble, fmt.Sprintf("we meant %s, your rules read %s", meaning(w), s.State))
+		} else if ok && w.State == core.StateDone && s.At != w.At {
+			x.Trouble = append(x.Trouble, fmt.Sprintf("we meant %s, your rules read step %q", meaning(w), s.At))
 		}
 		return out
 	}

@@ -14,7 +14,7 @@ type entry struct {
 	// Key is the business key, or a digest of what came where its fields did not.
 	Key    string            `json:"key"`
 	Steps  []string          `json:"steps,omitempty"` // that are done, in their order
-	Whole  bool              `json:"whole"`           // the last step is done
+	Whole  bool              `json:"whole"`           // no step that applies is left
 	Fields map[string]string `json:"fields"`
 	// Receipt and Captured are what the answers gave.
 	Receipt  core.Receipt      `json:"receipt"`
@@ -144,6 +144,23 @@ func (b *accepted) keep(h *mapping.Heard, v core.Verdict) *entry {
 		e.Steps = append(e.Steps, h.Step)
 	}
 	return e
+}
+
+// endsWith reports whether a step is the last that was done, "" the only one.
+func (e *entry) endsWith(step string) bool {
+	if n := len(e.Steps); n > 0 {
+		return e.Steps[n-1] == step
+	}
+	return step == ""
+}
+
+// undo takes back the last step that was done; what has none left was never there.
+func (b *accepted) undo(e *entry) {
+	if e.Whole = false; len(e.Steps) > 1 {
+		e.Steps = e.Steps[:len(e.Steps)-1]
+		return
+	}
+	b.drop(e)
 }
 
 func (b *accepted) drop(e *entry) {
