@@ -87,9 +87,15 @@ func (l *loader) use(n *node) {
 			l.use(n.fields[i].value)
 			continue
 		}
-		at, f := n.fields[i].key.pos, l.fragmentOf(n.fields[i].value)
+		at, named := n.fields[i].key.pos, n.fields[i].value
 		var children []field
-		switch {
+		if named.kind == listNode {
+			children = l.several(n, named)
+			n.fields = slices.Replace(slices.Clone(n.fields), i, i+1, children...)
+			i += len(children) - 1
+			continue
+		}
+		switch f := l.fragmentOf(named); {
 		case f == nil:
 			n.broken = true
 		case f.kind != mapNode && len(n.fields) == 1:
@@ -103,6 +109,24 @@ func (l *loader) use(n *node) {
 		n.fields = slices.Replace(slices.Clone(n.fields), i, i+1, children...)
 		i += len(children) - 1
 	}
+}
+
+// several are the children of all fragments that a list names, one after the other.
+func (l *loader) several(n, names *node) (children []field) {
+	if len(names.items) == 0 {
+		l.mistake(names.pos, "name fragments: "+useWord+": [first, second]", "the list names no fragment")
+	}
+	for _, name := range names.items {
+		switch f := l.fragmentOf(name); {
+		case f == nil:
+			n.broken = true
+		case f.kind != mapNode:
+			l.mistake(name.pos, "give it a "+useWord+" of its own, in a map of its own", "the fragment %q is no map, so nothing can stand beside it", name.text)
+		default:
+			children = append(children, f.fields...)
+		}
+	}
+	return children
 }
 
 func (l *loader) fragmentOf(n *node) *node {

@@ -20,6 +20,9 @@ fragments:
     Head: {$use: head}
     Name: = this.patient_name
     No: {.root: "2.16", .value: = this.patient_no}
+  org: {Org: = const.org}
+  both: {$use: [org, kind], Last: 1}
+  kind: {Kind: = message.kind}
   names: [{$each: 'x in ["a", "b"]', N: = x + this.visit_no}]
 envelopes:
   default:
@@ -40,12 +43,12 @@ prescription.create:
   repeat_safe: true
 payment.settle:
   call: POST /b
-  send: {Who: {$use: patient, More: true}, List: [{$use: head}]}
+  send: {Who: {$use: patient, More: true}, List: [{$use: head}], Two: {A: 1, $use: [kind, org], B: 2}, Both: {$use: both}}
   repeat_safe: true
 `))
 	for kind, want := range map[core.Kind]string{
 		core.PrescriptionCreate: `{"Org":"PT01","Kind":"prescription.create","Doc":{"Before":1,"Head":{"Org":"PT01","Kind":"prescription.create"},"Name":"张三测试","No":{".root":"2.16",".value":"P1"},"After":[{"N":"aV1"},{"N":"bV1"}]}}`,
-		core.PaymentSettle:      `{"Org":"PT01","Kind":"payment.settle","Doc":{"Who":{"Head":{"Org":"PT01","Kind":"payment.settle"},"Name":"张三测试","No":{".root":"2.16",".value":"P1"},"More":true},"List":[{"Org":"PT01","Kind":"payment.settle"}]}}`,
+		core.PaymentSettle:      `{"Org":"PT01","Kind":"payment.settle","Doc":{"Who":{"Head":{"Org":"PT01","Kind":"payment.settle"},"Name":"张三测试","No":{".root":"2.16",".value":"P1"},"More":true},"List":[{"Org":"PT01","Kind":"payment.settle"}],"Two":{"A":1,"Kind":"payment.settle","Org":"PT01","B":2},"Both":{"Org":"PT01","Kind":"payment.settle","Last":1}}}`,
 	} {
 		in := core.Input{Body: prescription(), Kind: kind, Stamp: stamp}
 		if kind == core.PaymentSettle {
@@ -75,6 +78,10 @@ func TestFragmentMistakes(t *testing.T) {
 		"money":             {"this.patient_name", "this.amount", good, `hospital.yaml:10:13: this.amount is money; write yuan(this.amount) or fen(this.amount)`},
 		"beside a list":     {"", "", strings.Replace(good, "{$use: names}", "{$use: names, b: 1}", 1), "the fragment is no map, so nothing can stand beside it; give $use a map of its own"},
 		"nothing uses it":   {"", "", "prescription.create:\n  call: POST /a\n  send: {L: {$use: names}}\n  repeat_safe: true\n", `hospital.yaml:8:3: nothing uses the fragment "patient"; write {$use: patient} where it belongs`},
+		"one of several":    {"", "", strings.Replace(good, "$use: patient", "$use: [head, patent]", 1), `prescription.yaml:3:23: there is no fragment "patent"; they are written as fragments: in hospital.yaml; did you mean "patient"?`},
+		"a list in a list":  {"", "", strings.Replace(good, "$use: patient", "$use: [head, names]", 1), `prescription.yaml:3:23: the fragment "names" is no map, so nothing can stand beside it; give it a $use of its own, in a map of its own`},
+		"none of several":   {"", "", strings.Replace(good, "$use: patient", "$use: []", 1), `the list names no fragment; name fragments: $use: [first, second]`},
+		"twice":             {"", "", strings.Replace(good, "$use: patient", "$use: patient, $use: head", 1), `write one with a list: $use: [first, second]`},
 		"a let of its name": {"", "", strings.Replace(good, "  send:", "  let: {this: 1}\n  send:", 1), `"this" is a word of the expression language`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func Schema() []byte {
 		}
 		operations[string(t.Kind)] = map[string]any{"$ref": "#/$defs/operation", "description": t.Title}
 	}
-	defs["used"] = map[string]any{"type": "object", "properties": map[string]any{useWord: map[string]any{"type": "string"}}, "required": []string{useWord}, "additionalProperties": false}
+	defs["used"] = map[string]any{"type": "object", "properties": map[string]any{useWord: map[string]any{"oneOf": []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "minItems": 1}}}}, "required": []string{useWord}, "additionalProperties": false}
 	defs["operations"] = map[string]any{"type": "object", "properties": operations, "additionalProperties": false}
 	schema := map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema",

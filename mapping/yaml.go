@@ -320,6 +320,8 @@ func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
 		if f.key.text == key.text {
 			cure := "keep one of them"
 			switch {
+			case key.text == useWord:
+				cure = "write one with a list: $use: [first, second]"
 			case key.text == "$group":
 				cure = "write one with a list, in which children stand, too: $group: [= first, {child: ...}, = second]"
 			case !isGrammarKey(key.text):

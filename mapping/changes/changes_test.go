@@ -76,7 +76,7 @@ envelopes: {default: {write: {send: {MSH: {$use: head}}}}, plain: {read: {answer
 func TestFragmentsAreWhatTheyStandFor(t *testing.T) {
 	const operations = `
 prescription.create: {send: {$use: visit, ZTO: {1: x}}}
-prescription.void: {send: {PID: {$use: person}}}
+prescription.void: {send: {PID: {$use: [person]}}}
 order.create: {send: {PV1: {1: 1}}, outcome: {$use: ours}}
 `
 	for name, c := range map[string]struct {
@@ -89,7 +89,8 @@ order.create: {send: {PV1: {1: 1}}, outcome: {$use: ours}}
 		"a fragment and more":          {"5: PN", "5: NI", "1: x", "1: y", []string{"fragment person: is changed", "prescription.create: is changed", "prescription.void: is changed by what it uses: person"}},
 		"rules":                        {`a == "9"`, "true", "", "", []string{"fragment ours: is changed", "order.create: is changed by what it uses: ours", `order.create: the rule outcome.busy is true, was a == "9"`}},
 		"of an envelope":               {"3: IH", "3: IZ", "", "", []string{"envelope default: is changed, for all that uses it", "fragment head: is changed"}},
-		"written out":                  {"", "", "PID: {$use: person}", "PID: {3: [{1: = this.patient_no, 5: PN}], 5: = this.patient_name}", nil},
+		"written out":                  {"", "", "PID: {$use: [person]}", "PID: {3: [{1: = this.patient_no, 5: PN}], 5: = this.patient_name}", nil},
+		"a list of one":                {"", "", "$use: visit", "$use: [visit]", nil},
 		"another fragment":             {"", "", "$use: visit", "PID: {$use: person}, PV1: {1: 1, 2: O}", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,15 +25,16 @@ func (f folder) put(v any, within map[string]bool) any {
 		}
 		return out
 	case map[string]any:
-		name, _ := v[useWord].(string)
-		document, known := f.fragments()[name]
-		if !known || within[name] {
-			name = ""
+		names := named(v)
+		for _, name := range names {
+			if _, known := f.fragments()[name]; !known || within[name] {
+				names = nil
+			}
 		}
 		out := map[string]any{}
-		if name != "" {
+		for _, name := range names {
 			within[name] = true
-			used := f.put(document, within)
+			used := f.put(f.fragments()[name], within)
 			delete(within, name)
 			children, ok := used.(map[string]any)
 			if !ok {
@@ -42,13 +43,27 @@ func (f folder) put(v any, within map[string]bool) any {
 			maps.Copy(out, children)
 		}
 		for k, child := range v {
-			if k != useWord || name == "" {
+			if k != useWord || names == nil {
 				out[k] = f.put(child, within)
 			}
 		}
 		return out
 	}
 	return v
+}
+
+// named are the fragments that a map uses.
+func named(v map[string]any) (names []string) {
+	switch used := v[useWord].(type) {
+	case string:
+		return []string{used}
+	case []any:
+		for _, name := range used {
+			text, _ := name.(string)
+			names = append(names, text)
+		}
+	}
+	return names
 }
 
 func (f folder) fragments() map[string]any {
@@ -64,9 +79,11 @@ func (f folder) uses(v any, into map[string]bool) {
 			f.uses(item, into)
 		}
 	case map[string]any:
-		if name, ok := v[useWord].(string); ok && !into[name] {
-			into[name] = true
-			f.uses(f.fragments()[name], into)
+		for _, name := range named(v) {
+			if !into[name] {
+				into[name] = true
+				f.uses(f.fragments()[name], into)
+			}
 		}
 		for _, child := range v {
 			f.uses(child, into)
