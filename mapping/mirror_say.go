@@ -29,6 +29,9 @@ type Wish struct {
 	// Fresh makes a number of the HIS's own of the recorded one, the same for the
 	// same; nil leaves them. Of "" it makes one where none was recorded.
 	Fresh func(recorded string) string
+	// Values of fields that the folder returns, by their names, in place of the
+	// recorded ones: "payment_amount".
+	Values map[string]any
 	// Words of a refusal.
 	Words string
 	// LastPage: no further page follows.
@@ -321,7 +324,7 @@ func (w *wording) number(wish Wish, c *recordedCase, trouble *[]string) {
 		if !ok {
 			continue
 		}
-		var is any
+		is, given := wish.Values[leaf.name]
 		switch leaf.name {
 		case "his_no":
 			is = wish.Receipt.HisNo
@@ -344,7 +347,9 @@ func (w *wording) number(wish Wish, c *recordedCase, trouble *[]string) {
 			}
 			is = *wish.Receipt.Amount
 		default:
-			continue
+			if !given {
+				continue
+			}
 		}
 		change(leaf.name, recorded["receipt."+leaf.name], is, func(v any) error { return w.putLeaf(leaf, v) })
 	}

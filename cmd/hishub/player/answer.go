@@ -38,7 +38,7 @@ func (p *Player) answer(e *entrance, h *mapping.Heard, kind fault.Kind, x *Excha
 		if _, asks := t.Answer().(*core.Status); asks {
 			return p.first(e, h, x, p.statusWishes(h)...)
 		}
-		return p.first(e, h, x, questionWishes(h)...)
+		return p.first(e, h, x, p.questionWishes(h)...)
 	case h.Undo:
 		return p.takeBack(e, h, x)
 	}
@@ -132,11 +132,11 @@ func (p *Player) loginWish(h *mapping.Heard) mapping.Wish {
 }
 
 // questionWishes: the recorded answer once, and after a first page the end.
-func questionWishes(h *mapping.Heard) []mapping.Wish {
+func (p *Player) questionWishes(h *mapping.Heard) []mapping.Wish {
 	if h.Page != "" && !h.FirstPage {
 		return []mapping.Wish{{Outcome: core.OutcomeOK, LastPage: true}, {Outcome: core.OutcomeNoData}}
 	}
-	return []mapping.Wish{{Outcome: core.OutcomeOK}, {Outcome: core.OutcomeNoData}}
+	return []mapping.Wish{{Outcome: core.OutcomeOK, Values: p.values(h)}, {Outcome: core.OutcomeNoData}}
 }
 
 // statusWishes answers by the books.

@@ -3,6 +3,7 @@ package player
 import (
 	"reflect"
 	"strings"
+	"time"
 
 	"hishub/core"
 	"hishub/mapping"
@@ -20,6 +21,7 @@ type entry struct {
 	Receipt  core.Receipt      `json:"receipt"`
 	Captured map[string]string `json:"captured,omitempty"`
 	Times    int               `json:"times"` // how often the same was said
+	At       time.Time         `json:"at"`    // of the first time
 	noun     string
 	weak     map[string]bool
 }
@@ -120,7 +122,7 @@ func amountOf(h *mapping.Heard) *core.Fen {
 func (b *accepted) keep(h *mapping.Heard, v core.Verdict) *entry {
 	e := b.of(h)
 	if e == nil {
-		e = &entry{Kind: h.Kind, Key: h.Identity(), Fields: map[string]string{}, Captured: map[string]string{}, noun: nounOf(h.Kind), weak: map[string]bool{}}
+		e = &entry{Kind: h.Kind, Key: h.Identity(), Fields: map[string]string{}, Captured: map[string]string{}, noun: nounOf(h.Kind), weak: map[string]bool{}, At: time.Now()}
 		b.entries = append(b.entries, e)
 	}
 	e.Times++
