@@ -56,6 +56,9 @@ type Exchange struct {
 	Stamp          Stamp
 	Head           string
 	Started, Ended time.Time
+	// Encoding, Encoded, Called and Answered are when the last request of it began to
+	// be encoded, was, was given to the connector, and was answered; zero: not reached.
+	Encoding, Encoded, Called, Answered time.Time
 	// Left is true when bytes of the request may have left this process.
 	Left bool
 }
@@ -181,7 +184,9 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		return
 	}
 	x.Stamp, x.Head = in.Stamp, ""
+	x.Encoding, x.Called, x.Answered = time.Now(), time.Time{}, time.Time{}
 	q, err := call.Mapper.Encode(in)
+	x.Encoded = time.Now()
 	x.Codes = AddCodes(x.Codes, q.Codes...)
 	if err != nil {
 		x.unmapped(err)
@@ -195,10 +200,11 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 			return
 		}
 	}
-	x.Left = true
+	x.Left, x.Called = true, time.Now()
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout(call.Connector))
 	defer cancel()
 	r, err := connector.Call(ctx, q)
+	x.Answered = time.Now()
 	x.Sent, x.Received, x.Head = h.Redact(r.Sent), h.Redact(r.Received), r.Head()
 	if err != nil {
 		x.Verdict = Verdict{Outcome: Outcome(ClassOf(err)), Err: err}

@@ -15,7 +15,7 @@ import (
 // handler is the API with the clinic's routes, what HIS call, and the sender of webhooks.
 func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
-		Version: version, Store: h.store, Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Background: background, Lights: h.dispatcher.Lights,
+		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Background: background, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil, ClientCert: h.tlsAPI,
 		Ready: h.dependencies(),
 	}
@@ -45,7 +45,7 @@ func (h *hub) overBroker(ctx context.Context, work *sync.WaitGroup) (stop func()
 	}
 	taking, stop := context.WithCancel(ctx)
 	intake := rabbit.NewIntake(h.broker, func(ctx context.Context, hospital string, m core.Message, submission string) (core.Accepted, error) {
-		return h.store.EnqueueAs(ctx, hospital, m, postgres.EnqueueOptions{Submission: submission, Announce: true})
+		return h.accepting().EnqueueAs(ctx, hospital, m, postgres.EnqueueOptions{Submission: submission, Announce: true})
 	})
 	work.Go(func() { intake.Run(taking) })
 	events := rabbit.NewEvents(h.broker, h.store, h.store, func(context.Context) bool {

@@ -46,6 +46,7 @@ type hub struct {
 	runner     *reconcile.Runner
 	repairs    *reconcile.Repairs
 	metrics    *metrics
+	tracing    *tracing // nil traces nothing
 	clocks     clocks
 	unmapped   unmappedCodes
 	desk       *inbound.Desk
@@ -58,6 +59,9 @@ type hub struct {
 // openHub connects to what the hub needs; nothing runs yet.
 func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string, createKey bool, s services) (_ *hub, err error) {
 	h := &hub{services: s, log: log, metrics: newMetrics()}
+	if h.tracing, err = newTracing(ctx, log); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -82,6 +86,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 		PassWhenParked: func(id string, kind core.Kind) bool { return h.hospitals.passWhenParked(id, kind) },
 		Woken:          h.wakes.Wake,
 		Measure:        h.metrics.ledger(),
+		Traced:         h.tracing != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -94,7 +99,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
 	h.dispatcher = &delivery.Dispatcher{
 		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
-		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended,
+		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended, Traced: h.tracing.rounds(),
 	}
 	return h, nil
 }
@@ -120,6 +125,7 @@ func (h *hub) close() {
 	if h.redis != nil {
 		h.redis.Close()
 	}
+	h.tracing.close()
 }
 
 // run works until ctx ends, then stops in the order in which nothing is lost:

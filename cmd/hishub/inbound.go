@@ -13,7 +13,7 @@ import (
 // withInbound serves HIS beside the API, at addresses of their own.
 func (h *hub) withInbound(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/his/", h.inboundServer().Handler())
+	mux.Handle("/his/", h.tracing.inbound(h.inboundServer().Handler()))
 	mux.Handle("/", api)
 	return mux
 }

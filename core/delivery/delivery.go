@@ -75,6 +75,8 @@ type Delivery struct {
 	Interrupted bool
 	// CancelWanted is a person's wish, decided as soon as it is known what the HIS has.
 	CancelWanted bool
+	// Trace is the W3C traceparent that it was accepted under; "" without traces.
+	Trace string
 	Progress
 }
 

@@ -39,10 +39,10 @@ type desk struct {
 	lastFailure time.Time
 }
 
-// claimed is a claim and when it was asked for, by this process's own clock.
+// claimed is a claim and when it was asked for and had, by this process's own clock.
 type claimed struct {
 	*Delivery
-	asked time.Time
+	asked, had time.Time
 }
 
 func newDesk(d *Dispatcher, hospital string) *desk {
@@ -109,9 +109,10 @@ func (k *desk) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	had := time.Now()
 	k.mu.Lock()
 	for i := range got {
-		k.ready = append(k.ready, claimed{&got[i], asked})
+		k.ready = append(k.ready, claimed{&got[i], asked, had})
 	}
 	k.hungry = len(got) == n
 	if k.limiter != nil {
@@ -248,7 +249,14 @@ func (k *desk) deliver(ctx context.Context, c claimed) {
 	began := held
 	now := func() time.Time { return claimedAt.Add(time.Since(began)) }
 
-	for {
+	for first := true; ; first = false {
+		round := Round{Begun: time.Now()}
+		if k.Traced != nil {
+			round.Before = *d
+			if first {
+				round.Waited, round.Asked, round.Claimed = claimedAt.Sub(d.Accepted), c.asked, c.had
+			}
+		}
 		a, n, err := k.exchange(ctx, d, held, now)
 		if err != nil {
 			return // lost: whoever holds the claim now decides
@@ -263,6 +271,10 @@ func (k *desk) deliver(ctx context.Context, c claimed) {
 		}
 		if k.Ended != nil {
 			k.Ended(k.hospital, n)
+		}
+		if k.Traced != nil {
+			round.Attempt, round.Next, round.Settling, round.Settled = a, n, held, time.Now()
+			k.Traced(round)
 		}
 		if promoted {
 			k.wake()

@@ -30,6 +30,8 @@ type Dispatcher struct {
 	Drain time.Duration
 	// Ended is called after each settlement, for metrics; may be nil.
 	Ended func(hospital string, n Next)
+	// Traced is called after each settlement, for traces; may be nil.
+	Traced func(Round)
 
 	mu    sync.Mutex
 	desks map[string]*desk

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +56,10 @@ const claim = `
 	from claimed c left join hub.body b on b.message = c.message and b.accepted_at = c.accepted_at
 	order by c.due`
 
+// claimTraced gives the trace, too; a message's row is looked up for it.
+var claimTraced = strings.Replace(strings.Replace(claim, "c.secret, b.sealed", "c.secret, b.sealed, coalesce(m.trace, '')", 1),
+	"order by c.due", "left join hub.message m on m.id = c.message order by c.due", 1)
+
 // Claim implements delivery.Store. What cannot be opened is parked instead.
 func (s *Store) Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration) ([]delivery.Delivery, error) {
 	b := &pgx.Batch{}
@@ -62,7 +67,11 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 	// database undoes is a row that can be claimed again, and nothing was sent
 	// under it, because Sent, which is durable, is committed after it.
 	b.Queue(`select set_config('synchronous_commit', 'off', true)`)
-	b.Queue(claim, process, hospital, n, lease.Microseconds(), deadline.Microseconds())
+	sql, trace := claim, ""
+	if s.Traced {
+		sql = claimTraced
+	}
+	b.Queue(sql, process, hospital, n, lease.Microseconds(), deadline.Microseconds())
 	var claimed []delivery.Delivery
 	var broken []brokenClaim
 	began := time.Now()
@@ -80,10 +89,15 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 			var key string
 			var takeover time.Time
 			var progress, secret, sealed []byte
-			if err := rows.Scan(&d.ID, &d.Kind, &key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
-				&d.Interrupted, &takeover, &d.CancelWanted, &progress, &secret, &sealed); err != nil {
+			columns := []any{&d.ID, &d.Kind, &key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
+				&d.Interrupted, &takeover, &d.CancelWanted, &progress, &secret, &sealed}
+			if s.Traced {
+				columns = append(columns, &trace)
+			}
+			if err := rows.Scan(columns...); err != nil {
 				return err
 			}
+			d.Trace = trace
 			if err := s.unpack(ctx, &d, key, progress, secret, sealed); err != nil {
 				if d.Interrupted {
 					d.LastByte = takeover

@@ -42,6 +42,8 @@ type Options struct {
 	// Woken is called after a message was committed that can be claimed at once;
 	// nil: nobody is told. It must not block.
 	Woken func(hospital string)
+	// Traced gives claims the trace that they were accepted under.
+	Traced bool
 	Measure
 }
 
