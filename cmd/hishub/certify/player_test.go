@@ -12,10 +12,10 @@ import (
 var played = []core.Kind{core.PrescriptionCreate, core.PrescriptionVoid, core.PaymentSettle, core.RefundCreate}
 
 // A folder at play is a HIS that does what the folder says, so it conforms: but for
-// its clock and its ledger, which are those of the cases.
+// the rows of its ledger, which are those of the cases.
 func TestFoldersAtPlay(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"dongshan", "xihu", "beicheng", "lianhu"} {
+	for _, name := range []string{"dongshan", "xihu", "beicheng", "lianhu", "yongan"} {
 		t.Run(name, func(t *testing.T) {
 			env := sample(t, name)
 			p, err := player.Start(t.Context(), player.Options{
