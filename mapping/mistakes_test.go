@@ -136,6 +136,11 @@ var seeded = []struct {
 		"bill.yaml:3:24: there is no name \"visit_no\" here; visible are *"},
 	{"", "dongshan", "hospital.yaml", "constants: {oper: net07}", "constants: {oper: net07, app_key: abc}",
 		"hospital.yaml:4:35: the constant \"app_key\" looks like a secret in clear; if it is one, write it as secrets: {app_key: \"${ENV}\"}"},
+	// SQL that YAML cut at a comma: the rest of it is no option.
+	{"", "beishan", "hospital.yaml", "connectors: {", "connectors: {x: {db: {dsn: select a from t, take: select id, lx from t where a = '0'}}, ",
+		`*"select id" ends inside the brackets; inside {...} and [...] quote a cell that has a comma, colon or bracket*`},
+	{"", "dongshan", "bill.yaml", "  send: {", "  with: {a: settle(p_no, out p_code)}\n  send: {",
+		`*"settle(p_no" ends inside the brackets; inside {...} and [...] quote a cell that has a comma, colon or bracket*`},
 	{"", "beishan", "hospital.yaml", "  wechat:\n", "  wechatt:\n",
 		`hospital.yaml:12:3: channels has no key "wechatt"; did you mean "wechat"?`},
 	{"", "beishan", "hospital.yaml", "    wechatpay:\n", "    wechat_pay:\n",

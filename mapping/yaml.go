@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -292,6 +293,28 @@ func (r *yamlReader) halfCell(n *node) bool {
 	return true
 }
 
+// halfStatement reports SQL or a call of a procedure that YAML cut at a comma: the key
+// that follows it in the brackets is its rest.
+func (r *yamlReader) halfStatement(out, key, value *node) bool {
+	if !out.flow || key.style != plainText || len(out.fields) == 0 {
+		return false
+	}
+	before := out.fields[len(out.fields)-1].value
+	if before.kind != scalarNode || before.style != plainText || strings.HasPrefix(before.text, "=") {
+		return false
+	}
+	first, _, more := strings.Cut(strings.ToLower(before.text), " ")
+	statement := more && slices.Contains([]string{"select", "with", "update", "insert", "delete", "call", "exec"}, first)
+	if !statement && strings.Count(before.text, "(") <= strings.Count(before.text, ")") {
+		return false
+	}
+	if !value.isEmpty() && !strings.ContainsAny(key.text, " ()='") {
+		return false
+	}
+	r.found.mistake(before.pos, cureFlow, "%q ends inside the brackets", before.text)
+	return true
+}
+
 func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
 	if out.cut {
 		return
@@ -332,7 +355,7 @@ func (r *yamlReader) pair(out *node, v *ast.MappingValueNode) {
 			return
 		}
 	}
-	if r.halfCell(value) {
+	if r.halfCell(value) || r.halfStatement(out, key, value) {
 		out.broken, out.cut = true, true
 		return
 	}
