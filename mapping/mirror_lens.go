@@ -22,6 +22,9 @@ type wording struct {
 	r        *run
 	tree     *expressionTree
 	depth    int
+	// item is the record of a list that is made now, under its name in the folder.
+	item     any
+	itemName string
 }
 
 var errOneWay = errors.New("this cell cannot be gone back")
@@ -37,6 +40,9 @@ func (w *wording) restart() {
 	w.r = w.m.start(w.in)
 	w.r.response = w.response
 	w.r.set(w.m.came, w.response.Body)
+	if w.itemName != "" {
+		w.r.env[w.itemName] = w.item
+	}
 }
 
 func (w *wording) eval(n ast.Node) (any, error) {
@@ -127,6 +133,12 @@ func (w *wording) put(n ast.Node, v any) error {
 			return w.put(n.Right, v)
 		case "+":
 			return w.putSum(n, v)
+		}
+	case *ast.IdentifierNode:
+		if n.Value == w.itemName && n.Value != "" {
+			w.item = v
+			w.restart()
+			return nil
 		}
 	case *ast.BuiltinNode:
 		if n.Name == "concat" && len(n.Arguments) > 0 {

@@ -32,6 +32,9 @@ type Wish struct {
 	// Values of fields that the folder returns, by their names, in place of the
 	// recorded ones: "payment_amount".
 	Values map[string]any
+	// Rows are the records of an answer that is a list, each as Values; nil leaves the
+	// recorded ones.
+	Rows []map[string]any
 	// Words of a refusal.
 	Words string
 	// LastPage: no further page follows.
@@ -167,6 +170,13 @@ func (mi *Mirror) fromCase(h *Heard, c *recordedCase, wish Wish) (*Said, string)
 	w.seal(c)
 	w.echo(h, c)
 	w.number(wish, c, &out.Trouble)
+	if wish.Rows != nil {
+		before := w.response
+		if err := w.rows(wish); err != nil {
+			w.backTo(before)
+			out.Trouble = append(out.Trouble, "the list stays as it was: "+err.Error())
+		}
+	}
 	w.verify()
 	if out.Verdict = w.judge(); meets(out.Verdict, wish) {
 		out.Response = w.response

@@ -136,7 +136,7 @@ func (p *Player) questionWishes(h *mapping.Heard) []mapping.Wish {
 	if h.Page != "" && !h.FirstPage {
 		return []mapping.Wish{{Outcome: core.OutcomeOK, LastPage: true}, {Outcome: core.OutcomeNoData}}
 	}
-	return []mapping.Wish{{Outcome: core.OutcomeOK, Values: p.values(h)}, {Outcome: core.OutcomeNoData}}
+	return []mapping.Wish{{Outcome: core.OutcomeOK, Values: p.values(h), Rows: p.rows(h)}, {Outcome: core.OutcomeNoData}}
 }
 
 // statusWishes answers by the books.

@@ -38,32 +38,64 @@ func (p *Player) totals(h *mapping.Heard) map[string]any {
 	if !ok {
 		return nil
 	}
-	var sums = map[core.EntryType]core.Fen{}
-	var counts = map[core.EntryType]int{}
-	for _, e := range p.books.entries {
-		move, moved := moves[e.Kind]
-		if !moved || !e.Whole {
-			continue
-		}
-		if at := e.when(move.at); at.Before(from) || !at.Before(to) {
-			continue
-		}
-		if way, came := e.Fields[e.noun+".channel"]; came && h.Fields["ledger.channel"] != "" && way != h.Fields["ledger.channel"] {
-			continue
-		}
+	sums, counts := map[core.EntryType]core.Fen{}, map[core.EntryType]int{}
+	for _, e := range p.moved(h, from, to) {
 		if e.Receipt.Amount == nil {
 			return nil
 		}
-		if *e.Receipt.Amount == 0 { // an appointment that nobody paid
-			continue
-		}
-		sums[move.typ] += *e.Receipt.Amount
-		counts[move.typ]++
+		sums[moves[e.Kind].typ] += *e.Receipt.Amount
+		counts[moves[e.Kind].typ]++
 	}
 	return map[string]any{
 		"payments": strconv.Itoa(counts[core.EntryPayment]), "payment_amount": sums[core.EntryPayment],
 		"refunds": strconv.Itoa(counts[core.EntryRefund]), "refund_amount": sums[core.EntryRefund],
 	}
+}
+
+// moved are the entries of a stretch of time that moved money.
+func (p *Player) moved(h *mapping.Heard, from, to time.Time) []*entry {
+	var found []*entry
+	for _, e := range p.books.entries {
+		move, moved := moves[e.Kind]
+		at := e.when(move.at)
+		way, came := e.Fields[e.noun+".channel"]
+		switch {
+		case !moved || !e.Whole || at.Before(from) || !at.Before(to):
+		case came && h.Fields["ledger.channel"] != "" && way != h.Fields["ledger.channel"]:
+		case e.Receipt.Amount != nil && *e.Receipt.Amount == 0: // an appointment that nobody paid
+		default:
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// rows are the entries of the day that is asked for; nil where there are none.
+func (p *Player) rows(h *mapping.Heard) []map[string]any {
+	from, to, ok := p.asked(h)
+	if h.Kind != core.LedgerDetail || !ok {
+		return nil
+	}
+	var out []map[string]any
+	for _, e := range p.moved(h, from, to) {
+		if e.Receipt.Amount == nil {
+			return nil
+		}
+		move := moves[e.Kind]
+		row := map[string]any{"type": string(move.typ), "amount": *e.Receipt.Amount, "at": e.when(move.at).Truncate(time.Second)}
+		number, channelNo := e.Fields[e.noun+".order_id"], e.Fields[e.noun+".channel_no"]
+		if move.typ == core.EntryRefund {
+			row["order_id"] = number
+			number, channelNo = e.Fields[e.noun+".refund_no"], e.Fields[e.noun+".channel_refund_no"]
+		}
+		for name, v := range map[string]string{"number": number, "his_no": e.Receipt.HisNo, "channel_no": channelNo, "channel": e.Fields[e.noun+".channel"]} {
+			if v != "" {
+				row[name] = v
+			}
+		}
+		out = append(out, row)
+	}
+	return out
 }
 
 // asked is the stretch of time that a question about the ledger is about.

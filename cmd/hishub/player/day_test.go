@@ -1,6 +1,7 @@
 package player
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -60,6 +61,43 @@ func TestTheTotalsAreOfTheBooks(t *testing.T) {
 			}
 			one.Refunds, one.RefundAmount = "1", back.Amount
 			total(day, one)
+		})
+	}
+}
+
+// The rows of a day are one for each payment and refund of the books.
+func TestTheRowsAreOfTheBooks(t *testing.T) {
+	for _, name := range []string{"dongshan", "xihu", "beicheng", "yongan"} {
+		t.Run(name, func(t *testing.T) {
+			pay := aPayment()
+			c := atCounter(t, copied(t, folders(t)[name]), pay)
+			for i := range c.h.Operations[core.PaymentSettle].Steps {
+				x := c.say(&c.h.Operations[core.PaymentSettle].Steps[i].Call, core.OutcomeOK)
+				maps.Copy(c.in.Captured, x.Verdict.Captured)
+			}
+			back := &core.Refund{RefundNo: "IHR20260105000001", OrderID: pay.OrderID, VisitNo: pay.VisitNo, PatientNo: pay.PatientNo, HisNo: "J0000002", Amount: 1200,
+				Paid: pay.Amount, Channel: pay.Channel, ChannelNo: pay.ChannelNo, ChannelRefundNo: "5000000001", Reason: "测试退费", RefundedAt: pay.PaidAt.Add(time.Hour)}
+			refund := core.Input{Body: back, Kind: core.RefundCreate, Captured: map[string]string{}, Stamp: c.h.Stamp(back.Key(), time.Now(), 1)}
+			if x := c.h.Ask(t.Context(), &c.h.Operations[core.RefundCreate].Steps[0].Call, refund, nil); x.Verdict.Outcome != core.OutcomeOK {
+				t.Fatalf("the refund: %+v", x.Verdict)
+			}
+			from := time.Date(2026, 1, 5, 0, 0, 0, 0, c.h.Zone)
+			first := "1"
+			in := core.Input{Body: &core.LedgerQuery{Day: "2026-01-05", From: from, To: from.AddDate(0, 0, 1)}, Kind: core.LedgerDetail, Stamp: c.h.Stamp("2026-01-05", time.Now(), 1), Page: &first}
+			x := c.h.Ask(t.Context(), &c.h.Operations[core.LedgerDetail].Steps[0].Call, in, nil)
+			got, ok := x.Verdict.Answer.(*core.Ledger)
+			if !ok || len(got.Entries) != 2 {
+				t.Fatalf("the ledger is %+v, %+v; %+v", got, x.Verdict, c.p.Exchanges())
+			}
+			for i, want := range []core.LedgerEntry{
+				{Type: core.EntryPayment, Number: pay.OrderID, Amount: pay.Amount, At: pay.PaidAt},
+				{Type: core.EntryRefund, Number: back.RefundNo, OrderID: pay.OrderID, Amount: back.Amount, At: back.RefundedAt},
+			} {
+				e := got.Entries[i]
+				if e.Type != want.Type || e.Number != want.Number || e.OrderID != want.OrderID || e.Amount != want.Amount || !e.At.Equal(want.At) || e.Reversal {
+					t.Errorf("row %d is %+v, want %+v", i, e, want)
+				}
+			}
 		})
 	}
 }
