@@ -56,9 +56,7 @@ func TestEveryFolderCanBePlayed(t *testing.T) {
 					t.Errorf("%d%% of the fields were read back, %d%% are asked for; lost: %v", share, readBackOfOne, r.missed)
 				}
 			}
-			if said := messages(t, folder, h.Dialect); len(said) == 0 {
-				t.Skip("the folder has no cases of what it says")
-			} else if r.asked == 0 {
+			if said := messages(t, folder, h.Dialect); len(said) > 0 && r.asked == 0 {
 				t.Error("nothing was asked")
 			}
 		})
