@@ -51,7 +51,7 @@ func (c *hospitalCertify) Run(ctx context.Context) error {
 		Folder: folder, Files: files, Agreed: agreed, Messages: c.Messages, Timeout: c.Timeout, Lang: c.Lang, Version: version,
 		Progress: func(it *certify.Item) {
 			fmt.Fprintf(os.Stderr, "%-14s %s\n", it.Result, it.ID)
-			if it.Result == certify.Fail {
+			if (it.Result == certify.Fail || it.Result == certify.NotTried) && len(it.Why) > 0 {
 				fmt.Fprintf(os.Stderr, "               %s\n", strings.Join(it.Why, "\n               "))
 			}
 		},

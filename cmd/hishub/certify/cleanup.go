@@ -89,7 +89,9 @@ func (r *run) taken() map[string]bool {
 func (r *run) undoing(m *made) (core.Kind, core.Body) {
 	template := func(kind core.Kind) core.Body {
 		if b, err := r.of(kind); err == nil && b != nil {
-			return copyOf(b)
+			b = copyOf(b)
+			bringUp(b, r.now, r.hospital.Zone)
+			return b
 		}
 		return nil
 	}
@@ -97,28 +99,27 @@ func (r *run) undoing(m *made) (core.Kind, core.Body) {
 	case *core.Payment:
 		if b, ok := template(core.RefundCreate).(*core.Refund); ok {
 			fill(b, m)
-			b.RefundNo, b.ChannelRefundNo, b.RefundedAt = r.numbers.like(b.RefundNo), r.numbers.like(b.ChannelRefundNo), r.now
+			b.RefundNo, b.ChannelRefundNo = r.numbers.like(b.RefundNo), r.numbers.like(b.ChannelRefundNo)
 			return core.RefundCreate, b
 		}
 	case *core.Prescription:
 		if b, ok := template(core.PrescriptionVoid).(*core.PrescriptionVoiding); ok {
-			b.No, b.VisitNo, b.PatientNo, b.HisNo, b.VoidedAt = of.No, of.VisitNo, of.PatientNo, m.hisNo(), r.now
+			b.No, b.VisitNo, b.PatientNo, b.HisNo = of.No, of.VisitNo, of.PatientNo, m.hisNo()
 			return core.PrescriptionVoid, b
 		}
 	case *core.Order:
 		if b, ok := template(core.OrderCancel).(*core.OrderCancelling); ok {
-			b.No, b.VisitNo, b.PatientNo, b.HisNo, b.CancelledAt = of.No, of.VisitNo, of.PatientNo, m.hisNo(), r.now
+			b.No, b.VisitNo, b.PatientNo, b.HisNo = of.No, of.VisitNo, of.PatientNo, m.hisNo()
 			return core.OrderCancel, b
 		}
 	case *core.SlotLock:
 		if b, ok := template(core.AppointmentUnlock).(*core.SlotRelease); ok {
-			b.OrderID, b.PatientNo, b.ScheduleNo, b.LockNo, b.ReleasedAt = of.OrderID, of.PatientNo, of.ScheduleNo, m.hisNo(), r.now
+			b.OrderID, b.PatientNo, b.ScheduleNo, b.LockNo = of.OrderID, of.PatientNo, of.ScheduleNo, m.hisNo()
 			return core.AppointmentUnlock, b
 		}
 	case *core.Appointment:
 		if b, ok := template(core.AppointmentCancel).(*core.AppointmentCancelling); ok {
 			cancelUnpaid(b, of, m.hisNo())
-			b.CancelledAt = r.now
 			return core.AppointmentCancel, b
 		}
 	case *core.AppointmentPayment:

@@ -33,6 +33,7 @@ func (r *run) fresh(kind core.Kind) (core.Body, error) {
 		return nil, errNone{kind}
 	}
 	body := copyOf(template)
+	bringUp(body, r.now, r.hospital.Zone)
 	if err := r.renew(body); err != nil {
 		return nil, err
 	}
@@ -45,34 +46,34 @@ func (r *run) fresh(kind core.Kind) (core.Body, error) {
 func (r *run) renew(body core.Body) error {
 	switch b := body.(type) {
 	case *core.Patient:
-		b.PersonID, b.RegisteredAt = r.numbers.like(b.PersonID), r.now
+		b.PersonID = r.numbers.like(b.PersonID)
 		// Another person needs another document, and identity cards have a check digit.
 		b.IDType, b.IDNo = "passport", r.numbers.like("T00000000")
 	case *core.Prescription:
-		b.No, b.WrittenAt, b.ValidUntil = r.numbers.like(b.No), r.now, r.now.Add(72*time.Hour)
+		b.No = r.numbers.like(b.No)
 	case *core.PrescriptionVoiding:
 		p, err := r.needed(core.PrescriptionCreate)
 		if err != nil {
 			return err
 		}
 		of := p.body.(*core.Prescription)
-		b.No, b.VisitNo, b.PatientNo, b.HisNo, b.VoidedAt = of.No, of.VisitNo, of.PatientNo, p.hisNo(), r.now
+		b.No, b.VisitNo, b.PatientNo, b.HisNo = of.No, of.VisitNo, of.PatientNo, p.hisNo()
 	case *core.Dispense:
 		p, err := r.needed(core.PrescriptionCreate)
 		if err != nil {
 			return err
 		}
 		of := p.body.(*core.Prescription)
-		b.No, b.VisitNo, b.PatientNo, b.HisNo, b.At = of.No, of.VisitNo, of.PatientNo, p.hisNo(), r.now
+		b.No, b.VisitNo, b.PatientNo, b.HisNo = of.No, of.VisitNo, of.PatientNo, p.hisNo()
 	case *core.Order:
-		b.No, b.OrderedAt = r.numbers.like(b.No), r.now
+		b.No = r.numbers.like(b.No)
 	case *core.OrderCancelling:
 		p, err := r.needed(core.OrderCreate)
 		if err != nil {
 			return err
 		}
 		of := p.body.(*core.Order)
-		b.No, b.VisitNo, b.PatientNo, b.HisNo, b.CancelledAt = of.No, of.VisitNo, of.PatientNo, p.hisNo(), r.now
+		b.No, b.VisitNo, b.PatientNo, b.HisNo = of.No, of.VisitNo, of.PatientNo, p.hisNo()
 	case *core.Payment:
 		return r.renewPayment(b)
 	case *core.Refund:
@@ -81,14 +82,14 @@ func (r *run) renew(body core.Body) error {
 			return err
 		}
 		fill(b, p)
-		b.RefundNo, b.ChannelRefundNo, b.RefundedAt = r.numbers.like(b.RefundNo), r.numbers.like(b.ChannelRefundNo), r.now
+		b.RefundNo, b.ChannelRefundNo = r.numbers.like(b.RefundNo), r.numbers.like(b.ChannelRefundNo)
 	case *core.Invoice:
 		p, err := r.needed(core.PaymentSettle)
 		if err != nil {
 			return err
 		}
 		of := p.body.(*core.Payment)
-		b.OrderID, b.VisitNo, b.PatientNo, b.HisNo, b.Amount, b.AskedAt = of.OrderID, of.VisitNo, of.PatientNo, p.hisNo(), of.Amount, r.now
+		b.OrderID, b.VisitNo, b.PatientNo, b.HisNo, b.Amount = of.OrderID, of.VisitNo, of.PatientNo, p.hisNo(), of.Amount
 	default:
 		return r.renewAppointment(body)
 	}
@@ -97,7 +98,7 @@ func (r *run) renew(body core.Body) error {
 
 // renewPayment pays a new prescription, by the number that the HIS's own bill has.
 func (r *run) renewPayment(b *core.Payment) error {
-	b.OrderID, b.ChannelNo, b.PaidAt = r.numbers.like(b.OrderID), r.numbers.like(b.ChannelNo), r.now
+	b.OrderID, b.ChannelNo = r.numbers.like(b.OrderID), r.numbers.like(b.ChannelNo)
 	if r.hospital.Operations[core.PrescriptionCreate] == nil {
 		for i := range b.Bills {
 			b.Bills[i] = r.numbers.like(b.Bills[i])
@@ -133,7 +134,7 @@ func (r *run) renewPayment(b *core.Payment) error {
 func (r *run) renewAppointment(body core.Body) error {
 	switch b := body.(type) {
 	case *core.SlotLock:
-		b.OrderID, b.LockedAt = r.numbers.like(b.OrderID), r.now
+		b.OrderID = r.numbers.like(b.OrderID)
 		if s, ok := r.offered(); ok {
 			b.DepartmentCode, b.DoctorCode, b.ScheduleNo, b.SlotNo, b.Date = s.DepartmentCode, s.DoctorCode, s.ScheduleNo, s.SlotNo, s.Date
 		}
@@ -143,7 +144,7 @@ func (r *run) renewAppointment(body core.Body) error {
 			return err
 		}
 		of := p.body.(*core.SlotLock)
-		b.OrderID, b.PatientNo, b.ScheduleNo, b.LockNo, b.ReleasedAt = of.OrderID, of.PatientNo, of.ScheduleNo, p.hisNo(), r.now
+		b.OrderID, b.PatientNo, b.ScheduleNo, b.LockNo = of.OrderID, of.PatientNo, of.ScheduleNo, p.hisNo()
 	case *core.Appointment:
 		return r.renewBooking(b)
 	case *core.AppointmentPayment:
@@ -152,7 +153,7 @@ func (r *run) renewAppointment(body core.Body) error {
 			return err
 		}
 		of := p.body.(*core.Appointment)
-		b.OrderID, b.PatientNo, b.HisNo, b.ChannelNo, b.PaidAt = of.OrderID, of.PatientNo, p.hisNo(), r.numbers.like(b.ChannelNo), r.now
+		b.OrderID, b.PatientNo, b.HisNo, b.ChannelNo = of.OrderID, of.PatientNo, p.hisNo(), r.numbers.like(b.ChannelNo)
 		if of.Fee > 0 {
 			b.Amount = of.Fee
 		}
@@ -163,7 +164,7 @@ func (r *run) renewAppointment(body core.Body) error {
 }
 
 func (r *run) renewBooking(b *core.Appointment) error {
-	b.OrderID, b.BookedAt, b.LockNo = r.numbers.like(b.OrderID), r.now, ""
+	b.OrderID, b.LockNo = r.numbers.like(b.OrderID), ""
 	if r.hospital.Operations[core.AppointmentLock] != nil {
 		if p, err := r.needed(core.AppointmentLock); err == nil {
 			of := p.body.(*core.SlotLock)
@@ -208,13 +209,12 @@ func (r *run) renewCancelling(b *core.AppointmentCancelling) error {
 		return err
 	}
 	cancelUnpaid(b, p.body.(*core.Appointment), p.hisNo())
-	b.CancelledAt = r.now
 	return nil
 }
 
 func (r *run) cancelPaid(b *core.AppointmentCancelling, of *core.AppointmentPayment) {
 	b.OrderID, b.PatientNo, b.HisNo, b.Amount, b.Channel, b.ChannelNo = of.OrderID, of.PatientNo, of.HisNo, of.Amount, of.Channel, of.ChannelNo
-	b.RefundNo, b.ChannelRefundNo, b.CancelledAt = r.numbers.like(or(b.RefundNo, "R00000000000")), r.numbers.like(or(b.ChannelRefundNo, "5000000000000000")), r.now
+	b.RefundNo, b.ChannelRefundNo = r.numbers.like(or(b.RefundNo, "R00000000000")), r.numbers.like(or(b.ChannelRefundNo, "5000000000000000"))
 }
 
 func cancelUnpaid(b *core.AppointmentCancelling, of *core.Appointment, hisNo string) {
