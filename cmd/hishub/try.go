@@ -76,7 +76,8 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 		defer played.Close()
 	}
 	t := &trial{hospitalTry: c, folder: folder, played: played}
-	if c.Record != "" && len(c.Answer) == 0 && !c.asks() && c.Case == "" {
+	transaction, _ := core.Lookup(core.Kind(c.Kind))
+	if c.Record != "" && len(c.Answer) == 0 && !c.asks() && c.Case == "" && transaction.Mode != core.Inbound {
 		return errors.New("to record, an answer is needed: say --send or --mock, or --answer with a recorded one")
 	}
 	t.shown.Hospital = folder.Dialect.Hospital

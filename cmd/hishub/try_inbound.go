@@ -40,7 +40,7 @@ type triedReply struct {
 // inbound shows what becomes of something that the HIS says. given is the result
 // of a case; nil: none but --result.
 func (t *trial) inbound(request []byte, given *core.Resolution) error {
-	if t.asks() || len(t.Answer) > 0 || t.Record != "" || t.Step != "" {
+	if t.asks() || len(t.Answer) > 0 || t.Step != "" {
 		return fmt.Errorf("%s comes from the HIS: there is nothing to send, no step and no answer of it to record", t.kind)
 	}
 	listener := t.listener()
@@ -85,7 +85,38 @@ func (t *trial) inbound(request []byte, given *core.Resolution) error {
 	if result != nil {
 		shown.Reply = t.reply(listener, arrival, e, *result, v)
 	}
-	return t.done()
+	if err := t.done(); err != nil || t.Record == "" {
+		return err
+	}
+	if result == nil {
+		return errors.New("to record, say --result, too: the case holds the reply")
+	}
+	return t.recordInbound(mapping.Told{Request: request, Stamp: t.in.Stamp, Taken: shown.Taken, Result: *result}, listener.Name)
+}
+
+// recordInbound makes a case of what the HIS told.
+func (t *trial) recordInbound(told mapping.Told, listener string) error {
+	r, err := newRecording(t.Folder, t.kind, t.Record)
+	if err != nil {
+		return err
+	}
+	r.live = t.folder.Dialect
+	folder, err := loadCases(t.Folder)
+	if err != nil {
+		return inFolder(t.Folder, err)
+	}
+	told.Listener = folder.Dialect.Listeners[listener]
+	recorded, err := folder.RecordInbound(told, mapping.RecordOptions{
+		Kind: t.kind, Unmasked: t.Unmasked, Charset: charsetNamed(folder.ListenerCharset(listener)), Secrets: r.secretsNotIn(folder.Dialect),
+	})
+	if err != nil {
+		return fmt.Errorf("record %s: %w", r.name, err)
+	}
+	if err := r.place(folder, recorded); err != nil {
+		return err
+	}
+	r.tell(recorded)
+	return nil
 }
 
 func (t *trial) reply(in *core.Listener, a core.Arrival, e mapping.ExplainedOpening, result core.Resolution, v view) *triedReply {
