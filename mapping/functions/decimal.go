@@ -112,6 +112,9 @@ func decimalText(v any) (string, error) {
 	}
 	whole, fraction, dot := strings.Cut(digits, ".")
 	if !onlyDigits(whole) || dot && !onlyDigits(fraction) {
+		if bare := strings.ReplaceAll(strings.TrimPrefix(text, "+"), ",", ""); bare != text && onlyDigits(strings.Replace(bare, ".", "", 1)) {
+			return "", errors.New(`takes decimal text like "12.50", but it has a + or commas; take them away by replace(text, ",", "")`)
+		}
 		return "", errors.New("takes decimal text like \"12.50\", but it has another form")
 	}
 	if len(digits) > maxDigits {
