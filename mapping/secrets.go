@@ -31,6 +31,9 @@ func (l *loader) readSecrets(n *node) {
 		value := ""
 		if now != nil && l.hidden(name, now) {
 			value = l.expand(now)
+			if _, set := l.options.Env(wholeVariable.FindStringSubmatch(now.text)[1]); set && value == "" {
+				l.mistake(now.pos, "give it its value", "the secret %q is empty: anybody could sign with it", name)
+			}
 		}
 		l.mask(value)
 		earlier := ""

@@ -105,15 +105,16 @@ func (n *next) keep(captured map[string]string, r *core.Receipt) {
 // already: believed only when what the HIS holds is what we sent.
 func (n next) already(v core.Verdict) Next {
 	r := receipt(v.Answer)
+	// What it says itself is not asked away.
+	if differs := n.differs(r); differs != "" {
+		return n.park(core.Rejected, "the HIS has this number already with another "+differs)
+	}
 	if n.step.Inquire != nil {
 		n.keep(v.Captured, r)
 		n.LastByte = n.a.Now
 		return n.ask(WhyAlready, 0, "the HIS says that it has it already; asking it what exactly")
 	}
-	switch differs := n.differs(r); {
-	case differs != "":
-		return n.park(core.Rejected, "the HIS has this number already with another "+differs)
-	case n.money() && (r == nil || r.Amount == nil):
+	if n.money() && (r == nil || r.Amount == nil) {
 		return n.park(core.InDoubt, "the HIS says that it has it already, but not for what amount")
 	}
 	return n.finished(v.Captured, r)

@@ -74,6 +74,9 @@ func (n next) afterInquiry(v core.Verdict) Next {
 		if n.Why == WhyInPart && status.Amount == nil {
 			return n.park(core.Rejected, "the HIS took some of it and does not say how much it has now")
 		}
+		if n.Why == WhyAlready && n.money() && status.Amount == nil && (n.Receipt == nil || n.Receipt.Amount == nil) {
+			return n.park(core.InDoubt, "the HIS has it already, but does not say for what amount")
+		}
 		return n.reached(status.At, v.Captured, &status.Receipt)
 	case core.StateAbsent:
 		return n.absent()

@@ -88,6 +88,8 @@ func TestPolicy(t *testing.T) {
 		{"already, money, nothing to compare", payment(), operation(1), outcome(core.OutcomeAlready), "parked in_doubt"},
 		{"already, no money, nothing to compare", prescription(), operation(1), outcome(core.OutcomeAlready), "delivered"},
 		{"already, can be asked", payment(), operation(1, "inquire"), outcome(core.OutcomeAlready), "sending inquire[0] in_doubt"},
+		{"already of another amount, can be asked", payment(), operation(1, "inquire"), receipt(core.OutcomeAlready, core.Receipt{Amount: fen(1)}), "parked rejected"},
+		{"already, asked: done, for nobody knows what", with(asking(payment()), func(d *Delivery) { d.Why = WhyAlready }), operation(1, "inquire"), status(core.Status{State: core.StateDone}), "parked in_doubt"},
 		{"already, asked: done", with(asking(payment()), func(d *Delivery) { d.Why = WhyAlready }), operation(1, "inquire"), status(core.Status{State: core.StateDone, Receipt: core.Receipt{Amount: fen(4619)}}), "delivered"},
 		{"already, asked: other amount", with(asking(payment()), func(d *Delivery) { d.Why = WhyAlready }), operation(1, "inquire"), status(core.Status{State: core.StateDone, Receipt: core.Receipt{Amount: fen(1)}}), "parked rejected"},
 		{"already, asked: absent", with(settled(asking(payment())), func(d *Delivery) { d.Why = WhyAlready }), operation(1, "inquire"), status(core.Status{State: core.StateAbsent}), "parked in_doubt"},
