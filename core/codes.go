@@ -1,9 +1,13 @@
 package core
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // CodeDirection says which way a code table is read.
@@ -20,7 +24,8 @@ const (
 func (CodeDirection) Values() []string { return []string{string(CodeOut), string(CodeIn)} }
 
 // CodeUse is the use of a code that a table of the folder does not have, or has
-// only by its default. Codes are not personal.
+// only by its default. Codes are not personal,
+// and what looks like a person is not kept: see Shown.
 type CodeUse struct {
 	Table     string
 	Direction CodeDirection
@@ -54,15 +59,49 @@ func (e *UnmappedCode) Error() string {
 	if e.Direction == CodeIn {
 		column = "theirs"
 	}
-	if e.Day != "" {
-		return fmt.Sprintf("code table %q has %s %q, but no row is valid on %s", e.Table, column, e.Code, e.Day)
+	code := strconv.Quote(e.Code)
+	if e.Direction == CodeIn && !plainCode.MatchString(e.Code) {
+		// Where a code should be, a HIS may send a name. The worklist has it.
+		code = fmt.Sprintf("for a text of %d characters", utf8.RuneCountInString(e.Code))
 	}
-	return fmt.Sprintf("code table %q has no %s %q", e.Table, column, e.Code)
+	if e.Day != "" {
+		return fmt.Sprintf("code table %q has %s %s, but no row is valid on %s", e.Table, column, code, e.Day)
+	}
+	return fmt.Sprintf("code table %q has no %s %s", e.Table, column, code)
+}
+
+// plainCode is what errors and logs may show of what a HIS sends as a code.
+var plainCode = regexp.MustCompile(`^[ -~]{0,32}$`)
+
+// people is what no code is, but a number or name of somebody.
+var people = regexp.MustCompile(`[0-9]{11}|\p{Han}.*[0-9]{6}|[0-9]{6}.*\p{Han}`)
+
+// maxCode is the longest that a worklist keeps, in characters.
+const maxCode = 40
+
+// Shown is the use as it may be kept: what cannot be a code is not.
+func (u CodeUse) Shown() CodeUse {
+	if u.Direction == CodeIn && (people.MatchString(u.Code) || utf8.RuneCountInString(u.Code) > maxCode) {
+		u.Code, u.Text = string(mask), ""
+	}
+	return u
 }
 
 // Use is the error as an entry of the worklist.
 func (e *UnmappedCode) Use() CodeUse {
-	return CodeUse{Table: e.Table, Direction: e.Direction, Code: e.Code, Text: e.Text}
+	return CodeUse{Table: e.Table, Direction: e.Direction, Code: e.Code, Text: e.Text}.Shown()
+}
+
+// UnknownCode is the error of a code of ours that the HIS does not have: a row of the
+// table says so. It is no gap of the table, so no worklist counts it.
+type UnknownCode struct {
+	Table string
+	Code  string
+	Line  int // of the row, from 1
+}
+
+func (e *UnknownCode) Error() string {
+	return fmt.Sprintf("code table %s: %s is not known to this HIS (line %d)", e.Table, e.Code, e.Line)
 }
 
 // MaxCodeUses bounds the uses that are noted of one exchange.
@@ -71,6 +110,7 @@ const MaxCodeUses = 20
 // AddCodes joins uses, each once and at most MaxCodeUses of them.
 func AddCodes(uses []CodeUse, more ...CodeUse) []CodeUse {
 	for _, u := range more {
+		u = u.Shown()
 		if len(uses) < MaxCodeUses && !slices.Contains(uses, u) {
 			uses = append(uses, u)
 		}
@@ -81,7 +121,7 @@ func AddCodes(uses []CodeUse, more ...CodeUse) []CodeUse {
 // CodeTable is a code table of a folder.
 type CodeTable interface {
 	// Find maps a code as it is mapped at this moment. defaulted: only by the row
-	// "*". The error is *UnmappedCode.
+	// "*". The error is *UnmappedCode, or *UnknownCode.
 	Find(d CodeDirection, code string, at time.Time) (value string, defaulted bool, err error)
 	// Near is the table's own code that the code looks like, in another spelling;
 	// "" if there is none.
@@ -94,7 +134,7 @@ type CodeState string
 const (
 	CodeUnmapped  CodeState = "unmapped"  // no row has it: messages with it fail
 	CodeDefaulted CodeState = "defaulted" // only the table's default has it
-	CodeMapped    CodeState = "mapped"    // a row has it
+	CodeMapped    CodeState = "mapped"    // a row has it, or says that the HIS does not have it
 	CodeUnused    CodeState = "unused"    // the folder has no such table any more
 )
 
@@ -111,6 +151,8 @@ func (d *Dialect) CodeState(u CodeUse, at time.Time) (state CodeState, near stri
 		return CodeUnused, ""
 	}
 	switch _, defaulted, err := t.Find(u.Direction, u.Code, at); {
+	case errors.As(err, new(*UnknownCode)):
+		return CodeMapped, ""
 	case err != nil:
 		state = CodeUnmapped
 	case defaulted:
