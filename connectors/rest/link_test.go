@@ -24,6 +24,19 @@ func TestLinks(t *testing.T) {
 		"https://his.example:8080/fhir?_getpages=1":       "",
 		"http://his.example:8080/other":                   "",
 		"http://his.example:8080/fhirother":               "",
+		"http://his.example:8080/fhir.evil":               "",
+		"http://his.example:8080/fhir%2e":                 "",
+		"http://his.example:8080/fhir/..;/admin":          "",
+		"/../admin":                                       "",
+		"/a/../../admin?x=1":                              "",
+		"/%2e%2e/admin":                                   "",
+		"/%252e%252e/admin":                               "",
+		"/..%2fadmin":                                     "",
+		"/..;x=1/admin":                                   "",
+		"/%2e%2e%3bx/admin":                               "",
+		"/..\\admin":                                      "",
+		"/.":                                              "",
+		"/a..b/.c/...?next=/../x":                         "/fhir/a..b/.c/...?next=/../x",
 		"http://his.example:8080/fhir/../admin":           "",
 		"http://his.example:8080/fhir/%2e%2e/admin":       "",
 		"http://his.example:8080/fhir/..%2fadmin":         "",
@@ -47,6 +60,19 @@ func TestLinks(t *testing.T) {
 		if err != nil || string(got) != "GET "+want+" HTTP/1.1\n\n" {
 			t.Errorf("%s: %q, %v", link, got, err)
 		}
+	}
+}
+
+// What only begins like the base is not below it.
+func TestALinkBesideTheBase(t *testing.T) {
+	c := open(t, map[string]any{"base": "https://h/api/v1"})
+	for _, link := range []string{"https://h/api/v1evil", "https://h/api/v1evil/x", "https://h/api/v1;x/y", "https://h/api/v1@evil.example/"} {
+		if got, err := c.Write(core.Request{Operation: "GET " + link}); core.ClassOf(err) != core.Invalid {
+			t.Errorf("%s: %q, %v; want a refusal", link, got, err)
+		}
+	}
+	if got, err := c.Write(core.Request{Operation: "GET https://h/api/v1/x"}); err != nil {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
