@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"strconv"
@@ -66,7 +67,7 @@ func (c *caseRun) given(name string) (out Given, err error) {
 	if err != nil {
 		return out, fmt.Errorf("message.json: %w", cause(err))
 	}
-	body, err := core.DecodeBody(out.Kind, data)
+	body, err := core.DecodeBody(out.Kind, bytes.TrimPrefix(data, []byte(mark)))
 	if err != nil {
 		return out, fmt.Errorf("message.json: %w", err)
 	}
@@ -117,7 +118,7 @@ func (f *Folder) ListenerCharset(name string) string {
 		Listeners map[string]map[string]any `yaml:"listeners"`
 	}
 	data, err := readRegular(f.files, hospitalFile)
-	if err != nil || yaml.Unmarshal(data, &h) != nil {
+	if err != nil || yaml.Unmarshal(bytes.TrimPrefix(data, []byte(mark)), &h) != nil {
 		return "UTF-8" // the folder was read before, so this does not happen
 	}
 	for _, options := range h.Listeners[name] {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"cmp"
 	"path"
 	"strconv"
@@ -38,7 +39,7 @@ func (c *caseRun) outgoing(kind core.Kind) (o outgoing, ok bool) {
 		c.differ("message.json: %v", cause(err))
 		return o, false
 	}
-	body, err := core.DecodeBody(kind, data)
+	body, err := core.DecodeBody(kind, bytes.TrimPrefix(data, []byte(mark)))
 	if err != nil {
 		c.differ("message.json: %v", err)
 		return o, false

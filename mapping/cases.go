@@ -159,6 +159,7 @@ func (c *caseRun) readYAML(name string, optional bool, into any) bool {
 		c.differ("%s: %v", name, cause(err))
 		return false
 	}
+	data = bytes.TrimPrefix(data, []byte(mark))
 	d := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := d.Decode(into); err != nil && len(bytes.TrimSpace(data)) > 0 {
 		c.differ("%s: %s", name, yaml.FormatError(err, false, false))

@@ -69,14 +69,16 @@ func (r *run) code(l *lookup, v, text any) (any, error) {
 		day = codes.DayOf(at.In(l.zone))
 	}
 	out, defaulted, err := l.Find(code, day)
-	if err == nil && !defaulted {
-		return out, nil
-	}
 	name, _ := text.(string)
 	var unmapped *core.UnmappedCode
-	if errors.As(err, &unmapped) {
+	switch {
+	case errors.As(err, &unmapped):
 		unmapped.Text = name
 		return nil, err
+	case err != nil:
+		return nil, err
+	case !defaulted:
+		return out, nil
 	}
 	r.codes = core.AddCodes(r.codes, core.CodeUse{Table: l.Table(), Direction: l.Direction(), Code: code, Text: name, Defaulted: true})
 	return out, nil
@@ -161,7 +163,7 @@ func checkCodes(tables map[string]*codeTable, found *findings) {
 				switch {
 				case !ok || slices.Contains(t.Open, v):
 				case gap.Never:
-					found.mistake(pos{t.file, 1, 1}, fmt.Sprintf("add a line %s,<their code>", v), "%q, a value of %s, is not in the table", v, n.of)
+					found.mistake(pos{t.file, 1, 1}, fmt.Sprintf("add a line %s,<their code>, or %[1]s with %s", v, codes.CureUnknown), "%q, a value of %s, is not in the table", v, n.of)
 				case gap.Until == 0:
 					found.mistake(pos{t.file, 1, 1}, "let a row of it have no until", "%q, a value of %s, is in no row from %s on", v, n.of, gap.From)
 				default:

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -93,6 +94,37 @@ func TestADefaultIsNotedWhereItStoodIn(t *testing.T) {
 	}
 }
 
+// Where a row says that the HIS does not have a code, the table is complete, a message
+// with it is invalid, and the worklist has nothing to do.
+func TestACodeThatTheHISDoesNotHave(t *testing.T) {
+	d := load(t, coded(t, "pay_channel", "ours,theirs,direction\nwechat,WX,\nbank,,none\nalipay,ZFB,\nunionpay,YL,\ninsurance,YB,\ncash,CA,\n")).Dialect
+	p := payment()
+	p.Channel = "bank"
+	q, err := d.Operations[core.PaymentSettle].Steps[0].Mapper.Encode(core.Input{Body: p, Stamp: stamp})
+	var unmapped *core.UnmappedCode
+	if err == nil || !strings.Contains(err.Error(), "code table pay_channel: bank is not known to this HIS (line 3)") || errors.As(err, &unmapped) || len(q.Codes) != 0 {
+		t.Errorf("%v %v", err, q.Codes)
+	}
+	if state, _ := d.CodeState(core.CodeUse{Table: "pay_channel", Direction: core.CodeOut, Code: "bank"}, time.Now()); state != core.CodeMapped {
+		t.Errorf("an entry of the time before the row stays: %s", state)
+	}
+}
+
+// What Notepad saves begins with a mark.
+func TestFilesWithAByteOrderMark(t *testing.T) {
+	files := folder(t, "dongshan")
+	for name, f := range files {
+		if ext := path.Ext(name); ext == ".yaml" || ext == ".csv" || path.Base(name) == "message.json" {
+			f.Data = append([]byte("\ufeff"), f.Data...)
+		}
+	}
+	for _, c := range load(t, files).RunCases() {
+		if len(c.Differences) > 0 {
+			t.Errorf("%s: %v", c.Name, c.Differences)
+		}
+	}
+}
+
 // A message that names its code tells the worklist the name.
 func TestTheNameOfACodeComesAlong(t *testing.T) {
 	files := folder(t, "xihe")
@@ -135,7 +167,7 @@ func TestMistakesOfDatedTables(t *testing.T) {
 	for table, want := range map[string]string{
 		"wechat,WX,,2100-01-01,\nwechat,W2,2100-02-01,,\n": `codes/pay_channel.csv:1:1: "wechat", a value of payment.channel, is in no row from 2100-01-01 until 2100-02-01; close the gap between its rows`,
 		"wechat,WX,,2100-01-01,\n":                         `codes/pay_channel.csv:1:1: "wechat", a value of payment.channel, is in no row from 2100-01-01 on; let a row of it have no until`,
-		"wechat,WX,,,in\n":                                 `codes/pay_channel.csv:1:1: "wechat", a value of payment.channel, is not in the table; add a line wechat,<their code>`,
+		"wechat,WX,,,in\n":                                 `codes/pay_channel.csv:1:1: "wechat", a value of payment.channel, is not in the table; add a line wechat,<their code>, or wechat with none under a column direction if this HIS does not know it`,
 		"wechat,WX,,2000-01-01,\nwechat,W2,2000-02-01,,\n": "", // a gap that is over
 		"wechat,WX,,2100-01-01,\nw*,W2,2099-01-01,,\n":     "",
 		"wechat,WX,,2100-01-01,\nwechat,W2,2099-01-01,,\n": `codes/pay_channel.csv:3:1: "wechat" is valid on 2099-01-01 here and in line 2; let one end, by until, when the other begins`,

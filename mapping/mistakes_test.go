@@ -41,7 +41,7 @@ var seeded = []struct {
 	{"missing-table", "dongshan", "payment.yaml", `code("pay_channel", payment.channel)`, `code("paychannel", payment.channel)`,
 		`payment.yaml:7:21: there is no code table codes/paychannel.csv; did you mean "pay_channel"?`},
 	{"incomplete-table", "dongshan", "codes/pay_channel.csv", "bank,CH\n", "",
-		`codes/pay_channel.csv:1:1: "bank", a value of payment.channel, is not in the table; add a line bank,<their code>`},
+		`codes/pay_channel.csv:1:1: "bank", a value of payment.channel, is not in the table; add a line bank,<their code>, or bank with none under a column direction if this HIS does not know it`},
 	{"wrong-value-in-table", "dongshan", "codes/pay_state.csv", "done,1", "paid,1",
 		`codes/pay_state.csv:2:1: "paid" is not a value of state; it is one of done, absent, running, refused, unknown`},
 	{"ambiguous-table", "dongshan", "codes/pay_state.csv", "refused,9", "refused,1",

@@ -81,9 +81,14 @@ type source struct {
 // maxFile bounds one YAML file, in bytes: real ones have some thousand.
 const maxFile = 256 << 10
 
+// mark is the byte order mark with which Notepad begins what it saves as UTF-8; it
+// is no part of the text.
+const mark = "\ufeff"
+
 // parseYAML reads one file. A file that is not YAML at all gives one mistake
 // and no node; an empty one gives neither.
 func parseYAML(name, text string, found *findings) (root *node) {
+	text = strings.TrimPrefix(text, mark)
 	src := &source{name: name, lines: strings.Split(text, "\n")}
 	at := pos{name, 1, 1}
 	defer func() {

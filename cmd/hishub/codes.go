@@ -80,7 +80,7 @@ func (c *codesExport) Run() error {
 		}
 	} else {
 		out.WriteString("\ufeff")
-		out.Write(t.CSV())
+		out.Write(bytes.TrimPrefix(t.CSV(), []byte("\ufeff")))
 	}
 	if c.Output == "" {
 		c.Output = c.Table + ".csv"
@@ -113,6 +113,10 @@ func (codesImport) Help() string {
 
 func (c *codesImport) Run() error {
 	old, err := readTable(c.Dir, c.Table)
+	var wrong codes.Problems
+	if errors.As(err, &wrong) && wrong[0].Cure == codes.CureSpelling && !c.Add {
+		old, err = nil, nil // of another charset nothing is kept: the file is what is to be there
+	}
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func parse(files map[string][]byte) folder {
 		}
 		var keys map[string]any
 		// The loader has read it before; what fails here has no meaning to tell.
-		if yaml.Unmarshal(files[name], &keys) == nil {
+		if yaml.Unmarshal([]byte(strings.TrimPrefix(string(files[name]), "\ufeff")), &keys) == nil {
 			for k, v := range keys {
 				into[k] = v
 			}

@@ -137,6 +137,9 @@ func (t *Table) CSV() []byte {
 		_ = w.Write(r.Values)
 	}
 	w.Flush()
+	if foreignLine(b.Bytes()) > 0 {
+		return slices.Concat(mark, b.Bytes()) // says that these letters are meant
+	}
 	return b.Bytes()
 }
 

@@ -87,7 +87,8 @@ func (l *Lookup) Dated() bool { return l.table.Dated }
 
 // Find maps a code on a day: by its own row, else by the row with the longest
 // beginning before its *. defaulted: it was the row "*", which fits every code.
-// The error is *core.UnmappedCode.
+// The error is *core.UnmappedCode, or *core.UnknownCode where its row says that the
+// HIS does not have it.
 func (l *Lookup) Find(code string, day Day) (value string, defaulted bool, err error) {
 	other := false // a row of another day
 	row := func(rows map[string]int32, key string) *Row {
@@ -106,14 +107,14 @@ func (l *Lookup) Find(code string, day Day) (value string, defaulted bool, err e
 		return nil
 	}
 	if r := row(l.exact, code); r != nil {
-		return l.value(r), false, nil
+		return l.value(r, code, false)
 	}
 	for _, n := range l.lengths {
 		if n > len(code) {
 			continue
 		}
 		if r := row(l.begin, code[:n]); r != nil {
-			return l.value(r), n == 0, nil
+			return l.value(r, code, n == 0)
 		}
 	}
 	out := &core.UnmappedCode{Table: l.table.Name, Direction: l.direction, Code: code}
@@ -123,12 +124,15 @@ func (l *Lookup) Find(code string, day Day) (value string, defaulted bool, err e
 	return "", false, out
 }
 
-func (l *Lookup) value(r *Row) string {
-	switch l.column {
-	case columnOurs:
-		return r.Ours
-	case columnTheirs:
-		return r.Theirs
+// value is what the row gives, unless the row says that the HIS does not have the code.
+func (l *Lookup) value(r *Row, code string, byDefault bool) (value string, defaulted bool, err error) {
+	switch {
+	case r.Unknown:
+		return "", false, &core.UnknownCode{Table: l.table.Name, Code: code, Line: r.Line}
+	case l.column == columnOurs:
+		return r.Ours, byDefault, nil
+	case l.column == columnTheirs:
+		return r.Theirs, byDefault, nil
 	}
-	return r.Values[l.column]
+	return r.Values[l.column], byDefault, nil
 }

@@ -14,9 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
-	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
 
 	"hishub/core"
 )
@@ -50,7 +47,7 @@ var headings = map[string][]string{
 }
 
 // directions are how people write the direction.
-var directions = map[string]string{"双向": "both", "出": "out", "发送": "out", "入": "in", "接收": "in"}
+var directions = map[string]string{"双向": "both", "出": "out", "发送": "out", "入": "in", "接收": "in", "无": "none"}
 
 // ReadSheet reads a .csv or .xlsx as Excel and HIS write them: CSV in UTF-8, UTF-16
 // or GB18030, separated by commas, semicolons or tabs; of a workbook the first sheet.
@@ -229,23 +226,6 @@ func csvRows(data []byte) ([]SheetRow, error) {
 	}
 }
 
-// decoded is the text of a CSV file: by its byte order mark, else UTF-8 where it is
-// that, else GB18030, as Excel writes it in China.
-func decoded(data []byte) (string, error) {
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
-		out, _, err := transform.Bytes(unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder(), data)
-		return string(out), err
-	case utf8.Valid(data):
-		return strings.TrimPrefix(string(data), "\ufeff"), nil
-	}
-	out, _, err := transform.Bytes(simplifiedchinese.GB18030.NewDecoder(), data)
-	if err != nil || bytes.ContainsRune(out, utf8.RuneError) {
-		return "", errors.New("the text is neither UTF-8 nor GB18030")
-	}
-	return string(out), nil
-}
-
 // workbookRows reads the first sheet of a workbook that is not empty.
 func workbookRows(data []byte) (_ []SheetRow, err error) {
 	defer func() {
@@ -259,38 +239,75 @@ func workbookRows(data []byte) (_ []SheetRow, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	for _, sheet := range f.GetSheetList() {
-		raw, err := f.GetRows(sheet, excelize.Options{RawCellValue: true})
-		if err != nil {
-			return nil, fmt.Errorf("read sheet %s: %w", sheet, err)
-		}
-		shown, err := f.GetRows(sheet, excelize.Options{RawCellValue: false})
-		if err != nil {
-			return nil, fmt.Errorf("read sheet %s: %w", sheet, err)
-		}
-		var rows []SheetRow
-		for i, values := range raw {
-			row := SheetRow{Line: i + 1, Values: slices.Clone(values)}
-			for j := range values {
-				column := ""
-				if len(rows) > 0 && j < len(rows[0].Values) {
-					column = heading(rows[0].Values[j])
-				}
-				if i < len(shown) && j < len(shown[i]) {
-					row.Values[j] = cellText(column, values[j], shown[i][j])
-				}
-				if tooLong.MatchString(values[j]) && isNumber(f, sheet, i+1, j+1) {
-					row.Values[j] = "1E+15" // a workbook keeps 15 digits of a number; it is refused as such
-				}
-			}
-			if len(rows) > 0 || slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
-				rows = append(rows, row)
-			}
-		}
-		if len(rows) > 0 {
-			return rows, nil
+		rows, err := sheetRows(f, sheet)
+		if err != nil || len(rows) > 0 {
+			return rows, err
 		}
 	}
 	return nil, nil
+}
+
+// Bounds of a workbook's sheet. A few bytes of a zip unpack to millions of cells,
+// and a cell at the far right makes a row of 16,384.
+const (
+	maxColumns = 64
+	maxCells   = 1 << 20
+)
+
+// sheetRows reads the rows of a sheet that are not empty, one after the other. The
+// cells are as cellText reads them.
+func sheetRows(f *excelize.File, sheet string) (out []SheetRow, err error) {
+	raws, err := f.Rows(sheet)
+	if err != nil {
+		return nil, fmt.Errorf("read sheet %s: %w", sheet, err)
+	}
+	defer func() { _ = raws.Close() }()
+	shows, err := f.Rows(sheet)
+	if err != nil {
+		return nil, fmt.Errorf("read sheet %s: %w", sheet, err)
+	}
+	defer func() { _ = shows.Close() }()
+	cells, size := 0, 0
+	for line := 1; raws.Next() && shows.Next(); line++ {
+		values, err := raws.Columns(excelize.Options{RawCellValue: true})
+		if err != nil {
+			return nil, fmt.Errorf("read sheet %s, row %d: %w", sheet, line, err)
+		}
+		if len(values) > maxColumns {
+			return nil, Problems{{line, maxColumns + 1, fmt.Sprintf("row %d of sheet %s has a cell in column %d", line, sheet, len(values)), fmt.Sprintf("at most %d columns are read; delete what stands to the right of the table", maxColumns)}}
+		}
+		for _, v := range values {
+			size += len(v)
+		}
+		if cells += len(values); cells > maxCells || size > MaxSheet*4 {
+			return nil, Problems{{line, 1, fmt.Sprintf("the workbook has more than %d cells or %d MiB of text up to row %d of sheet %s", maxCells, MaxSheet*4>>20, line, sheet), "bring it in in parts"}}
+		}
+		shown, err := shows.Columns(excelize.Options{RawCellValue: false})
+		if err != nil {
+			return nil, fmt.Errorf("read sheet %s, row %d: %w", sheet, line, err)
+		}
+		if !slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
+			continue
+		}
+		row := SheetRow{Line: line, Values: slices.Clone(values)}
+		for j := range min(len(values), len(shown)) {
+			column := ""
+			if len(out) > 0 && j < len(out[0].Values) {
+				column = heading(out[0].Values[j])
+			}
+			row.Values[j] = cellText(column, values[j], shown[j])
+			if tooLong.MatchString(values[j]) && shown[j] != values[j] { // text is shown as it is
+				row.Values[j] = "1E+15" // a workbook keeps 15 digits of a number; it is refused as such
+			}
+		}
+		out = append(out, row)
+	}
+	for _, rows := range []*excelize.Rows{raws, shows} {
+		if err := rows.Error(); err != nil {
+			return nil, fmt.Errorf("read sheet %s: %w", sheet, err)
+		}
+	}
+	return out, nil
 }
 
 // wholeNumber is a number that a workbook holds whole, tooLong one that it does not.
@@ -298,15 +315,6 @@ var (
 	wholeNumber = regexp.MustCompile(`^[0-9]{1,15}$`)
 	tooLong     = regexp.MustCompile(`^[0-9]{16,}$|^[0-9](\.[0-9]+)?[Ee]\+[0-9]+$`)
 )
-
-func isNumber(f *excelize.File, sheet string, row, column int) bool {
-	name, err := excelize.CoordinatesToCellName(column, row)
-	if err != nil {
-		return false
-	}
-	kind, err := f.GetCellType(sheet, name)
-	return err == nil && (kind == excelize.CellTypeUnset || kind == excelize.CellTypeNumber)
-}
 
 // cellText chooses between what a cell holds and what it shows: a number with
 // leading zeros is what it shows, a long one what it holds, a day is a number of days.

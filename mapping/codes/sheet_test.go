@@ -54,8 +54,8 @@ func TestWhatCannotBeBroughtIn(t *testing.T) {
 		"ours,theirs\nA,1.23E+11\n":         `row 2: theirs "1.23E+11"; is a number whose digits were lost; format the column as text and enter the code again`,
 		"ours,theirs,from\nA,1,soon\n":      `row 2: from "soon"; is no date; write yyyy-MM-dd`,
 		"ours,theirs\nA,1\n\nB,2\nA,3\n":    `row 5: "A" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
-		"ours,theirs,方向\nA,1,出\nB,2,quer\n": `row 3: there is no direction "quer"; write both, out (only what we say) or in (only what they say)`,
-		"ours,theirs\nA,\n":                 `row 2: not filled in yet; write their code of "A", or leave the line out`,
+		"ours,theirs,方向\nA,1,出\nB,2,quer\n": `row 3: there is no direction "quer"; write both, out (only what we say), in (only what they say) or none (this HIS does not know ours)`,
+		"ours,theirs\nA,\n":                 `row 2: not filled in yet; write their code of "A", or none under a column direction if this HIS does not know it`,
 		"ours,theirs\n\xff\xfe\xff,1\n":     "the text is neither UTF-8 nor GB18030",
 	} {
 		if got := brought("a.csv", []byte(text)); got != want {

@@ -21,7 +21,7 @@ const (
 	Theirs    = "theirs"
 	From      = "from"      // yyyy-MM-dd: the first day on which the row holds
 	Until     = "until"     // yyyy-MM-dd: the first day on which it does not hold any more
-	Direction = "direction" // both, out, in
+	Direction = "direction" // both, out, in, none
 	Name      = "name"
 )
 
@@ -50,6 +50,9 @@ type Row struct {
 	From, Until Day
 	// Out and In tell which ways the row is used.
 	Out, In bool
+	// Unknown: the HIS does not have our code, by explicit choice. Its Theirs is empty;
+	// whoever says it is told so.
+	Unknown bool
 }
 
 // holds reports whether the row is used on a day.
@@ -88,10 +91,16 @@ func (ps Problems) Error() string {
 // Unfilled is what is wrong with a row that has our code only.
 const Unfilled = "not filled in yet"
 
+// CureUnknown is what is to be done about a code of ours that the HIS does not have.
+const CureUnknown = "none under a column direction if this HIS does not know it"
+
 // Read reads a table as a hospital folder holds it: UTF-8, commas, the first line
 // ours,theirs and any more columns. The table is nil where nothing of it can be used.
 func Read(name string, data []byte) (*Table, Problems) {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	if line := foreignLine(data); line > 0 {
+		return nil, Problems{{line, 1, "the table is not UTF-8", CureSpelling}}
+	}
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, mark)))
 	r.FieldsPerRecord = -1
 	t := &Table{Name: name}
 	var wrong Problems
@@ -146,12 +155,17 @@ func (t *Table) add(line int, values []string) *Problem {
 		return wrong("", "the line has %d columns, the first has %d", len(values), len(t.Columns))
 	}
 	r := Row{Line: line, Values: values, Out: true, In: true}
-	if values[0] != "" && values[1] == "" {
-		t.Open = append(t.Open, values[0])
-		return wrong(fmt.Sprintf("write their code of %q, or leave the line out", values[0]), Unfilled)
+	if i := slices.Index(t.Columns, Direction); i > 1 {
+		r.Unknown = values[i] == "none"
 	}
-	if values[0] == "" || values[1] == "" {
+	switch {
+	case values[0] == "":
 		return wrong("write both, or leave the line out", "a code is empty")
+	case r.Unknown && values[1] != "":
+		return wrong("leave theirs empty if this HIS does not know ours; else write another direction", "theirs %q with direction none", values[1])
+	case values[1] == "" && !r.Unknown:
+		t.Open = append(t.Open, values[0])
+		return wrong(fmt.Sprintf("write their code of %q, or %s", values[0], CureUnknown), Unfilled)
 	}
 	r.Ours, r.OursBegin = pattern(values[0])
 	r.Theirs, r.TheirsBegin = pattern(values[1])
@@ -171,10 +185,10 @@ func (t *Table) add(line int, values []string) *Problem {
 			}
 			t.Dated = true
 		case c == Direction:
-			if !slices.Contains([]string{"both", "out", "in"}, v) {
-				return wrong("write both, out (only what we say) or in (only what they say)", "there is no direction %q", v)
+			if !slices.Contains([]string{"both", "out", "in", "none"}, v) {
+				return wrong("write both, out (only what we say), in (only what they say) or none (this HIS does not know ours)", "there is no direction %q", v)
 			}
-			r.Out, r.In = v != "in", v != "out"
+			r.Out, r.In = v != "in", v == "both" || v == "in"
 		}
 	}
 	switch {

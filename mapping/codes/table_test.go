@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/text/encoding/simplifiedchinese"
 	"pgregory.net/rapid"
 
 	"hishub/core"
@@ -101,21 +102,76 @@ func TestOneWayRows(t *testing.T) {
 	}
 }
 
+// A row may say that the HIS does not have a code of ours: who says it is told so, by
+// the row of its day and by stars too, and the row is no gap.
+func TestWhatTheHISDoesNotKnow(t *testing.T) {
+	table := read(t, "ours,theirs,direction,from,until\nbank,,none,,2026-07-01\nbank,CH,,2026-07-01,\nold*,,none,,\nolder,O,,,\n*,QT,,,\n")
+	for _, l := range []*Lookup{table.Lookup(Theirs), table.Lookup(Direction)} {
+		_, _, err := l.Find("bank", day(t, "2026-06-30"))
+		var unknown *core.UnknownCode
+		if !errors.As(err, &unknown) || err.Error() != "code table t: bank is not known to this HIS (line 2)" {
+			t.Errorf("%v", err)
+		}
+	}
+	out := table.Lookup(Theirs)
+	for code, want := range map[string]string{"bank": "CH", "older": "O", "old1": "code table t: old1 is not known to this HIS (line 4)", "cash": "QT!"} {
+		if got := found(out, code, day(t, "2026-07-01")); got != want {
+			t.Errorf("%s: %s", code, got)
+		}
+	}
+	if got := found(table.Back(), "", day(t, "2026-01-01")); got != `code table "t" has no theirs ""` {
+		t.Errorf("an empty code of theirs: %s", got)
+	}
+	if gap, ok := table.Gap("bank", day(t, "2026-01-01")); ok || len(table.Open) != 0 {
+		t.Errorf("%v %v", gap, table.Open)
+	}
+	if left := table.Lacking([]core.CodeUse{{Table: "t", Direction: core.CodeOut, Code: "bank"}}); len(left) != 0 {
+		t.Errorf("proposals are asked for %v", left)
+	}
+}
+
+func TestATableInAnotherCharset(t *testing.T) {
+	for text, line := range map[string]int{
+		"ours,theirs\nmale,男\nfemale,女\n": 2,
+		"ours,theirs\nmale,1\nfemale,女\n": 3, // its bytes are Ů in UTF-8
+	} {
+		data, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, wrong := Read("sex", data)
+		if want := fmt.Sprintf("row %d: the table is not UTF-8; save it as UTF-8, or bring it in with hishub codes import", line); table != nil || wrong.Error() != want {
+			t.Errorf("%v: %v", table, wrong)
+		}
+		if got := brought("sex.csv", data); got != text {
+			t.Errorf("brought in as the cure says:\n%s", got)
+		}
+	}
+	for _, text := range []string{"ours,theirs\nmale,男\nx,Ů\n", "ours,theirs\nα,±5%\n", "\ufeffours,theirs\nx,Ů\n"} {
+		if table, wrong := Read("t", []byte(text)); wrong != nil || string(table.CSV()) != text {
+			t.Errorf("%q: %v", text, wrong)
+		}
+	}
+}
+
 func TestMistakesOfATable(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                    "row 1: the table is empty; write ours,theirs and a line for each code",
-		"theirs,ours\n":                       "row 1: the first line names the columns; write ours,theirs and any more columns",
-		"ours,theirs,a,a\n":                   `row 1: there are two columns "a"; name each column once`,
-		"ours,theirs\nA,1\nA,2\n":             `row 3: "A" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
-		"ours,theirs\nA*,1\nA*,2\n":           `row 3: "A*" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
-		"ours,theirs\nA\n":                    "row 2: the line has 1 columns, the first has 2",
-		"ours,theirs\nA,\n":                   `row 2: not filled in yet; write their code of "A", or leave the line out`,
-		"ours,theirs\n*,*\n":                  `row 2: * stands on both sides; name one code on the other side; \* at the end is a star`,
-		"ours,theirs,from\nA,1,2026-02-30\n":  `row 2: from "2026-02-30" is no date; write yyyy-MM-dd, or nothing for no bound`,
-		"ours,theirs,direction\nA,1,out of\n": `row 2: there is no direction "out of"; write both, out (only what we say) or in (only what they say)`,
-		"ours,theirs,direction\n*,1,in\n":     `row 2: ours "*" with direction in; it stands for our codes, so the row is for what we say: direction out`,
-		"ours,theirs,direction\nA,*,out\n":    `row 2: theirs "*" with direction out; it stands for their codes, so the row is for what they say: direction in`,
-		"ours,theirs,from,until\nA,1,2026-02-01,2026-02-01\n":               "row 2: until 2026-02-01 is not after from 2026-02-01; until is the first day on which the row does not hold any more",
+		"":                                                    "row 1: the table is empty; write ours,theirs and a line for each code",
+		"theirs,ours\n":                                       "row 1: the first line names the columns; write ours,theirs and any more columns",
+		"ours,theirs,a,a\n":                                   `row 1: there are two columns "a"; name each column once`,
+		"ours,theirs\nA,1\nA,2\n":                             `row 3: "A" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
+		"ours,theirs\nA*,1\nA*,2\n":                           `row 3: "A*" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
+		"ours,theirs\nA\n":                                    "row 2: the line has 1 columns, the first has 2",
+		"ours,theirs\nA,\n":                                   `row 2: not filled in yet; write their code of "A", or none under a column direction if this HIS does not know it`,
+		"ours,theirs\n*,*\n":                                  `row 2: * stands on both sides; name one code on the other side; \* at the end is a star`,
+		"ours,theirs,from\nA,1,2026-02-30\n":                  `row 2: from "2026-02-30" is no date; write yyyy-MM-dd, or nothing for no bound`,
+		"ours,theirs,direction\nA,1,out of\n":                 `row 2: there is no direction "out of"; write both, out (only what we say), in (only what they say) or none (this HIS does not know ours)`,
+		"ours,theirs,direction\nA,1,none\n":                   `row 2: theirs "1" with direction none; leave theirs empty if this HIS does not know ours; else write another direction`,
+		"ours,theirs,direction\n,,none\n":                     "row 2: a code is empty; write both, or leave the line out",
+		"ours,theirs,direction\nA,,none\nA,1,\n":              `row 3: "A" is here a second time, the first is in line 2; keep one of them, or give one the direction in`,
+		"ours,theirs,direction\n*,1,in\n":                     `row 2: ours "*" with direction in; it stands for our codes, so the row is for what we say: direction out`,
+		"ours,theirs,direction\nA,*,out\n":                    `row 2: theirs "*" with direction out; it stands for their codes, so the row is for what they say: direction in`,
+		"ours,theirs,from,until\nA,1,2026-02-01,2026-02-01\n": "row 2: until 2026-02-01 is not after from 2026-02-01; until is the first day on which the row does not hold any more",
 		"ours,theirs,from,until\nA,1,,2026-03-02\nB,1,,\nA,2,2026-03-01,\n": `row 4: "A" is valid on 2026-03-01 here and in line 2; let one end, by until, when the other begins`,
 		"ours,theirs,until\nA,1,2026-03-02\nA,2,2026-01-01\n":               `row 3: "A" is valid on each day before 2026-01-01 here and in line 2; let one end, by until, when the other begins`,
 	} {
