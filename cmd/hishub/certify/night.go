@@ -76,6 +76,7 @@ func (r *run) lacking(it *Item, kind core.Kind, moved []money) bool {
 	switch {
 	case r.hospital.Operations[kind] == nil:
 		it.notApplicable("配置中没有 "+string(kind), "the folder has no %s", kind)
+	case it.outOfReach(r.closedKind(kind)):
 	case len(moved) == 0:
 		it.notTried("本次测试没有动账", "this run moved no money")
 	default:
@@ -176,6 +177,9 @@ func (r *run) total(it *Item, moved []money) {
 func (r *run) twice(it *Item) {
 	if r.hospital.Operations[core.LedgerDetail] == nil {
 		it.notApplicable("配置中没有 ledger.detail", "the folder has no ledger.detail")
+		return
+	}
+	if it.outOfReach(r.closedKind(core.LedgerDetail)) {
 		return
 	}
 	var answers []string

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"hishub/core"
@@ -32,9 +34,29 @@ func (r *run) reach() {
 	}
 }
 
+// knock tries only whether the HIS is there and lets us in, for a run without chapter
+// B. An item is filed where it is not.
+func (r *run) knock() {
+	if !slices.ContainsFunc(r.Only, func(letter string) bool { return strings.Contains("CDEGH", letter) }) {
+		return
+	}
+	for _, name := range sorted(r.hospital.Connectors) {
+		it := r.tried("B.answers", name, func(it *Item) { r.answers(it, name) })
+		if _, ok := r.shut.connectors[name]; ok {
+			r.file(it)
+		}
+	}
+	for _, name := range sorted(r.hospital.Sessions) {
+		it := r.tried("B.login", name, func(it *Item) { r.login(it, name) })
+		if _, ok := r.shut.sessions[name]; ok {
+			r.file(it)
+		}
+	}
+}
+
 // harmless asks the HIS something that changes nothing, where wanted says so of
-// the call. ok is false when the folder has no such question.
-func (r *run) harmless(it *Item, wanted func(*core.Call) bool) (x core.Exchange, ok bool) {
+// the call. call is nil when the folder has no such question.
+func (r *run) harmless(it *Item, wanted func(*core.Call) bool) (x core.Exchange, call *core.Call) {
 	for _, t := range core.Catalogue {
 		op := r.hospital.Operations[t.Kind]
 		if op == nil {
@@ -42,22 +64,23 @@ func (r *run) harmless(it *Item, wanted func(*core.Call) bool) (x core.Exchange,
 		}
 		body, step := t.Body(), firstInquirable(op)
 		if _, dictionary := body.(*core.DictionaryQuery); t.Mode == core.Question && dictionary && wanted(&op.Steps[0].Call) {
-			x = r.ask(t.Kind, body)
+			call, x = &op.Steps[0].Call, r.ask(t.Kind, body)
 		} else if _, ledger := body.(*core.LedgerQuery); t.Mode == core.Question && ledger && wanted(&op.Steps[0].Call) {
-			x = r.ask(t.Kind, r.day())
+			call, x = &op.Steps[0].Call, r.ask(t.Kind, r.day())
 		} else if t.Mode == core.Write && step != nil && wanted(&step.Inquire.Call) {
 			template, err := r.of(t.Kind)
 			if err != nil || template == nil {
 				continue
 			}
+			call = &step.Inquire.Call
 			_, x = r.inquire(t.Kind, copyOf(template), step, nil)
 		} else {
 			continue
 		}
 		r.see(it, text{"只读请求", "a request that changes nothing"}, x, nil, "")
-		return x, true
+		return x, call
 	}
-	return x, false
+	return x, nil
 }
 
 // answered: the HIS said something that the folder understands.
@@ -70,12 +93,24 @@ func answered(x core.Exchange) bool {
 }
 
 func (r *run) answers(it *Item, connector string) {
-	x, ok := r.harmless(it, func(c *core.Call) bool { return c.Connector == connector })
+	x, call := r.harmless(it, func(c *core.Call) bool { return c.Connector == connector })
+	if call != nil && !answered(x) {
+		r.shutBy(call, x)
+	}
+	why, unreached := r.shut.connectors[connector]
 	switch {
-	case !ok:
+	case call == nil:
+		r.shut.unasked["connector "+connector] = true
 		it.notTried("没有可经由此接口的只读请求；写入交易一章会用到它", "no question goes over it; the writes will")
-	case !answered(x):
+	case answered(x):
+	case unreached:
+		it.fail("%s", "%s", why.in(r.Lang))
+	case r.closed(call) == nil:
 		it.fail("没有得到正常应答：%s", "no good answer: %s", x.Verdict.Outcome)
+	case r.hospital.Sessions[call.Session].Login.Connector == connector:
+		it.say("可以连通，但登录没有成功", "it is reached, and answers; but it lets nobody in")
+	default:
+		it.outOfReach(r.closed(call))
 	}
 }
 
@@ -111,7 +146,9 @@ func (r *run) certificate(it *Item, connector string) {
 	dialer := tls.Dialer{Config: &tls.Config{ServerName: name, InsecureSkipVerify: true}} //nolint:gosec // nothing is said over it; see above
 	c, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		it.fail("TLS 握手失败", "the TLS handshake failed")
+		if !it.outOfReach(r.closed(&core.Call{Connector: connector})) {
+			it.fail("TLS 握手失败", "the TLS handshake failed")
+		}
 		return
 	}
 	defer c.Close()
@@ -130,6 +167,9 @@ func (r *run) clock(it *Item) {
 		it.notApplicable("配置中没有 system.time", "the folder has no system.time")
 		return
 	}
+	if it.outOfReach(r.closedKind(core.SystemTimeAsk)) {
+		return
+	}
 	began := time.Now()
 	x := r.ask(core.SystemTimeAsk, &core.DictionaryQuery{})
 	r.see(it, text{"询问时钟", "asked for its clock"}, x, nil, "")
@@ -145,14 +185,24 @@ func (r *run) clock(it *Item) {
 	}
 }
 
-func (r *run) inSession(it *Item, session string) (core.Exchange, bool) {
+func (r *run) inSession(it *Item, session string) (core.Exchange, *core.Call) {
 	return r.harmless(it, func(c *core.Call) bool { return c.Session == session })
 }
 
 func (r *run) login(it *Item, session string) {
-	x, ok := r.inSession(it, session)
+	if _, known := r.shut.sessions[session]; !known && it.outOfReach(r.closed(&core.Call{Session: session})) {
+		return
+	}
+	x, call := r.inSession(it, session)
+	if call != nil && !answered(x) {
+		r.shutBy(call, x)
+	}
+	why, refused := r.shut.sessions[session]
 	switch {
-	case !ok:
+	case refused:
+		it.fail("%s", "%s", why.in(r.Lang))
+	case call == nil:
+		r.shut.unasked["session "+session] = true
 		it.notTried("没有需要此登录的只读请求", "no question needs this login")
 	case !answered(x):
 		it.fail("登录后没有得到正常应答：%s", "no good answer after the login: %s", x.Verdict.Outcome)
@@ -163,6 +213,9 @@ func (r *run) login(it *Item, session string) {
 // had taken it over.
 func (r *run) renewed(it *Item, session string) {
 	id := r.hospital.ID()
+	if it.outOfReach(r.closed(&core.Call{Session: session})) {
+		return
+	}
 	good, ok, err := r.sessions.Get(r.ctx, id, session)
 	if err != nil || !ok {
 		it.notTried("登录没有成功", "there is no login to spoil")
@@ -190,7 +243,7 @@ func (r *run) renewed(it *Item, session string) {
 			continue
 		}
 		x, asked := r.inSession(it, session)
-		if !asked {
+		if asked == nil {
 			it.notTried("没有需要此登录的只读请求", "no question needs this login")
 			return
 		}

@@ -61,6 +61,7 @@ type run struct {
 	ledger   *ledger
 	*templates
 	cert *Certificate
+	shut *shut
 
 	schedules []core.Schedule
 	place     int
@@ -77,7 +78,7 @@ type run struct {
 func Run(ctx context.Context, o Options) (*Certificate, error) {
 	now := time.Now()
 	d := o.Folder.Dialect
-	r := &run{Options: o, ctx: ctx, line: newLine(), ledger: newLedger(d.Hospital)}
+	r := &run{Options: o, ctx: ctx, line: newLine(), ledger: newLedger(d.Hospital), shut: newShut()}
 	r.Lang = cmp.Or(o.Lang, "zh")
 	r.Agreed = cmp.Or(o.Agreed, o.Folder)
 	r.templates = &templates{cases: o.Files, messages: o.Messages, numbers: newNumbers(now), now: now.Truncate(time.Second)}
@@ -103,7 +104,7 @@ func Run(ctx context.Context, o Options) (*Certificate, error) {
 		}
 		open[name] = c
 	}
-	r.hospital = core.NewHospital(capped, 1, open, r.sessions, nil)
+	r.hospital = core.NewHospital(capped, 1, open, r.sessions, r.observed(capped.Sessions))
 	r.cert = &Certificate{
 		Hospital: d.Hospital, Name: d.Name, Digest: d.Digest, Version: o.Version, Lang: r.Lang,
 		Started: now.In(d.Zone), Capped: o.Timeout, Items: []*Item{}, Left: []Left{}, Counts: map[Result]int{},
@@ -138,6 +139,9 @@ func (r *run) all() {
 	for _, c := range chapters {
 		if c.letter == "E" {
 			r.takeBack() // what is given back belongs to the day's ledger
+		}
+		if c.letter == "B" && len(r.Only) > 0 && !slices.Contains(r.Only, "B") && r.ctx.Err() == nil {
+			r.knock()
 		}
 		if (len(r.Only) == 0 || slices.Contains(r.Only, c.letter)) && r.ctx.Err() == nil {
 			c.run(r)
@@ -235,9 +239,17 @@ func (r *run) withoutMoney(kind core.Kind) bool {
 
 // item runs one check.
 func (r *run) item(check, about string, do func(*Item)) {
+	r.file(r.tried(check, about, do))
+}
+
+func (r *run) tried(check, about string, do func(*Item)) *Item {
 	it := &Item{ID: strings.TrimSpace(check + " " + about), Check: check, About: about, Proves: proves[check].in(r.Lang), Result: Pass, Started: time.Now(), lang: r.Lang}
 	do(it)
 	it.Ended = time.Now()
+	return it
+}
+
+func (r *run) file(it *Item) {
 	r.cert.Items = append(r.cert.Items, it)
 	if r.Progress != nil {
 		r.Progress(it)

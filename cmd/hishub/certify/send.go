@@ -101,6 +101,9 @@ func (r *run) inquire(kind core.Kind, body core.Body, step *core.Step, captured 
 // question asks up to three times, because a question that was not answered may
 // simply be asked again, and the policy does.
 func (r *run) question(call *core.Call, in core.Input) (x core.Exchange) {
+	if err := r.closed(call); err != nil {
+		return core.Exchange{Call: call.Name, Connector: call.Connector, Started: time.Now(), Ended: time.Now(), Verdict: core.Verdict{Outcome: core.OutcomeUnavailable, Err: err}}
+	}
 	for try := 1; try <= 3; try++ {
 		in.Stamp = r.hospital.Stamp(in.Body.Key(), time.Now(), try)
 		x = r.hospital.Ask(r.ctx, call, in, nil)

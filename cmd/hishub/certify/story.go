@@ -25,6 +25,9 @@ func (r *run) fresh(kind core.Kind) (core.Body, error) {
 	if r.withoutMoney(kind) {
 		return nil, errMoney
 	}
+	if err := r.closedKind(kind); err != nil {
+		return nil, err
+	}
 	template, err := r.of(kind)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ func (r *run) begin(it *Item, kind core.Kind) core.Body {
 	switch {
 	case err == nil:
 		return body
+	case it.outOfReach(err):
 	case errors.Is(err, errMoney):
 		it.notTried("涉及资金，本接口地址未获准动账；需要时加 --with-money", "%v", err)
 	case errors.As(err, new(errNone)):
@@ -58,11 +59,15 @@ func (r *run) write(kind core.Kind) {
 		r.seeAll(it, first)
 		if first.last.State != delivery.Delivered {
 			it.fail("没有受理：%s", "it was not taken: %s", ended(first))
+			r.shutByWrite(op, first)
 		}
 	})
 	if first == nil || first.last.State != delivery.Delivered {
 		for _, check := range []string{"C.done", "C.repeat", "C.amount"} {
 			r.item(check, about, func(it *Item) {
+				if it.outOfReach(r.closedKind(kind)) {
+					return
+				}
 				it.notTried("没有一笔已受理的报文可用", "there is no message that was taken")
 			})
 		}
@@ -73,6 +78,21 @@ func (r *run) write(kind core.Kind) {
 	}
 	r.item("C.undo", about, func(it *Item) { r.cancelBetween(it, kind) })
 	r.item("C.refused", about, func(it *Item) { r.refuse(it, kind) })
+}
+
+// shutByWrite closes what the first write shows out of reach, where there was no
+// question to find it out before: nothing of it ever left.
+func (r *run) shutByWrite(op *core.Operation, m *message) {
+	first := &op.Steps[0].Call
+	if !r.shut.unasked["connector "+first.Connector] && !r.shut.unasked["session "+first.Session] || len(m.attempts) == 0 {
+		return
+	}
+	for _, a := range m.attempts {
+		if a.Step != op.Steps[0].Name || a.Exchange.Verdict.Outcome != core.OutcomeUnavailable {
+			return
+		}
+	}
+	r.shutBy(first, m.attempts[len(m.attempts)-1].Exchange)
 }
 
 func inquirable(op *core.Operation) bool { return firstInquirable(op) != nil }
@@ -201,6 +221,9 @@ func (r *run) refuse(it *Item, kind core.Kind) {
 		return
 	}
 	body, err := r.refused(kind)
+	if body != nil && it.outOfReach(r.closedKind(kind)) {
+		return
+	}
 	switch {
 	case err != nil:
 		it.fail("%v", "%v", err)
