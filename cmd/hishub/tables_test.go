@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"io/fs"
 	"os"
@@ -25,15 +26,7 @@ import (
 func TestAHISLeavesRows(t *testing.T) {
 	for _, driver := range []string{"postgres", "mysql"} {
 		t.Run(driver, func(t *testing.T) {
-			w := newWindow(t)
-			dsn := map[string]func(testing.TB) string{"postgres": servers.Postgres, "mysql": servers.MariaDB}[driver](t)
-			his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: driver, DSN: dsn, Poll: 10 * time.Millisecond})
-			ok(t, err)
-			t.Cleanup(func() { his.Close() })
-			w.openTable(t, driver, his.DSN(), nanyuan(t, "", ""))
-			w.pay("nanyuan", "IH1")
-			ok(t, his.Edit(w.ctx, books.Edit{Add: &books.Settlement{Order: "IH1", Bills: []string{"RXIH1"}, AmountFen: 2150, Channel: "WX", ChannelNo: "42", Operator: "net07"}}))
-
+			w, his, db := watchedTable(t, driver, nanyuan(t, "", ""))
 			for _, n := range []dbhis.Notice{
 				{Kind: "refund", No: "W1", Order: "IH1", AmountFen: 2150, Reason: "退药"},
 				{Kind: "refund", No: "W2", Order: "IH1", AmountFen: 1},
@@ -43,13 +36,9 @@ func TestAHISLeavesRows(t *testing.T) {
 			} {
 				ok(t, his.Tell(w.ctx, n))
 			}
-			db, err := sql.Open(map[string]string{"postgres": "pgx", "mysql": "mysql"}[driver], dsn)
+			_, err := db.ExecContext(w.ctx, "insert into zjk_tz (yljgdm, lx, dh, sj) values ('NY0001', '8', 'X1', '2026-01-05 10:00:00')")
 			ok(t, err)
-			defer db.Close()
-			_, err = db.ExecContext(w.ctx, "insert into zjk_tz (yljgdm, lx, dh, sj) values ('NY0001', '8', 'X1', '2026-01-05 10:00:00')")
-			ok(t, err)
-			tables := &inbound.Tables{Server: w.server}
-			tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
+			tables := w.look(t)
 			all := w.answered(his, 6)
 			var states []string
 			for _, n := range all {
@@ -90,17 +79,36 @@ func TestAHISLeavesRows(t *testing.T) {
 	}
 }
 
+// TestARowThatChangesWhileItIsDecided: what is marked done is what the money moved for.
+func TestARowThatChangesWhileItIsDecided(t *testing.T) {
+	for _, driver := range []string{"postgres", "mysql"} {
+		t.Run(driver, func(t *testing.T) {
+			w, his, db := watchedTable(t, driver, nanyuan(t, "", ""))
+			was := w.server.Desk.Deciders[core.RefundApply]
+			w.server.Desk.Deciders[core.RefundApply] = func(ctx context.Context, h string, b core.Body) (core.Resolution, error) {
+				if _, err := db.ExecContext(ctx, "update zjk_tz set je = 20.00 where dh = 'W1'"); err != nil {
+					return core.Resolution{}, err
+				}
+				return was(ctx, h, b)
+			}
+			ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "refund", No: "W1", Order: "IH1", AmountFen: 2150, Reason: "退药"}))
+			w.look(t)
+			all := w.answered(his, 1)
+			if n, sum := w.channel.moved(); n != 1 || sum != 2150 {
+				t.Errorf("%d refunds of %d fen moved", n, sum)
+			}
+			if all[0].AmountFen != 2000 || all[0].State != "refused" || all[0].Words != "该单号已用于另一笔内容" || all[0].Refund != "" {
+				t.Errorf("the row that changed is answered with %+v", all[0])
+			}
+		})
+	}
+}
+
 // TestAMarkThatReachesNoRow: done names another column, so that every look finds the
 // row again. It is served twice, as after a mark that was lost; then somebody hears of it.
 func TestAMarkThatReachesNoRow(t *testing.T) {
-	w := newWindow(t)
-	his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: "postgres", DSN: servers.Postgres(t), Poll: 10 * time.Millisecond})
-	ok(t, err)
-	t.Cleanup(func() { his.Close() })
-	w.openTable(t, "postgres", his.DSN(), nanyuan(t, "where id = :id and", "where yljgdm = :id and"))
-	w.pay("nanyuan", "IH1")
-	tables := &inbound.Tables{Server: w.server}
-	tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
+	w, his, _ := watchedTable(t, "postgres", nanyuan(t, "where id = :id and", "where yljgdm = :id and"))
+	tables := w.look(t)
 	for n, no := range []string{"F1", "F2"} {
 		ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "dispensed", No: no, Prescription: "RXIH1"}))
 		for deadline := time.Now().Add(time.Minute); w.served.of("unmarked") != n+1; time.Sleep(20 * time.Millisecond) {
@@ -117,6 +125,32 @@ func TestAMarkThatReachesNoRow(t *testing.T) {
 	if n := w.served.of("done"); n != 4 {
 		t.Errorf("two rows were served %d times, not twice each", n)
 	}
+}
+
+// watchedTable is 南园 with its table in a database of that driver, and an order that is paid.
+func watchedTable(t *testing.T, driver string, files fs.FS) (*window, *dbhis.HIS, *sql.DB) {
+	t.Helper()
+	w := newWindow(t)
+	dsn := map[string]func(testing.TB) string{"postgres": servers.Postgres, "mysql": servers.MariaDB}[driver](t)
+	his, err := dbhis.Start(w.ctx, dbhis.Options{Driver: driver, DSN: dsn, Poll: 10 * time.Millisecond})
+	ok(t, err)
+	t.Cleanup(func() { his.Close() })
+	w.openTable(t, driver, his.DSN(), files)
+	w.pay("nanyuan", "IH1")
+	ok(t, his.Edit(w.ctx, books.Edit{Add: &books.Settlement{Order: "IH1", Bills: []string{"RXIH1"}, AmountFen: 2150, Channel: "WX", ChannelNo: "42", Operator: "net07"}}))
+	db, err := sql.Open(map[string]string{"postgres": "pgx", "mysql": "mysql"}[driver], dsn)
+	ok(t, err)
+	t.Cleanup(func() { db.Close() })
+	return w, his, db
+}
+
+// look looks at 南园's table until the test ends, or the tables are closed.
+func (w *window) look(t *testing.T) *inbound.Tables {
+	t.Helper()
+	tables := &inbound.Tables{Server: w.server}
+	tables.Set([]inbound.Watched{{Hospital: "nanyuan", Listener: "notice"}})
+	t.Cleanup(tables.Close)
+	return tables
 }
 
 // nanyuan is the shipped folder with something else in hospital.yaml.

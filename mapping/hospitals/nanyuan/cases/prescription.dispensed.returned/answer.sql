@@ -1,1 +1,1 @@
-update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' -- {"clbz": "1", "clyj": "", "tkdh": null, "id": "10"}
+update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' and lx = :lx and dh = :dh and coalesce(ddh, '') = :ddh and coalesce(cfh, '') = :cfh and coalesce(je, 0) = :je and cz = :cz -- {"clbz": "1", "clyj": "", "tkdh": null, "id": "10", "lx": "3", "dh": "FY0000002", "ddh": "", "cfh": "RX20260105000001", "je": "0", "cz": "0"}

@@ -1,1 +1,1 @@
-update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' -- {"clbz": "1", "clyj": "", "tkdh": "IHR00000009", "id": "7"}
+update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' and lx = :lx and dh = :dh and coalesce(ddh, '') = :ddh and coalesce(cfh, '') = :cfh and coalesce(je, 0) = :je and cz = :cz -- {"clbz": "1", "clyj": "", "tkdh": "IHR00000009", "id": "7", "lx": "1", "dh": "TF0000012", "ddh": "IH00000001", "cfh": "", "je": "12.50", "cz": "0"}

@@ -1,1 +1,1 @@
-update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' -- {"clbz": "9", "clyj": "签名或报文不正确", "tkdh": "", "id": "9"}
+update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' and lx = :lx and dh = :dh and coalesce(ddh, '') = :ddh and coalesce(cfh, '') = :cfh and coalesce(je, 0) = :je and cz = :cz -- {"clbz": "9", "clyj": "签名或报文不正确", "tkdh": "", "id": "9", "lx": "1", "dh": "TF0000014", "ddh": "IH00000001", "cfh": "", "je": "12.505", "cz": "0"}

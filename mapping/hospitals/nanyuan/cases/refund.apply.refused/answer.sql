@@ -1,1 +1,1 @@
-update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' -- {"clbz": "2", "clyj": "未找到该订单", "tkdh": "", "id": "8"}
+update zjk_tz set clbz = :clbz, clyj = :clyj, tkdh = :tkdh, clsj = current_timestamp where id = :id and clbz = '0' and lx = :lx and dh = :dh and coalesce(ddh, '') = :ddh and coalesce(cfh, '') = :cfh and coalesce(je, 0) = :je and cz = :cz -- {"clbz": "2", "clyj": "未找到该订单", "tkdh": "", "id": "8", "lx": "1", "dh": "TF0000013", "ddh": "IH00000009", "cfh": "", "je": "12.50", "cz": "0"}
