@@ -93,7 +93,7 @@ func (l *loader) expand(n *node) string {
 		name := v[2 : len(v)-1]
 		value, ok := l.options.Env(name)
 		if !ok {
-			l.mistake(n.pos, "set it", "the environment variable %s is not set", name)
+			l.mistake(n.pos, cmp.Or(l.options.Unset, "set it"), "the environment variable %s is not set", name)
 		}
 		return value
 	})

@@ -25,6 +25,8 @@ const hospitalFile = "hospital.yaml"
 type Options struct {
 	// Env gives environment variables for ${NAME}. nil: none is set.
 	Env func(name string) (string, bool)
+	// Unset is what to do about a variable that is not set; "set it" if empty.
+	Unset string
 	// Open opens a connector without touching the network. An error may be
 	// core.Problems, whose fields are paths of options ("charset"). It may be nil;
 	// then options, operation names and parameters are not checked, and cases

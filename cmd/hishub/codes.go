@@ -70,7 +70,7 @@ func (c *codesExport) Run() error {
 		return err
 	}
 	if t == nil {
-		return fmt.Errorf("there is no %s", tableFile(c.Dir, c.Table))
+		return fmt.Errorf("there is no %s%s", tableFile(c.Dir, c.Table), didYouMean(c.Table, namesIn(filepath.Join(c.Dir, "codes"), ".csv")))
 	}
 	c.XLSX = c.XLSX || !c.CSV && strings.EqualFold(filepath.Ext(c.Output), ".xlsx")
 	var out bytes.Buffer

@@ -21,8 +21,14 @@ import (
 // loadFolder compiles a hospital folder for this machine's environment.
 func loadFolder(folder fs.FS) (*mapping.Folder, error) { return loadFrom(folder, os.LookupEnv) }
 
+// loadFrom compiles one for an environment; the commands that want a whole one all take --env.
 func loadFrom(folder fs.FS, env func(name string) (string, bool)) (*mapping.Folder, error) {
-	return mapping.Load(folder, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
+	return compile(folder, mapping.Options{Env: env, Unset: "set it, or give --env FILE"})
+}
+
+func compile(folder fs.FS, o mapping.Options) (*mapping.Folder, error) {
+	o.Open, o.OpenChannel, o.Listen = connectors.Open, connectors.OpenChannel, connectors.Listen
+	return mapping.Load(folder, o)
 }
 
 // loadSample compiles a hospital folder to look at it: what is not set in the
@@ -39,7 +45,7 @@ func loadSample(folder fs.FS) (*mapping.Folder, error) {
 		v, ok := sample[name]
 		return v, ok
 	}
-	return loadFrom(folder, env)
+	return compile(folder, mapping.Options{Env: env})
 }
 
 const sampleFile = "env.sample"

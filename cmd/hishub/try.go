@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"hishub/cmd/hishub/player"
-	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/redis"
 	"hishub/mapping"
@@ -85,6 +85,10 @@ func (c *hospitalTry) Run(ctx context.Context) error {
 		if c.Kind != "" || c.File != "" {
 			return errors.New("a case brings its own message; leave the other arguments out")
 		}
+		cases := namesIn(filepath.Join(c.Folder, "cases"), "")
+		if !slices.Contains(cases, c.Case) {
+			return fmt.Errorf("case %s: there is none in %s%s", c.Case, filepath.Join(c.Folder, "cases"), didYouMean(c.Case, cases))
+		}
 		g, err := folder.Given(c.Case)
 		if err != nil {
 			return err
@@ -153,12 +157,12 @@ func (c *hospitalTry) load(ctx context.Context) (*mapping.Folder, *player.Player
 		return nil, nil, err
 	}
 	led := p.Env()
-	f, err := mapping.Load(files, mapping.Options{Env: func(name string) (string, bool) {
+	f, err := compile(files, mapping.Options{Env: func(name string) (string, bool) {
 		if v, ok := led[name]; ok {
 			return v, true
 		}
 		return env(name)
-	}, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
+	}})
 	if err != nil {
 		p.Close()
 		return nil, nil, err
@@ -290,17 +294,15 @@ func (t *trial) steps(ctx context.Context, h *core.Hospital, calls []stepCall) e
 			}
 			return nil // it says so, and what is missing may be why
 		}
-		if t.Send || x.verdict.Outcome != "" && x.verdict.Outcome != core.OutcomeOK && x.verdict.Outcome != core.OutcomeAlready {
+		went := x.verdict.Outcome == "" || x.verdict.Outcome == core.OutcomeOK || x.verdict.Outcome == core.OutcomeAlready
+		if t.Send {
+			return t.oneOf(x, in, went)
+		}
+		if !went {
 			return nil
 		}
 		early = early || answer == nil && !t.asks()
-		captured := map[string]string{}
-		for _, values := range []map[string]string{in.Captured, x.verdict.Captured} {
-			for k, v := range values {
-				captured[k] = v
-			}
-		}
-		in.Captured = captured
+		in.Captured = x.captured(in)
 	}
 	return nil
 }
@@ -328,15 +330,11 @@ func (t *trial) exchange(ctx context.Context, h *core.Hospital, call *core.Call,
 		shown.Error = err.Error()
 		return nil, err
 	}
-	connector, err := connectors.Open(spec)
+	offline, err := openOffline(spec)
 	if err != nil {
 		return nil, err
 	}
-	defer connector.Close()
-	offline, ok := connector.(core.Offline)
-	if !ok {
-		return nil, fmt.Errorf("connector %s cannot show what it would send", spec.Kind)
-	}
+	defer offline.Close()
 	wire, err := offline.Write(q)
 	if err != nil {
 		shown.Error = err.Error()
@@ -357,47 +355,6 @@ func (t *trial) exchange(ctx context.Context, h *core.Hospital, call *core.Call,
 		}
 	}
 	t.exchanges = append(t.exchanges, x)
-	return &x, nil
-}
-
-// sent asks the HIS for real.
-func (t *trial) sent(ctx context.Context, h *core.Hospital, call *core.Call, in core.Input, witness *mapping.Witness, x exchanged, shown *triedExchange) (*exchanged, error) {
-	before := 0
-	if t.played != nil {
-		before = len(t.played.Exchanges())
-	}
-	asked := h.Ask(ctx, call, in, nil)
-	if t.played != nil {
-		for _, e := range t.played.Exchanges()[before:] {
-			shown.Player = append(shown.Player, e.Trouble...)
-		}
-	}
-	x.verdict = asked.Verdict
-	defer func() { t.shown.Exchanges = append(t.shown.Exchanges, shown) }()
-	if n := len(witness.Exchanges); n > 0 {
-		x.Witnessed = witness.Exchanges[n-1]
-		shown.Exchanges = n
-		for _, value := range x.In.Session {
-			shown.view.secrets = append(shown.view.secrets, value)
-		}
-		shown.asked(x.Asked)
-	}
-	if asked.Sent != nil {
-		shown.Wire = shown.bytes(asked.Sent)
-	}
-	explained := mapping.ExplainedAnswer{Rules: mapping.Unjudged(call.Mapper.(*mapping.Witness).Mapper), Verdict: x.verdict}
-	if x.Answer != nil && x.Response != nil {
-		explained.Values, explained.Rules = x.Answer.Values, x.Answer.Rules
-		x.answer = append([]byte(x.Response.Head()), x.Response.Received...)
-	}
-	if asked.Received != nil {
-		shown.Answer = shown.bytes(asked.Received)
-	}
-	shown.judged(explained, x.Asked)
-	t.exchanges = append(t.exchanges, x)
-	if x.verdict.Outcome == core.OutcomeInvalid {
-		return nil, x.verdict.Err
-	}
 	return &x, nil
 }
 

@@ -21,6 +21,7 @@ func (t *tried) print(w io.Writer) {
 		}
 		x.print(w)
 	}
+	t.Step.print(w)
 }
 
 func (x *triedExchange) print(w io.Writer) {
@@ -42,6 +43,7 @@ func (x *triedExchange) print(w io.Writer) {
 		x.Send.print(w, "send")
 	}
 	x.Wire.print(w, "wire")
+	x.Sent.print(w, "sent, which differs each time")
 	if x.Error != "" {
 		fmt.Fprintf(w, "\ncannot be said: %s\n", x.Error)
 		return

@@ -17,6 +17,8 @@ type tried struct {
 	Message   json.RawMessage  `json:"message,omitempty"`
 	Exchanges []*triedExchange `json:"exchanges,omitempty"`
 	Inbound   *triedInbound    `json:"inbound,omitempty"`
+	// Step is the one that --send sent, of a transaction in several.
+	Step *triedStep `json:"step,omitempty"`
 }
 
 // triedExchange is one exchange, in the order in which it comes about.
@@ -35,11 +37,13 @@ type triedExchange struct {
 	Query         []triedValue `json:"query,omitempty"`
 	Send          *triedValue  `json:"send,omitempty"`
 	Wire          *triedBytes  `json:"wire,omitempty"`
-	Answer        *triedBytes  `json:"answer,omitempty"`
-	Read          []triedValue `json:"read,omitempty"`
-	AnswerTree    *triedValue  `json:"answer_tree,omitempty"`
-	Rules         []triedRule  `json:"rules,omitempty"`
-	Verdict       *triedAnswer `json:"verdict,omitempty"`
+	// Sent is what was sent, where it is not what Wire ends with.
+	Sent       *triedBytes  `json:"sent,omitempty"`
+	Answer     *triedBytes  `json:"answer,omitempty"`
+	Read       []triedValue `json:"read,omitempty"`
+	AnswerTree *triedValue  `json:"answer_tree,omitempty"`
+	Rules      []triedRule  `json:"rules,omitempty"`
+	Verdict    *triedAnswer `json:"verdict,omitempty"`
 	// Player is what the player of --mock has to say of the exchange.
 	Player []string `json:"player,omitempty"`
 	// Defaults are the codes for which a code table's default stood in.
