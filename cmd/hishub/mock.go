@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"hishub/mocks/asmxhis"
@@ -16,6 +18,7 @@ import (
 	"hishub/mocks/regulator"
 	"hishub/mocks/resthis"
 	"hishub/mocks/sealedhis"
+	"hishub/mocks/shipped"
 	"hishub/mocks/soaphis"
 	"hishub/mocks/v3his"
 )
@@ -57,9 +60,23 @@ type mock interface {
 // hold prints where the hospital is and keeps it until ctx ends.
 func hold(ctx context.Context, m mock, reach string) error {
 	defer m.Close()
-	fmt.Printf("hub:     %s\ncontrol: %s\n", reach, m.ControlURL())
+	announce(os.Stdout, m, reach)
 	<-ctx.Done()
 	return nil
+}
+
+// announce says where a fake is, and what its shipped folder wants to reach it.
+func announce(w io.Writer, m mock, reach string) {
+	fmt.Fprintf(w, "hub:     %s\ncontrol: %s\n", reach, m.ControlURL())
+	env := shipped.Env(m)
+	if env == nil {
+		return
+	}
+	fmt.Fprint(w, "set for the hub:")
+	for _, name := range sortedKeys(env) {
+		fmt.Fprintf(w, " %s=%s", name, inShell(env[name]))
+	}
+	fmt.Fprintln(w)
 }
 
 type mockSoap struct {

@@ -224,6 +224,9 @@ func (h *HIS) prepare(ctx context.Context) error {
 // DSN leads to the database through the proxy: what a caller is given.
 func (h *HIS) DSN() string { return h.dsn }
 
+// Options it runs with, those that were empty filled in.
+func (h *HIS) Options() Options { return h.options }
+
 // Addr is host:port of the proxy.
 func (h *HIS) Addr() string { return h.proxy.Addr() }
 

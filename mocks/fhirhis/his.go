@@ -114,6 +114,9 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 // URL of the server, without /fhir and without a slash at its end.
 func (h *HIS) URL() string { return "http://" + h.Addr() }
 
+// Options it runs with, those that were empty filled in.
+func (h *HIS) Options() Options { return h.options }
+
 // ExpireTokens ends all access tokens; refresh tokens stay.
 func (h *HIS) ExpireTokens() { h.tokens.expire() }
 

@@ -99,6 +99,9 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 // URL of the service; its WSDL is at URL + "?wsdl".
 func (h *HIS) URL() string { return "http://" + h.Addr() + "/services/LianhuService" }
 
+// Options it runs with, those that were empty filled in.
+func (h *HIS) Options() Options { return h.options }
+
 // Close cuts what is in flight, in both directions.
 func (h *HIS) Close() error {
 	h.pushes.close()

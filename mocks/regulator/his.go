@@ -89,3 +89,6 @@ func Start(_ context.Context, options Options) (*Platform, error) {
 
 // URL of the platform, without a slash at its end.
 func (p *Platform) URL() string { return "http://" + p.Addr() }
+
+// Options it runs with, those that were empty filled in.
+func (p *Platform) Options() Options { return p.options }

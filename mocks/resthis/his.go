@@ -103,6 +103,9 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 // URL of the hospital, without a slash at its end.
 func (h *HIS) URL() string { return "http://" + h.Addr() }
 
+// Options it runs with, those that were empty filled in.
+func (h *HIS) Options() Options { return h.options }
+
 // play answers one request through the fault script; act gives the answer and
 // the journal's word for what it did.
 func (h *HIS) play(w http.ResponseWriter, r *http.Request, operation, key string, act func(fault.Kind) (reply, string)) {

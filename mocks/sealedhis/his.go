@@ -103,6 +103,9 @@ func Start(_ context.Context, options Options) (*HIS, error) {
 // URL of the hospital, without a slash at its end.
 func (h *HIS) URL() string { return "http://" + h.Addr() }
 
+// Options it runs with, those that were empty filled in.
+func (h *HIS) Options() Options { return h.options }
+
 // Close cuts what is in flight, in both directions.
 func (h *HIS) Close() error {
 	h.pushes.close()

@@ -41,67 +41,89 @@ type HIS interface {
 type Start func(ctx context.Context, o Options) (his HIS, env map[string]string, err error)
 
 // opened keeps a HIS that did not start from looking like one that did.
-func opened[H HIS](his H, err error, env func(H) map[string]string) (HIS, map[string]string, error) {
+func opened[H HIS](his H, err error) (HIS, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return his, env(his), nil
+	return his, Env(his), nil
+}
+
+// Env is what the variables of a HIS's folder are to be, however it was started; nil
+// is for one that has no folder of its own. Secrets are the fakes' own, for tests.
+func Env(his HIS) map[string]string {
+	switch h := his.(type) {
+	case *asmxhis.HIS:
+		return map[string]string{"BEICHENG_URL": h.URL()}
+	case *soaphis.HIS:
+		return map[string]string{"DONGSHAN_URL": h.URL()}
+	case *hl7his.HIS:
+		return map[string]string{"HEPING_ADDRESS": h.Addr()}
+	case *regulator.Platform:
+		return map[string]string{"JIANGUAN_URL": h.URL(), "JIANGUAN_APP": h.Options().App, "JIANGUAN_KEY": h.Options().Key}
+	case *prochis.HIS:
+		return map[string]string{"JIANGWAN_DSN": h.DSN(), "JIANGWAN_LEDGER_DSN": h.DSN()}
+	case *pushhis.HIS:
+		return map[string]string{"LIANHU_URL": h.URL(), "LIANHU_KEY": h.Options().Key}
+	case *dbhis.HIS:
+		return map[string]string{"NANYUAN_DRIVER": h.Options().Driver, "NANYUAN_DSN": h.DSN()}
+	case *v3his.HIS:
+		return map[string]string{"QINGSHAN_URL": h.URL()}
+	case *resthis.HIS:
+		return map[string]string{"XIHU_URL": h.URL(), "XIHU_USER": h.Options().User, "XIHU_PASSWORD": h.Options().Password, "XIHU_NOTICE_KEY": XihuNoticeKey}
+	case *fhirhis.HIS:
+		return map[string]string{"XINGGUANG_URL": h.URL(), "XINGGUANG_CLIENT": h.Options().Client, "XINGGUANG_SECRET": h.Options().Secret, "XINGGUANG_NOTICE_TOKEN": h.Options().Token}
+	case *sealedhis.HIS:
+		return map[string]string{"YONGAN_URL": h.URL(), "YONGAN_SEAL_KEY": h.Options().SealKey, "YONGAN_SIGN_KEY": h.Options().SignKey}
+	}
+	return nil
 }
 
 // Beicheng is 北城医院.
 func Beicheng(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := asmxhis.Start(ctx, asmxhis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *asmxhis.HIS) map[string]string { return map[string]string{"BEICHENG_URL": h.URL()} })
+	return opened(his, err)
 }
 
 // Dongshan is 东山医院.
 func Dongshan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := soaphis.Start(ctx, soaphis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *soaphis.HIS) map[string]string { return map[string]string{"DONGSHAN_URL": h.URL()} })
+	return opened(his, err)
 }
 
 // Heping is 和平医院. Where the hub listens for it is HEPING_LISTEN, and the hub's to say.
 func Heping(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := hl7his.Start(ctx, hl7his.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *hl7his.HIS) map[string]string { return map[string]string{"HEPING_ADDRESS": h.Addr()} })
+	return opened(his, err)
 }
 
 // Jianguan is 省互联网医疗监管平台.
 func Jianguan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := regulator.Start(ctx, regulator.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *regulator.Platform) map[string]string {
-		return map[string]string{"JIANGUAN_URL": h.URL(), "JIANGUAN_APP": "ih1000001", "JIANGUAN_KEY": "jianguan-test"}
-	})
+	return opened(his, err)
 }
 
 // Jiangwan is 江湾医院; it lives in a database.
 func Jiangwan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := prochis.Start(ctx, prochis.Options{DSN: o.Database, Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *prochis.HIS) map[string]string {
-		return map[string]string{"JIANGWAN_DSN": h.DSN(), "JIANGWAN_LEDGER_DSN": h.DSN()}
-	})
+	return opened(his, err)
 }
 
 // Lianhu is 莲湖医院. What is not decided yet, it asks again soon.
 func Lianhu(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := pushhis.Start(ctx, pushhis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats, Again: 10 * time.Millisecond})
-	return opened(his, err, func(h *pushhis.HIS) map[string]string {
-		return map[string]string{"LIANHU_URL": h.URL(), "LIANHU_KEY": "lianhu-test"}
-	})
+	return opened(his, err)
 }
 
 // Nanyuan is 南园医院; it lives in a database.
 func Nanyuan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := dbhis.Start(ctx, dbhis.Options{Driver: "postgres", DSN: o.Database, Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *dbhis.HIS) map[string]string {
-		return map[string]string{"NANYUAN_DRIVER": "postgres", "NANYUAN_DSN": h.DSN()}
-	})
+	return opened(his, err)
 }
 
 // Qingshan is 青山医院.
 func Qingshan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := v3his.Start(ctx, v3his.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *v3his.HIS) map[string]string { return map[string]string{"QINGSHAN_URL": h.URL()} })
+	return opened(his, err)
 }
 
 // XihuNoticeKey is what 西湖 signs with when it calls the hub.
@@ -110,23 +132,17 @@ const XihuNoticeKey = "xihu-notice-test"
 // Xihu is 西湖医院. Its logins end soon, so that they are renewed while one looks.
 func Xihu(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := resthis.Start(ctx, resthis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats, TokenLife: 20 * time.Second})
-	return opened(his, err, func(h *resthis.HIS) map[string]string {
-		return map[string]string{"XIHU_URL": h.URL(), "XIHU_USER": "inet_hub", "XIHU_PASSWORD": "xihu-test", "XIHU_NOTICE_KEY": XihuNoticeKey}
-	})
+	return opened(his, err)
 }
 
 // Xingguang is 星光医院. Its pages are short, so that lists have several.
 func Xingguang(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := fhirhis.Start(ctx, fhirhis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats, PageSize: 4})
-	return opened(his, err, func(h *fhirhis.HIS) map[string]string {
-		return map[string]string{"XINGGUANG_URL": h.URL(), "XINGGUANG_CLIENT": "inet_hub", "XINGGUANG_SECRET": "xingguang-test", "XINGGUANG_NOTICE_TOKEN": "xingguang-notice"}
-	})
+	return opened(his, err)
 }
 
 // Yongan is 永安医院.
 func Yongan(ctx context.Context, o Options) (HIS, map[string]string, error) {
 	his, err := sealedhis.Start(ctx, sealedhis.Options{Latency: o.Latency, Seed: o.Seed, Repeats: o.Repeats})
-	return opened(his, err, func(h *sealedhis.HIS) map[string]string {
-		return map[string]string{"YONGAN_URL": h.URL(), "YONGAN_SEAL_KEY": "00112233445566778899aabbccddeeff", "YONGAN_SIGN_KEY": "yongan-test"}
-	})
+	return opened(his, err)
 }
