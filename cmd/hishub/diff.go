@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"hishub/core"
 	"hishub/core/postgres"
@@ -20,11 +23,13 @@ type hospitalDiff struct {
 	With string `arg:"" optional:"" help:"Another folder to compare it with; the active revision, if none."`
 	From int    `help:"Revision to begin with."`
 	To   int    `help:"Revision to compare it with; the active one, if none."`
-	JSON bool   `name:"json" help:"For scripts."`
+	// Cases are most of a folder, and few are read.
+	Cases bool `help:"Show what differs in cases, too; else only which do."`
+	JSON  bool `name:"json" help:"For scripts; all of it."`
 }
 
 func (hospitalDiff) Help() string {
-	return "Examples:\n  hishub hospital diff mapping/hospitals/dongshan\n  hishub hospital diff dongshan --from 3 --to 5\n  hishub hospital diff old/dongshan new/dongshan\n\nShows file by file what differs, and what it means: lines that begin with ! want a look. Keys and secrets are not shown. Exit status 3 when something differs."
+	return "Examples:\n  hishub hospital diff mapping/hospitals/dongshan\n  hishub hospital diff dongshan --from 3 --to 5\n  hishub hospital diff old/dongshan new/dongshan\n\nShows what a difference means, where lines that begin with ! want a look, then file by file what differs; cases are one line each. Keys and secrets are not shown. Exit status 3 when something differs."
 }
 
 func (c *hospitalDiff) Run(ctx context.Context) error {
@@ -109,7 +114,7 @@ func (c *hospitalDiff) compare(ctx context.Context, old, new state) error {
 			return err
 		}
 	} else {
-		printChanges(found)
+		printChanges(os.Stdout, found, c.Cases)
 	}
 	if found.Differ() {
 		return errDifferences
@@ -117,13 +122,11 @@ func (c *hospitalDiff) compare(ctx context.Context, old, new state) error {
 	return nil
 }
 
-func printChanges(c *changes.Changes) {
+// printChanges says what differences mean, and then what they are.
+func printChanges(w io.Writer, c *changes.Changes, cases bool) {
 	if !c.Differ() {
-		fmt.Println("nothing differs")
+		fmt.Fprintln(w, "nothing differs")
 		return
-	}
-	for _, f := range c.Files {
-		fmt.Printf("%s %s\n%s\n", f.Is, f.Name, f.Diff)
 	}
 	for _, warnings := range []bool{true, false} {
 		for _, n := range c.Notes {
@@ -132,8 +135,22 @@ func printChanges(c *changes.Changes) {
 				if n.Warning {
 					mark = "!"
 				}
-				fmt.Printf("%s %s: %s\n", mark, n.About, n.What)
+				fmt.Fprintf(w, "%s %s: %s\n", mark, n.About, n.What)
 			}
+		}
+	}
+	brief := func(f changes.File) bool { return !cases && strings.HasPrefix(f.Name, "cases/") }
+	for _, f := range c.Files {
+		if !brief(f) {
+			fmt.Fprintf(w, "\n%s %s\n%s", f.Is, f.Name, f.Diff)
+		}
+	}
+	if i := slices.IndexFunc(c.Files, brief); i >= 0 {
+		fmt.Fprintln(w)
+	}
+	for _, f := range c.Files {
+		if brief(f) {
+			fmt.Fprintf(w, "%s: %s\n", f.Name, f.Is)
 		}
 	}
 }
