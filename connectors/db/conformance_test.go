@@ -98,18 +98,17 @@ func (d *database) connector(t *testing.T, address string) *Connector {
 
 func TestConformancePostgres(t *testing.T) {
 	d := postgresDatabase(t)
-	d.exec(t, "create table seen (text text)",
-		"create procedure echo(p_text text, out r_text text) language plpgsql as $$ begin insert into seen values (p_text); r_text := p_text; end $$")
+	d.exec(t, "create table seen (text text)")
 	conformance(t, d, "select repeat('x', 50 * 1024 * 1024)")
 }
 
 func TestConformanceMariaDB(t *testing.T) {
 	d := mariaDatabase(t)
-	d.exec(t, "create table seen (text varchar(200)) default charset utf8mb4",
-		"create procedure echo(p_text varchar(200) charset utf8mb4, out r_text varchar(200) charset utf8mb4) begin insert into seen values (p_text); set r_text = p_text; end")
+	d.exec(t, "create table seen (text varchar(200)) default charset utf8mb4")
 	conformance(t, d, "select repeat('x', 1000000) from information_schema.columns limit 50")
 }
 
+// The suite wants calls that leave an idle connection, so none of procedures.
 func conformance(t *testing.T, d *database, huge string) {
 	d.count(t, "seen") // so that the connection beside is there before goroutines are counted
 	secrets := []string{}
@@ -122,11 +121,14 @@ func conformance(t *testing.T, d *database, huge string) {
 		Address: d.address,
 		Open:    func(t *testing.T, address string) core.Connector { return d.connector(t, address) },
 		Request: func(text string) core.Request {
-			return core.Request{Operation: "echo(p_text, out r_text)", Body: core.Tree{{Name: "p_text", Value: text}}}
+			return core.Request{Operation: "insert into seen (text) values (:p_text) returning text as r_text", Body: core.Tree{{Name: "p_text", Value: text}}}
 		},
 		Text: func(r core.Response) string {
-			body, _ := r.Body.(core.Tree)
-			s, _ := body.Get("r_text").(string)
+			body, _ := r.Body.(core.List)
+			if len(body) != 1 {
+				return ""
+			}
+			s, _ := body[0].(core.Tree).Get("r_text").(string)
 			return s
 		},
 		Huge:    core.Request{Operation: huge},

@@ -96,7 +96,11 @@ func (c *Connector) Call(ctx context.Context, q core.Request) (core.Response, er
 		return core.Response{Sent: sent}, &core.Fault{Class: core.Unavailable, Op: op, Err: unconnected(err)}
 	}
 	r, healthy, err := c.run(ctx, on, s)
-	if healthy {
+	open := on.inTransaction()
+	if open && err == nil && r.Error == "" {
+		r, err = core.Response{}, &core.Fault{Class: core.InDoubt, Err: leftOpen}
+	}
+	if healthy && !open && !s.strange {
 		c.pool.put(on)
 	} else {
 		c.pool.drop(on)
@@ -154,6 +158,11 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 			earlier = append(append(earlier, last.earlier...), last)
 		}
 		last = got
+	}
+	if s.strange {
+		if err := c.settle(ctx, on); err != nil {
+			return core.Response{}, false, err
+		}
 	}
 	last.earlier = append(earlier, last.earlier...)
 	return s.answer(last), true, nil

@@ -43,6 +43,8 @@ const abandonAfter = 50 * time.Millisecond
 
 func (s *driven) conn() *wire.Conn { return s.wire }
 
+func (s *driven) inTransaction() bool { return s.tx != nil }
+
 func (s *driven) close() {
 	s.wire.Expire(partingTimeout)
 	if s.abrupt && s.tx != nil {

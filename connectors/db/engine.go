@@ -25,6 +25,9 @@ type engine struct {
 	// function calls one instead of a procedure. It is set where cursors live as long
 	// as their transaction, and are to be fetched by their names.
 	function func(name string, ps []parameter, args []*string) *statement
+	// settle commits what a procedure left open, and does nothing where it left
+	// nothing; empty where a session tells, or where the driver commits each call.
+	settle string
 	// piecemeal: each statement inside a procedure commits by itself, so that a
 	// procedure that failed may have acted.
 	piecemeal bool

@@ -29,6 +29,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 		returning: returningMySQL,
 		judge:     judgeMySQL,
 		piecemeal: true,
+		settle:    "commit",
 	}
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -51,6 +52,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 	}
 	// Without it a too long name is cut and a bad amount becomes 0, with a mere warning.
 	config.Params["sql_mode"] = "concat(@@sql_mode, ',STRICT_ALL_TABLES')"
+	config.Params["autocommit"] = "1" // else what no procedure ends is never committed
 	if schema != "" {
 		config.DBName = schema
 	}

@@ -15,6 +15,8 @@ type session interface {
 	// columns.
 	run(ctx context.Context, st statement) (rows, error)
 	conn() *wire.Conn
+	// inTransaction reports whether one is open, where that is known.
+	inTransaction() bool
 	close()
 }
 

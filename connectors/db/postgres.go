@@ -127,6 +127,8 @@ func dialPostgres(ctx context.Context, config *pgconn.Config, o wire.Options) (s
 
 func (s *postgresSession) conn() *wire.Conn { return s.wire }
 
+func (s *postgresSession) inTransaction() bool { return s.pg.TxStatus() != 'I' }
+
 func (s *postgresSession) close() {
 	if !s.pg.IsClosed() {
 		ctx, cancel := context.WithTimeout(context.Background(), partingTimeout)

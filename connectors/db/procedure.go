@@ -89,7 +89,7 @@ func (e engine) planProcedure(p procedure, given core.Tree) (*script, error) {
 		return nil, err
 	}
 	s := &script{
-		name: p.name, statements: statements, outs: outs, procedure: true,
+		name: p.name, statements: statements, outs: outs, procedure: true, strange: true,
 		lines: []line{{p.written, shown(ins, args)}},
 	}
 	if e.function != nil && cursors != nil {

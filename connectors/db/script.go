@@ -26,6 +26,9 @@ type script struct {
 	outs []string
 	// procedure is true when a refusal may come from inside, after it acted.
 	procedure bool
+	// strange: it may leave its session other than it found it, with settings or a role
+	// of its own, so that no other call may have it.
+	strange bool
 	// fetches are the places among outs of cursors that are to be fetched by name.
 	fetches []int
 	// function is the call of a function of the same name, for when it is one.
@@ -108,7 +111,7 @@ func (e engine) plan(q core.Request) (*script, error) {
 	}
 	return &script{
 		name: firstWord(operation), statements: []statement{{sql: n.sql, args: args, counts: counting(n.sql)}},
-		lines: []line{{n.written, shown(n.names, args)}},
+		lines: []line{{n.written, shown(n.names, args)}}, strange: !isPlain(n.sql),
 	}, nil
 }
 

@@ -30,6 +30,7 @@ func sqlserver(s *option.Set, dsn, schema string, o wire.Options) engine {
 		returning: returningSQLServer,
 		judge:     judgeSQLServer,
 		piecemeal: true,
+		settle:    "if @@trancount > 0 commit",
 	}
 	if schema != "" {
 		s.Problem("schema", "leave it out: write SCHEMA.TABLE; SQL Server knows no other schema than the login's")

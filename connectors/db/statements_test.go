@@ -47,7 +47,7 @@ func TestSQLServerStatements(t *testing.T) {
 		"insert into [cf_mx] ([cfh], [xh], [sl]) values (@p1, @p2, @p3), (@p4, @p5, @p6) | RX1 | 1 | 2 | RX1 | 2 | 0.5000",
 		"insert into [cf_mx] ([sl], [cfh], [xh]) values (@p1, @p2, @p3) | 3 | RX1 | 3",
 		"COMMIT",
-		batch + " | RX1 | NULL | 41",
+		batch + " | RX1 | NULL | 41", "if @@trancount > 0 commit", "farewell", "close",
 		"select * from [a:b] where n = @p1 or m = @p1 or o = N':x' | 1",
 	}, d.calls); diff != "" {
 		t.Error(diff)
@@ -98,6 +98,7 @@ func TestOracleStatements(t *testing.T) {
 		"COMMIT",
 		`declare x5 sys.xmltype; begin "ZLHIS"."PKG"."ZL_THIRD_PAYMENT"(sys.xmltype.createxml(:1), :2, :3, null, x5, :4); ` +
 			`if x5 is not null then :5 := x5.getclobval(); end if; end; | clob <IN/> | out(in true, clob false) | out(in false, clob false) | clob n | out(in false, clob true)`,
+		"farewell", "close", settings, "select value from nls_database_parameters where parameter = 'NLS_CHARACTERSET'",
 		`select q'[it's :x]' from "T:x" where a = :1 or b = :2 | 1 | 1`,
 	}, calls[:len(calls)-1]); diff != "" {
 		t.Error(diff)
