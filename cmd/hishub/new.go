@@ -33,7 +33,7 @@ type hospitalNew struct {
 }
 
 func (hospitalNew) Help() string {
-	return "Examples:\n  hishub hospital new hospitals/dongshan --name 东山医院 --wsdl his.wsdl --sample SaveFee.request.xml --sample SaveFee.response.xml\n  hishub hospital new hospitals/xihu --name 西湖医院 --openapi his.yaml\n  hishub hospital new hospitals/nanyuan --name 南园医院 --db middle.sql\n  hishub hospital new hospitals/haining --name 海宁医院 --wsdl his.wsdl --only prescription,payment,ledger.detail\n\nDrafts a hospital folder from what the hospital has. What can be guessed is marked \"# guess\"; what cannot is TODO, and 'hishub hospital check' lists every TODO with its place. Nothing is read from the network but a live database, in which nothing is changed. Samples become cases of the folder: mask what is a patient's in them first."
+	return "Examples:\n  hishub hospital new hospitals/dongshan --name 东山医院 --wsdl his.wsdl --sample SaveFee.request.xml --sample SaveFee.response.xml\n  hishub hospital new hospitals/xihu --name 西湖医院 --openapi his.yaml\n  hishub hospital new hospitals/nanyuan --name 南园医院 --db middle.sql\n  hishub hospital new hospitals/haining --name 海宁医院 --wsdl his.wsdl --only prescription,payment,ledger.detail\n\nDrafts a hospital folder from what the hospital has. What can be guessed is marked \"# guess\"; what cannot is TODO, and 'hishub hospital check' lists every TODO with its place. Nothing is read from the network but a live database, in which nothing is changed. A sample whose name begins with a transaction (payment.status.request.json, payment.status.absent.response.json) is of that one; what is made of none is noted. Samples become cases of the folder: mask what is a patient's in them first."
 }
 
 var hospitalID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)

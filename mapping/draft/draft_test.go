@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"hishub/core"
 	"hishub/mapping"
 	"hishub/mapping/draft"
 )
@@ -156,6 +157,67 @@ func TestDraftedLines(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A path is known by what comes after versions and the like.
+func TestTransactionsAreKnownByTheirPaths(t *testing.T) {
+	for where, want := range map[string]core.Kind{
+		"/v1/payment/settle": core.PaymentSettle, "/api/v1/pay": core.PaymentSettle, "/rest/V2.0/refunds": core.RefundCreate, "/open/api/service/v3_1/prescription": core.PrescriptionCreate,
+		"/v1": "", "/api/v1/ping": "",
+	} {
+		f, err := draft.New(draft.Sources{ID: "lanxi", Name: "兰溪医院", OpenAPIs: []draft.File{{Name: "his.yaml", Data: []byte("openapi: 3.0.3\npaths:\n  " + where + ":\n    post: {responses: {\"200\": {description: ok}}}\n")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got core.Kind
+		for _, g := range f.Guesses {
+			got += g.Kind
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", where, got, want)
+		}
+		if want != "" && !strings.Contains(string(f.Files[strings.Split(string(want), ".")[0]+".yaml"]), "call: POST "+where+" ") {
+			t.Errorf("%s is not called as it is: %s", where, f.Files)
+		}
+	}
+}
+
+// A sample of which nothing is made is named, with the cure; by that it is used.
+func TestASampleThatIsNotUsedIsNoted(t *testing.T) {
+	request, answer := []byte(`{"ddh":"IH1","x7":"a"}`), []byte(`{"code":"0","zt":"1"}`)
+	notes := func(names ...string) (*draft.Folder, string) {
+		s := draft.Sources{ID: "lanxi", Name: "兰溪医院"}
+		for i, name := range names {
+			s.Samples = append(s.Samples, draft.File{Name: name, Data: [][]byte{request, answer}[i%2]})
+		}
+		f, err := draft.New(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, strings.Join(f.Notes, "\n")
+	}
+	f, got := notes("M17.request.json", "M17.response.json")
+	for _, name := range []string{"M17.request.json", "M17.response.json"} {
+		if want := name + " is not used: nothing tells which transaction it is; give it a name that begins with it, as payment.status.request.json"; !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+	if len(f.Guesses) != 0 {
+		t.Errorf("%+v", f.Guesses)
+	}
+	f, got = notes("payment.status.request.json", "payment.status.response.json", "payment.status.absent.request.json", "payment.status.absent.response.json")
+	if len(f.Guesses) != 1 || f.Guesses[0].Kind != core.PaymentStatus || f.Guesses[0].Cases != 2 || strings.Contains(got, "not used") {
+		t.Errorf("%+v %q", f.Guesses, got)
+	}
+	if f.Files["cases/payment.status.absent/answer.json"] == nil || f.Files["cases/payment.status/sample.json"] == nil {
+		t.Error("no cases of the named samples")
+	}
+	open(t, f)
+	// A name wins over what looks alike.
+	f, got = notes("SavePay.request.json", "SavePay.response.json", "payment.settle.request.json", "payment.settle.response.json")
+	if len(f.Guesses) != 1 || f.Guesses[0].Why != "the name of payment.settle.request.json" || !strings.Contains(got, "SavePay.request.json is not used: payment.settle is drafted from payment.settle.request.json") {
+		t.Errorf("%+v %q", f.Guesses, got)
 	}
 }
 

@@ -3,6 +3,8 @@ package draft
 import (
 	"slices"
 	"strings"
+
+	"hishub/core"
 )
 
 // placeSamples finds what each recorded message is an example of.
@@ -41,6 +43,9 @@ func (p *plan) placeSamples() {
 			}
 			if !s.answer && o.Name != s.stem && o.entrance.kind != "soap" {
 				o.Name += " " + s.stem
+			}
+			if s.kind != "" && !o.Login && (!s.answer || o.Sample == nil) {
+				o.kind, o.why = s.kind, "the name of "+s.file
 			}
 			taken[s.stem] = o
 			p.joinSample(o, s)
@@ -126,7 +131,54 @@ func (p *plan) offerOf(s *seen) *Offer {
 			}
 		}
 	}
+	if s.kind != "" && s.soap == "" && (s.http == nil || s.http.path == "") {
+		return p.byKind(s.kind)
+	}
 	return nil
+}
+
+// byKind finds the one thing described before that looks like the transaction that a
+// sample's name tells, as long as it is only one.
+func (p *plan) byKind(kind core.Kind) (found *Offer) {
+	for _, e := range p.entrances {
+		for _, o := range e.offers {
+			is := o.kind
+			if is == "" && !o.Login && o.Refused == "" {
+				is, _ = guessKind(o.Name, o.Words)
+			}
+			if is != kind {
+				continue
+			}
+			if found != nil {
+				return nil
+			}
+			found = o
+		}
+	}
+	return found
+}
+
+// unused notes the samples that nothing is drafted from, and how they could be.
+func (p *plan) unused() {
+	for _, e := range p.entrances {
+		for _, o := range e.offers {
+			used := p.drafted[o.kind]
+			if o.Login || o.unwanted || o.kind != "" && used == o {
+				continue
+			}
+			all := o.Replies
+			if o.Sample != nil {
+				all = append([]*seen{o.Sample}, all...)
+			}
+			for _, s := range all {
+				if used == nil {
+					p.note("%s is not used: nothing tells which transaction it is; give it a name that begins with it, as payment.status.request.json", s.file)
+				} else {
+					p.note("%s is not used: %s is drafted from %s; if it is another transaction, give it a name that begins with that, as payment.status.request.json", s.file, o.kind, used.Place)
+				}
+			}
+		}
+	}
 }
 
 // entranceOf finds a connector that carries such messages.

@@ -117,7 +117,7 @@ func (a *api) operation(e *entrance, method, where string, item, op *doc) {
 		o.Place = fmt.Sprintf("%s:%d", a.file, op.line)
 	}
 	if o.Name == "" {
-		o.Name = strings.Trim(strings.NewReplacer("{", "", "}", "").Replace(where), "/")
+		o.Name = pathName(where)
 	}
 	if method == "GET" && !strings.HasPrefix(strings.ToLower(o.Name), "get") {
 		o.Name = "get " + o.Name
@@ -195,11 +195,23 @@ func (a *api) operation(e *entrance, method, where string, item, op *doc) {
 	o.kind, o.why = "", ""
 	if !o.Login {
 		if o.kind, o.why = guessKind(o.Name, o.Words); o.kind == "" {
-			o.kind, o.why = guessKind(where, "")
+			o.kind, o.why = guessKind(pathName(where), "")
 		}
 	}
 	a.inPath(o, method, where, inPath)
 	e.add(o)
+}
+
+// prefix is a segment with which paths begin and that tells nothing of a transaction.
+var prefix = regexp.MustCompile(`(?i)^(api|rest|restful|services?|openapi|open|gateway|v[0-9]+([._][0-9]+)*)$`)
+
+// pathName is a path as a name: without versions and the like before what it is about.
+func pathName(where string) string {
+	segments := strings.Split(strings.Trim(strings.NewReplacer("{", "", "}", "").Replace(where), "/"), "/")
+	for len(segments) > 1 && prefix.MatchString(segments[0]) {
+		segments = segments[1:]
+	}
+	return strings.Join(segments, "/")
 }
 
 // inPath writes a call whose path has parameters.

@@ -124,6 +124,7 @@ func New(s Sources) (*Folder, error) {
 		p.verdicts(e)
 	}
 	p.write()
+	p.unused()
 	p.missing()
 	return &Folder{Files: p.files, Guesses: p.guesses, Notes: p.notes}, nil
 }
@@ -275,6 +276,9 @@ func (p *plan) recognise() {
 			weight := 1 + o.fits()
 			if o.Sample != nil {
 				weight += 1000
+				if o.Sample.kind == o.kind {
+					weight += 10_000 // somebody said so, by the name of the file
+				}
 			}
 			if weight > best[o.kind] {
 				best[o.kind] = weight

@@ -27,6 +27,7 @@ type seen struct {
 	stem    string // the name of its exchange: SaveFee of SaveFee.already.response.xml
 	variant string // already
 	answer  bool
+	kind    core.Kind // the transaction with which the name begins, "" if it does not
 	data    []byte
 	charset string // UTF-8 or GB18030
 	http    *httpHead
@@ -91,8 +92,13 @@ func (s *seen) names() {
 	s.answer = answerNames.MatchString(name)
 	name = answerNames.ReplaceAllString(name, ".")
 	name = requestNames.ReplaceAllString(name, ".")
-	s.stem, s.variant, _ = strings.Cut(strings.Trim(name, "._- "), ".")
+	name = strings.Trim(name, "._- ")
+	s.stem, s.variant, _ = strings.Cut(name, ".")
 	s.variant = strings.Trim(s.variant, ".")
+	verb, variant, _ := strings.Cut(s.variant, ".")
+	if t, ok := core.Lookup(core.Kind(s.stem + "." + verb)); ok {
+		s.kind, s.stem, s.variant = t.Kind, string(t.Kind), strings.Trim(variant, ".")
+	}
 }
 
 // unframe takes off the bytes by which a bare connection divides texts.

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -90,10 +91,14 @@ var likenesses = []likeness{
 	{core.ICDList, [][]string{diagnosisWords}, [][]string{voidWords}},
 }
 
+// version is a version in a name or path, as _v2 or v2.0; its v is no view.
+var version = regexp.MustCompile(`(^|[^A-Za-z0-9])[vV][0-9]+(\.[0-9]+)*`)
+
 // guessKind guesses which transaction a thing of this name is. why are the words
 // that told; "" is no guess.
 func guessKind(name, documentation string) (kind core.Kind, why string) {
 	for _, text := range []string{name, documentation} {
+		text = version.ReplaceAllString(text, "$1")
 		if strings.TrimSpace(text) == "" {
 			continue
 		}

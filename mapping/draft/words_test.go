@@ -17,6 +17,7 @@ func TestTransactionsAreKnownByTheirNames(t *testing.T) {
 		"GetDeptList": core.DepartmentList, "QueryDoctor": core.DoctorList, "GetSchemaInfo": core.ScheduleList, "getICD": core.ICDList,
 		"LockNumber": core.AppointmentLock, "UnlockNumber": core.AppointmentUnlock, "RegLockCancel": core.AppointmentUnlock, "PayRegister": core.AppointmentPay, "CancelReg": core.AppointmentCancel,
 		"FindPatient": core.PatientFind, "CreatePatient": core.PatientRegister, "GetReportList": core.ReportList, "DownloadLedgerDetail": core.LedgerDetail, "GetServerTime": core.SystemTimeAsk,
+		"SavePay_v2": core.PaymentSettle, "v2.0/refund": core.RefundCreate, "v_pay_state": core.PaymentStatus,
 		"Ping": "", "Execute": "", "CallInterface": "", "display": "", "Weather": "", "Forge": "",
 	} {
 		if got, why := guessKind(name, ""); got != want {
@@ -25,6 +26,15 @@ func TestTransactionsAreKnownByTheirNames(t *testing.T) {
 	}
 	if got, _ := guessKind("M17", "保存处方信息"); got != core.PrescriptionCreate {
 		t.Errorf("by its documentation it is %q", got)
+	}
+}
+
+// Samples are paired with paths by such names.
+func TestTheNameOfAPath(t *testing.T) {
+	for where, want := range map[string]string{"/api/v1/payment/settle": "payment/settle", "/rest/V2.0/visits/{no}/bills": "visits/no/bills", "/payment/v1": "payment/v1", "/v1": "v1", "/": ""} {
+		if got := pathName(where); got != want {
+			t.Errorf("%s is %q, want %q", where, got, want)
+		}
 	}
 }
 
