@@ -48,9 +48,10 @@ func TestXingguang(t *testing.T) {
 func TestRulesThatLetChangesPass(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]certify.Result{
-		`wire.headers.authorization != "nobody"`:                                              certify.Fail,
-		`wire.headers.authorization == "Bearer " + secret.notice_token and whole.type != "x"`: certify.NotApplicable,
-		`whole.type == "history"`:                                                             certify.Fail,
+		`wire.headers.authorization != "nobody"`:                                                    certify.Fail,
+		`wire.headers.authorization == "Bearer " + secret.notice_token and whole.type != "x"`:       certify.NotApplicable,
+		`wire.headers.authorization == "Bearer " + secret.notice_token and whole.type == "history"`: certify.Fail,
+		`whole.type == "history"`: certify.Fail,
 	} {
 		files := edited(t, "xingguang", `wire.headers.authorization == "Bearer " + secret.notice_token`, rule)
 		c := run(t, "xingguang", sample(t, "xingguang"), certify.Options{Files: files, Only: []string{"F"}})

@@ -118,6 +118,8 @@ func (r *run) shutBy(call *core.Call, x core.Exchange) {
 			}
 			if words == "" && v.Err != nil {
 				words = ": " + v.Err.Error()
+			} else if words == "" {
+				words = "; the folder's login has no rule message that shows its words"
 			}
 			r.shut.sessions[call.Session] = text{
 				fmt.Sprintf("登录 %s 被 HIS 拒绝（%s）%s", call.Session, v.Outcome, words),
