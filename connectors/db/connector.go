@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"hishub/connectors/option"
 	"hishub/connectors/wire"
@@ -41,6 +42,8 @@ type Connector struct {
 	options wire.Options
 	blanks  blanks
 	pool    *pool
+	// generators are the keys of which the database said that it makes them.
+	generators sync.Map
 }
 
 // Open reads the options; it touches no network. Errors are core.Problems.
@@ -170,6 +173,9 @@ func (c *Connector) run(ctx context.Context, on session, s *script) (core.Respon
 
 // insert is all or nothing, so nothing is in doubt before COMMIT left.
 func (c *Connector) insert(ctx context.Context, on session, s *script) (core.Response, bool, error) {
+	if err := c.sure(ctx, on, s); err != nil {
+		return c.undone(ctx, on, err)
+	}
 	var keys keys
 	for i, st := range append([]statement{{sql: "begin"}}, s.statements...) {
 		got, err := c.step(ctx, on, keys.into(st), i == 0)

@@ -18,6 +18,9 @@ type engine struct {
 	// returning makes an insert of one row give the keys of st.gives, as the row of
 	// its last statement.
 	returning func(st statement) ([]statement, error)
+	// generator asks whether a column is the one whose key returning tells: a row if
+	// so. It is nil where returning names the column.
+	generator func(g generated) statement
 	// connect opens one connection. Its errors hold no credentials.
 	connect func(ctx context.Context) (session, error)
 	// handsOut: a procedure's out parameter may be a cursor.

@@ -27,6 +27,7 @@ func mysqlEngine(s *option.Set, dsn, schema string, o wire.Options) engine {
 		},
 		call:      callMySQL,
 		returning: returningMySQL,
+		generator: generatorMySQL,
 		judge:     judgeMySQL,
 		piecemeal: true,
 		settle:    "commit",

@@ -28,6 +28,7 @@ func sqlserver(s *option.Set, dsn, schema string, o wire.Options) engine {
 		},
 		call:      callSQLServer,
 		returning: returningSQLServer,
+		generator: generatorSQLServer,
 		judge:     judgeSQLServer,
 		piecemeal: true,
 		settle:    "if @@trancount > 0 commit",
