@@ -54,7 +54,7 @@ func (c *hospitalNew) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	folder, err := draft.New(sources)
+	folder, err := draft.New(ctx, sources)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func drafted(t *testing.T, c *hospitalNew) (open []mapping.Mistake) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := draft.New(sources)
+	f, err := draft.New(t.Context(), sources)
 	if err != nil {
 		t.Fatal(err)
 	}

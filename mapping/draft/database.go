@@ -105,7 +105,7 @@ func (d *description) row(row core.Tree, byName map[string]*table) {
 		d.tables = append(d.tables, t)
 	}
 	dir := strings.ToUpper(say("dir"))
-	t.columns = append(t.columns, column{
+	t.take(column{
 		name: say("c"), typ: strings.ToLower(say("typ")), words: say("words"), required: say("need") != "", auto: say("auto") != "", otherwise: say("def") != "",
 		in: strings.Contains(dir, "IN"), out: strings.Contains(dir, "OUT"),
 	})

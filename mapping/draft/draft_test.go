@@ -84,7 +84,7 @@ func TestWhateverIsDraftedLoadsButForItsOpenPoints(t *testing.T) {
 	for name, s := range sources {
 		t.Run(name, func(t *testing.T) {
 			s.ID, s.Name = "lanxi", "兰溪医院"
-			f, err := draft.New(s)
+			f, err := draft.New(t.Context(), s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestDraftedLines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.sources.ID, c.sources.Name = "lanxi", "兰溪医院"
-			f, err := draft.New(c.sources)
+			f, err := draft.New(t.Context(), c.sources)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestTransactionsAreKnownByTheirPaths(t *testing.T) {
 		"/v1/payment/settle": core.PaymentSettle, "/api/v1/pay": core.PaymentSettle, "/rest/V2.0/refunds": core.RefundCreate, "/open/api/service/v3_1/prescription": core.PrescriptionCreate,
 		"/v1": "", "/api/v1/ping": "",
 	} {
-		f, err := draft.New(draft.Sources{ID: "lanxi", Name: "兰溪医院", OpenAPIs: []draft.File{{Name: "his.yaml", Data: []byte("openapi: 3.0.3\npaths:\n  " + where + ":\n    post: {responses: {\"200\": {description: ok}}}\n")}}})
+		f, err := draft.New(t.Context(), draft.Sources{ID: "lanxi", Name: "兰溪医院", OpenAPIs: []draft.File{{Name: "his.yaml", Data: []byte("openapi: 3.0.3\npaths:\n  " + where + ":\n    post: {responses: {\"200\": {description: ok}}}\n")}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestASampleThatIsNotUsedIsNoted(t *testing.T) {
 		for i, name := range names {
 			s.Samples = append(s.Samples, draft.File{Name: name, Data: [][]byte{request, answer}[i%2]})
 		}
-		f, err := draft.New(s)
+		f, err := draft.New(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestASampleThatIsNotUsedIsNoted(t *testing.T) {
 }
 
 func TestACaseHoldsWhatTheSampleSays(t *testing.T) {
-	f, err := draft.New(draft.Sources{ID: "lanxi", Name: "兰溪医院", Samples: []draft.File{
+	f, err := draft.New(t.Context(), draft.Sources{ID: "lanxi", Name: "兰溪医院", Samples: []draft.File{
 		file(t, "testdata/samples/saveRecipe.request.http"), file(t, "testdata/samples/saveRecipe.failed.response.json"),
 	}})
 	if err != nil {
@@ -267,11 +267,11 @@ func TestWhatCannotBeUsedSaysWhere(t *testing.T) {
 		default:
 			s.Samples = f
 		}
-		if _, err := draft.New(s); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := draft.New(t.Context(), s); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %q: %v, want %s", c.kind, c.data, err, c.want)
 		}
 	}
-	if _, err := draft.New(draft.Sources{ID: "x", Name: "x"}); err == nil {
+	if _, err := draft.New(t.Context(), draft.Sources{ID: "x", Name: "x"}); err == nil {
 		t.Error("a folder was drafted from nothing")
 	}
 }

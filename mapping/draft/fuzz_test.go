@@ -22,7 +22,7 @@ func fuzz(f *testing.F, pattern string, sources func(data []byte) draft.Sources)
 		}
 		s := sources(data)
 		s.ID, s.Name = "lanxi", "兰溪医院"
-		if folder, err := draft.New(s); err == nil {
+		if folder, err := draft.New(t.Context(), s); err == nil {
 			open(t, folder)
 		}
 	})

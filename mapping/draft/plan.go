@@ -2,6 +2,7 @@ package draft
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,8 +82,9 @@ type codes struct {
 	theirs map[string]string // those that a sample told
 }
 
-// New drafts a folder. An error names the file that cannot be used, and its line.
-func New(s Sources) (*Folder, error) {
+// New drafts a folder. An error names the file that cannot be used, and its line; it
+// is that of ctx where that ends first.
+func New(ctx context.Context, s Sources) (*Folder, error) {
 	if err := known(s.Only); err != nil {
 		return nil, err
 	}
@@ -95,19 +97,22 @@ func New(s Sources) (*Folder, error) {
 		wrong = append(wrong, p.openAPI(f))
 	}
 	for _, f := range s.Schemas {
-		tables, err := readSchema(f)
+		tables, err := readSchema(ctx, f)
 		if wrong = append(wrong, err); err == nil {
-			p.database(tables)
+			p.database(ctx, tables)
 		}
 	}
 	for _, d := range s.Databases {
-		p.database(d.description)
+		p.database(ctx, d.description)
 	}
 	for _, f := range s.Samples {
 		seen, err := readSample(f)
 		if wrong = append(wrong, err); err == nil {
 			p.samples = append(p.samples, seen)
 		}
+	}
+	if err := stopped(ctx); err != nil {
+		return nil, err
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
@@ -119,14 +124,25 @@ func New(s Sources) (*Folder, error) {
 	for _, e := range p.entrances {
 		p.wrap(e)
 	}
-	p.recognise()
+	p.recognise(ctx)
 	for _, e := range p.entrances {
 		p.verdicts(e)
 	}
-	p.write()
+	p.write(ctx)
+	if err := stopped(ctx); err != nil {
+		return nil, err // what was drafted is not whole
+	}
 	p.unused()
 	p.missing()
 	return &Folder{Files: p.files, Guesses: p.guesses, Notes: p.notes}, nil
+}
+
+// stopped is the error of a ctx that has ended.
+func stopped(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("the draft was broken off: %w", err)
+	}
+	return nil
 }
 
 // known reports words of Only that name nothing.
@@ -259,10 +275,13 @@ func oursOf(values []string, sample string) string {
 
 // recognise guesses which transactions the offers are. Of several that look like
 // the same one, the one of which most is known takes it.
-func (p *plan) recognise() {
+func (p *plan) recognise(ctx context.Context) {
 	best := map[core.Kind]int{}
 	for _, e := range p.entrances {
 		for _, o := range e.offers {
+			if ctx.Err() != nil {
+				return
+			}
 			if o.kind == "" && !o.Login && o.Refused == "" {
 				o.kind, o.why = guessKind(o.Name, o.Words)
 			}

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"strings"
@@ -21,7 +22,7 @@ type dump struct {
 
 // readSchema reads the tables, views and procedures of an SQL dump. Whatever it
 // does not know is passed over.
-func readSchema(f File) (description, error) {
+func readSchema(ctx context.Context, f File) (description, error) {
 	data := f.Data
 	if len(data) > maxSchema {
 		return description{}, fmt.Errorf("%s:1: larger than %d MiB; export the schema without the data", f.Name, maxSchema>>20)
@@ -39,6 +40,9 @@ func readSchema(f File) (description, error) {
 	}
 	d := &dump{words: scanSQL(text), file: path.Base(strings.ReplaceAll(f.Name, `\`, "/"))}
 	for d.i < len(d.words) {
+		if err := stopped(ctx); err != nil {
+			return description{}, err
+		}
 		d.statement()
 	}
 	if len(d.out.tables) == 0 {
@@ -250,7 +254,7 @@ func (t *table) item(ws []word, after word) {
 			c.words = after.comment
 		}
 	}
-	t.columns = append(t.columns, c)
+	t.take(c)
 }
 
 // typeOf writes a type with its brackets.
@@ -276,7 +280,7 @@ func (d *dump) view() {
 	if d.take("(") {
 		for d.i < len(d.words) {
 			if item := d.until(nil); len(item) > 0 {
-				t.columns = append(t.columns, column{name: item[0].text, words: item[len(item)-1].comment})
+				t.take(column{name: item[0].text, words: item[len(item)-1].comment})
 			}
 			d.i++
 			if !d.peek(-1).is(",") {
@@ -300,7 +304,7 @@ func (d *dump) view() {
 			if words == "" && d.peek(0).is(",") {
 				words = d.peek(0).comment
 			}
-			t.columns = append(t.columns, column{name: item[n-1].text, words: words})
+			t.take(column{name: item[n-1].text, words: words})
 		}
 		if !d.take(",") {
 			break
@@ -353,7 +357,7 @@ func (t *table) parameter(ws []word, after word) {
 	if c.words = ws[len(ws)-1].comment; c.words == "" {
 		c.words = after.comment
 	}
-	t.columns = append(t.columns, c)
+	t.take(c)
 }
 
 // comment reads COMMENT ON TABLE t IS '…' and COMMENT ON COLUMN t.c IS '…'.
@@ -406,10 +410,7 @@ func (d *dump) property() {
 }
 
 func (d *dump) describe(name, column, said string) {
-	for _, t := range d.out.tables {
-		if !strings.EqualFold(t.name, name) {
-			continue
-		}
+	for _, t := range d.out.byName[strings.ToLower(name)] {
 		if column == "" {
 			t.words = said
 		} else if c := t.column(column); c != nil {

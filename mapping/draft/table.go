@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type table struct {
 	// view: rows to read. procedure: columns are its parameters.
 	view, procedure bool
 	refers          []reference
+	left            int    // columns beyond maxColumns
 	ask             bool   // a question for its rows
 	lines           *table // of the same object
 }
@@ -35,6 +37,7 @@ type reference struct{ column, table string }
 type description struct {
 	driver string // "" is unknown
 	tables []*table
+	byName map[string][]*table // in lower case; of a dump
 }
 
 // Database is a live database that ReadDatabase has described.
@@ -43,7 +46,8 @@ type Database struct{ description description }
 var lineWords = words("detail details dtl mx item items line lines sub list 明细")
 
 // database takes the tables, views and procedures of a database.
-func (p *plan) database(d description) {
+func (p *plan) database(ctx context.Context, d description) {
+	d.tables = p.chosen(ctx, d.tables)
 	e := p.entrance("db")
 	examples := map[string]string{"postgres": "postgres://hub:password@127.0.0.1:5432/his", "mysql": "hub:password@tcp(127.0.0.1:3306)/his", "sqlserver": "sqlserver://hub:password@127.0.0.1:1433?database=his", "oracle": "oracle://hub:password@127.0.0.1:1521/his"}
 	driver := d.driver
@@ -54,13 +58,23 @@ func (p *plan) database(d description) {
 	e.options = []entry{{key: "driver", value: driver}, {key: "dsn", value: p.variable(e, "DSN", examples[driver])}}
 	e.rules = []entry{{key: "ok", value: "wire.error == nil", note: "guess: the row was taken"}}
 	lines := map[*table]bool{}
+	named := map[*table]bool{}
 	for _, t := range d.tables {
-		if l := d.linesOf(t); l != nil {
+		named[t] = t.namedLines()
+	}
+	for _, t := range d.tables {
+		if ctx.Err() != nil {
+			return
+		}
+		if l := d.linesOf(t, named); l != nil {
 			t.lines = l
 			lines[l] = true
 		}
 	}
 	for _, t := range d.tables {
+		if ctx.Err() != nil {
+			return
+		}
 		if lines[t] {
 			continue
 		}
@@ -76,22 +90,22 @@ func (p *plan) database(d description) {
 }
 
 // linesOf finds the table of a header's lines: one that refers to it, or that has
-// its name and a word for lines, and a column in common.
-func (d description) linesOf(head *table) *table {
+// its name and a word for lines, and a column in common. Those with such a word are
+// named.
+func (d description) linesOf(head *table, named map[*table]bool) *table {
 	if head.view || head.procedure {
 		return nil
 	}
 	for _, t := range d.tables {
-		if t == head || t.view || t.procedure {
+		if t == head || t.view || t.procedure || !named[t] {
 			continue
 		}
-		named := slices.ContainsFunc(cut(t.name), func(part string) bool { return slices.Contains(lineWords, part) })
 		for _, r := range t.refers {
-			if strings.EqualFold(r.table, head.name) && named {
+			if strings.EqualFold(r.table, head.name) {
 				return t
 			}
 		}
-		if !named || commonStart(t.name, head.name) < 4 {
+		if commonStart(t.name, head.name) < 4 {
 			continue
 		}
 		for _, c := range t.columns {
@@ -101,6 +115,10 @@ func (d description) linesOf(head *table) *table {
 		}
 	}
 	return nil
+}
+
+func (t *table) namedLines() bool {
+	return slices.ContainsFunc(cut(t.name), func(part string) bool { return slices.Contains(lineWords, part) })
 }
 
 func commonStart(a, b string) int {
@@ -290,7 +308,5 @@ func (s *speaker) column(c column, from string, among []canon) entry {
 	}
 	return e
 }
-
-func (d *description) add(t *table) { d.tables = append(d.tables, t) }
 
 func placeOf(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"fmt"
 	"slices"
@@ -12,9 +13,12 @@ import (
 
 // write makes the files. Operations come first: they say which constants, tables
 // and envelopes the hospital needs.
-func (p *plan) write() {
+func (p *plan) write(ctx context.Context) {
 	byFile := map[string][]entry{}
 	for _, t := range core.Catalogue {
+		if ctx.Err() != nil {
+			return
+		}
 		for _, e := range p.entrances {
 			for _, o := range e.offers {
 				if o.kind == t.Kind && p.drafted[t.Kind] == o {
@@ -35,7 +39,7 @@ func (p *plan) write() {
 	for file, all := range byFile {
 		p.files[file] = []byte(separated(all))
 	}
-	p.writeOffered()
+	p.writeOffered(ctx)
 	p.writeCodes()
 	p.files["hospital.yaml"] = []byte(p.hospital())
 	p.files["env.sample"] = []byte("# An example: never a real address, never a real secret.\n" + strings.Join(p.env, "\n") + "\n")
@@ -331,7 +335,7 @@ func outline(fields []Field, depth int) string {
 const offeredBytes = 60 << 10
 
 // writeOffered writes what was not recognised, as comments to copy from.
-func (p *plan) writeOffered() {
+func (p *plan) writeOffered(ctx context.Context) {
 	begin := "# What the hospital offers and no transaction was recognised in. To use one, copy it into the file of its noun,\n# without the #, under the name of the transaction (see the table of operations in docs/hospital-folder.md).\n\n"
 	b := bytes.NewBufferString(begin)
 	number := 0
@@ -349,6 +353,9 @@ func (p *plan) writeOffered() {
 	}
 	for _, e := range p.entrances {
 		for _, o := range e.offers {
+			if ctx.Err() != nil {
+				return
+			}
 			if o.kind != "" || o.Login || o.unwanted {
 				continue
 			}
