@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // maxFolder bounds a hospital folder, in bytes of all files.
@@ -76,8 +79,12 @@ func Unpack(archive []byte) (fs.FS, error) {
 	return z, nil
 }
 
-// readRegular reads a file of the folder, also over a link, but nothing endless.
+// readRegular reads a file of the folder, also over a link that stays in it, but
+// nothing endless.
 func readRegular(folder fs.FS, name string) ([]byte, error) {
+	if err := stays(folder, name); err != nil {
+		return nil, err
+	}
 	info, err := fs.Stat(folder, name)
 	switch {
 	case err != nil:
@@ -88,4 +95,42 @@ func readRegular(folder fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than a folder may be", name)
 	}
 	return fs.ReadFile(folder, name)
+}
+
+// maxLinks bounds the links to one file, which may lead to each other.
+const maxLinks = 40
+
+// stays reports a file that is reached over a link out of the folder: what is there
+// is not the hospital's, and would be stored with its revision.
+func stays(folder fs.FS, name string) error {
+	if _, ok := folder.(fs.ReadLinkFS); !ok {
+		return nil // as an archive, which follows no links
+	}
+	links := 0
+	at, left := ".", strings.Split(name, "/")
+	for len(left) > 0 {
+		next := path.Join(at, left[0])
+		left = left[1:]
+		info, err := fs.Lstat(folder, next)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		to, err := fs.ReadLink(folder, next)
+		if err != nil {
+			return err
+		}
+		if links++; links > maxLinks {
+			return fmt.Errorf("%s is a link in a circle; put the file itself there", next)
+		}
+		target := path.Join(at, filepath.ToSlash(to))
+		if filepath.IsAbs(to) || !fs.ValidPath(target) {
+			return fmt.Errorf("%s is a link that leaves the folder; put a copy of the file there, or a relative link to a file of the folder", next)
+		}
+		at, left = ".", append(strings.Split(target, "/"), left...)
+	}
+	return nil
 }
