@@ -110,6 +110,8 @@ func (h *hearing) call(n *ast.CallNode, want any) bool {
 		}
 	case "money +", "money -":
 		return h.sum(n, name, want)
+	case "mul":
+		return h.divided(n, want)
 	default:
 		return h.backwards(n, name, want)
 	}
@@ -274,6 +276,11 @@ func partsOf(layout string) (parts []string) {
 		if strings.Contains(layout, part) {
 			parts = append(parts, part)
 			layout = strings.ReplaceAll(layout, part, "")
+		}
+	}
+	for _, short := range [][2]string{{"yy", "yyyy"}, {"M", "MM"}, {"d", "dd"}, {"H", "HH"}} {
+		if strings.Contains(layout, short[0]) && !slices.Contains(parts, short[1]) {
+			parts = append(parts, short[1])
 		}
 	}
 	return parts

@@ -135,6 +135,13 @@ func (h *hearing) group(t template, c *children) bool {
 // belong together.
 func (h *hearing) interleaved(e *each, fields []fieldPart, c *children) bool {
 	names := h.writtenNames(fields)
+	if len(names) == 0 {
+		ok, known := h.numbered(e, fields, c)
+		if !known { // how many there are cannot be told either
+			c.open = true
+		}
+		return ok
+	}
 	n := 0
 	lists := map[string]core.List{}
 	for _, name := range names {

@@ -213,8 +213,11 @@ func (h *hearing) binary(n *ast.BinaryNode, want any) bool {
 	return h.compare(n, want)
 }
 
-// builtin reads map(list, .field), which is read as the list again.
+// builtin reads map(list, .field), which is read as the list again, and its length.
 func (h *hearing) builtin(n *ast.BuiltinNode, want any) bool {
+	if n.Name == "len" && len(n.Arguments) == 1 {
+		return h.counted(n, want)
+	}
 	if n.Name == "map" && len(n.Arguments) == 2 {
 		path, ok := h.path(n.Arguments[0])
 		predicate, isPredicate := n.Arguments[1].(*ast.PredicateNode)

@@ -47,6 +47,9 @@ func (h *hearing) known(n ast.Node) bool {
 		if i := slotOf(n); i >= 0 {
 			return h.slotKnown(i)
 		}
+		if calledName(n) == "time" && !h.toldFor(n) {
+			return false
+		}
 		return !slices.ContainsFunc(n.Arguments, func(x ast.Node) bool { return !h.known(x) })
 	case *ast.BuiltinNode:
 		return h.builtinKnown(n)

@@ -78,8 +78,19 @@ func TestCellsAreReadBack(t *testing.T) {
 		"digest":           {`{a: = md5(payment.order_id)}`, nil, "", true},
 		"digest of known":  {`{a: = md5(payment.order_id), b: = payment.order_id}`, map[string]string{"order_id": pay.OrderID}, "", false},
 		"a let":            {"{a: = x.o, b: = sm3(query(x))}\n  let: {x: {o: = payment.order_id, v: = payment.visit_no}}", map[string]string{"order_id": pay.OrderID}, "", true},
-		"records":          {`{a: [{$each: 'b, n in payment.bills', n: = n, no: = b}]}`, map[string]string{"bills[0]": pay.Bills[0]}, "", false},
-		"condition absent": {`{a: {$when: payment.visit_no == "", $value: x}, b: = payment.order_id}`, map[string]string{"order_id": pay.OrderID}, "", false},
+		"thousandths":      {`{a: '= mul(fen(payment.amount), "10")'}`, map[string]string{"amount": pay.Amount.String()}, "", false},
+		"multiple of yuan": {`{a: '= mul("1000", yuan(payment.amount))'}`, map[string]string{"amount": pay.Amount.String()}, "", false},
+		"part of fen":      {`{a: '= mul(fen(payment.amount), "0.01")'}`, map[string]string{"amount": pay.Amount.String()}, "", false},
+		"times nothing":    {`{a: '= mul(fen(payment.amount), "0")'}`, nil, "", true},
+		"numbered":         {`{n: = len(payment.bills), $group: [{$each: 'b, n in payment.bills', $group: '= wrap("B" + text(n), b)'}]}`, map[string]string{"bills[0]": pay.Bills[0]}, "", false},
+		"digest of numbered": {"{$group: = x, s: '= md5(query(x))'}\n  let: {x: {$group: [{$each: 'b, n in payment.bills', $group: '= wrap(\"B\" + text(n), join([b, payment.order_id], \"^\"))'}]}}",
+			map[string]string{"bills[0]": pay.Bills[0], "order_id": pay.OrderID}, "", false},
+		// A digest of more than what came is not checked, and not called forged.
+		"digest of seconds": {`{a: '= time(payment.paid_at, "yyyy/M/d")', s: '= md5(time(payment.paid_at, "yyyyMMddHHmmss"))'}`, nil, "", true},
+		"digest of a day":   {`{a: '= time(payment.paid_at, "yyyy/M/d")', s: '= md5(time(payment.paid_at, "yyyyMMdd"))'}`, nil, "", false},
+		"digest of unread":  {`{$group: [{$each: b in payment.bills, $group: '= wrap("B" + md5(b), "x")'}], s: '= md5(join(payment.bills, ","))'}`, nil, "", true},
+		"records":           {`{a: [{$each: 'b, n in payment.bills', n: = n, no: = b}]}`, map[string]string{"bills[0]": pay.Bills[0]}, "", false},
+		"condition absent":  {`{a: {$when: payment.visit_no == "", $value: x}, b: = payment.order_id}`, map[string]string{"order_id": pay.OrderID}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, mi := mirrored(t, "  send: "+c.send+"\n  returns: {his_no: = answer.no}\n")
@@ -137,6 +148,38 @@ func TestWhatAnotherOperationWritesIsNotHeard(t *testing.T) {
 	}
 }
 
+// A number that no amount gives, and a digest that something else was signed for, are
+// told apart: of the first nothing is known, the second is wrong.
+func TestWhatIsNotKnownIsNotForged(t *testing.T) {
+	_, mi := mirrored(t, "  send: {no: = payment.order_id, a: '= mul(fen(payment.amount), \"10\")', s: = md5(payment.order_id), z: '= md5(fen(payment.amount))'}\n  returns: {his_no: = answer.no}\n")
+	for a, unread := range map[string]int{"46190": 0, "46195": 2, "046190": 2, "46190.0": 0, "1e3": 2, "x": 2} {
+		h, err := mi.Hear("default", core.Request{Operation: "POST /pay", Body: "<R><no>N1</no><a>" + a + "</a><s>0</s><z>0</z></R>"})
+		if err != nil {
+			t.Errorf("%s: %v", a, err)
+			continue
+		}
+		// The digest of the number is forged where it can be computed.
+		forged := 2 - unread/2
+		if amount, came := h.Fields["payment.amount"]; came != (unread == 0) || came && amount != "46.19" {
+			t.Errorf("%s is read as %q", a, amount)
+		}
+		if len(h.Unread) != unread || len(h.Forged) != forged {
+			t.Errorf("%s: unread %v, forged %v", a, h.Unread, h.Forged)
+		}
+	}
+}
+
+// What counts other items than are there was not written by the folder.
+func TestACountIsThatOfTheNumberedItems(t *testing.T) {
+	_, mi := mirrored(t, "  send: {l: = len(payment.bills), $group: [{$each: 'b, n in payment.bills', $group: '= wrap(\"B\" + text(n), b)'}]}\n  returns: {his_no: = answer.no}\n")
+	for l, want := range map[string]bool{"2": true, "3": false, "0": false, "-1": false, "two": false} {
+		h, err := mi.Hear("default", core.Request{Operation: "POST /pay", Body: "<R><l>" + l + "</l><B1>x</B1><B2>y</B2></R>"})
+		if (err == nil) != want || want && (h.Fields["payment.bills[1]"] != "y" || len(h.Unread)+len(h.Forged) > 0) {
+			t.Errorf("%s: %+v, %v", l, h, err)
+		}
+	}
+}
+
 // Of nothing but the rules, answers are made that they read as wanted.
 func TestAnswersAreMadeOfRules(t *testing.T) {
 	_, mi := mirrored(t, "  send: {id: = attempt.id, no: = payment.order_id, a: = yuan(payment.amount)}\n  returns: {his_no: = answer.h.no, amount: = from_fen(answer.sum)}\n")
@@ -185,9 +228,11 @@ func TestADocumentKeepsItsSpellingWhenItIsPatched(t *testing.T) {
 }
 
 func FuzzHear(f *testing.F) {
-	_, mi := mirrored(f, "  send: {id: = attempt.id, a: [{$each: 'b, n in payment.bills', n: = n, no: = b}], t: '= time(payment.paid_at, \"yyyyMMdd\") + payment.order_id', w: '= if payment.visit_no == \"\" {absent} else {pad(payment.visit_no, 4, \"0\")}', s: = md5(payment.order_id), j: {$json: {c: '= code(\"way\", payment.channel)'}}}\n  returns: {his_no: = answer.no}\n")
-	f.Add("<R><id>1</id><a><n>1</n><no>B</no></a><t>20260105X</t><w>0001</w><s>0</s><j>{&quot;c&quot;:&quot;9&quot;}</j></R>")
+	_, mi := mirrored(f, "  send: {id: = attempt.id, a: [{$each: 'b, n in payment.bills', n: = n, no: = b}], t: '= time(payment.paid_at, \"yyyyMMdd\") + payment.order_id', w: '= if payment.visit_no == \"\" {absent} else {pad(payment.visit_no, 4, \"0\")}', s: = md5(payment.order_id), j: {$json: {c: '= code(\"way\", payment.channel)'}}, m: '= mul(fen(payment.amount), \"10\")', l: = len(payment.bills), $group: [{$each: 'b, n in payment.bills', $group: '= wrap(\"B\" + text(n), b)'}]}\n  returns: {his_no: = answer.no}\n")
+	f.Add("<R><id>1</id><a><n>1</n><no>B</no></a><t>20260105X</t><w>0001</w><s>0</s><j>{&quot;c&quot;:&quot;9&quot;}</j><m>46190</m><l>1</l><B1>B</B1></R>")
 	f.Add("<R><a/><t/></R>")
+	f.Add("<R><id>1</id><a><n>1</n><no>x</no></a><a><n>2</n><no>y</no></a><t>20260105X</t><m>46195</m><l>2</l><B1>x</B1><B2>y</B2></R>")
+	f.Add("<R><m>-0.10</m><l>-1</l><B1/><B1/></R>")
 	f.Fuzz(func(t *testing.T, body string) {
 		h, err := mi.Hear("default", core.Request{Operation: "POST /pay", Body: body})
 		if err != nil {
