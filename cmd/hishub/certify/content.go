@@ -68,6 +68,8 @@ func (r *run) characters(it *Item, kind core.Kind, name, mark string) {
 		it.fail("没有受理：%s", "it was not taken: %s", ended(m))
 		return
 	}
+	r.kept(it, m)
+	r.notAsked(it, kind)
 	number := body.Key()
 	if m.last.Receipt != nil && m.last.Receipt.HisNo != "" {
 		number += " / " + m.last.Receipt.HisNo

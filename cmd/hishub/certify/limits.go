@@ -51,6 +51,7 @@ func (r *run) parallel(it *Item) {
 			it.fail("%s 没有受理：%s", "%s was not taken: %s", m.Body.Key(), ended(m))
 			continue
 		}
+		r.kept(it, m)
 		if m.last.Receipt == nil || m.last.Receipt.HisNo == "" {
 			continue
 		}
@@ -59,6 +60,7 @@ func (r *run) parallel(it *Item) {
 		}
 		numbers[m.last.Receipt.HisNo] = m.Body.Key()
 	}
+	r.notAsked(it, kind)
 	it.say("%s，%d 笔同时发送", "%s, %d at once", kind, n)
 }
 

@@ -44,8 +44,8 @@ var proves = map[string]text{
 
 	"C.absent":  {"查询从未发送过的单号，HIS 答“没有”", "asked about a number that was never sent, the HIS says that it has none"},
 	"C.once":    {"新单号发送一次，HIS 受理", "a message with a fresh number is accepted"},
-	"C.done":    {"查询已受理的单号，HIS 答“已受理”，单号与金额一致", "asked about it, the HIS says done, with our number and amount"},
-	"C.repeat":  {"同一单号重复发送，HIS 不会产生第二笔", "the same message again never becomes a second one"},
+	"C.done":    {"查询已受理的单号，HIS 答“已受理”，其给出的单号、金额与我方一致（备注列明比对项）", "asked about it, the HIS says done, and the number and amount that it gives are ours (the remark says what was compared)"},
+	"C.repeat":  {"同一单号重复发送，HIS 不会产生第二笔，原有一笔仍在", "the same message again never becomes a second one, and the first is still there"},
 	"C.amount":  {"同一单号、不同金额再次发送，不会被当作成功", "the same number with another amount is not taken for done"},
 	"C.undo":    {"多步交易中途取消，已完成的步骤被撤销", "a transaction of several steps that is cancelled between them is taken back"},
 	"C.refused": {"内容有误的报文被明确拒绝并说明原因，不存疑", "wrong content is a refusal with words, and not in doubt"},
@@ -69,5 +69,5 @@ var proves = map[string]text{
 	"G.rare":  {"姓名中的生僻字（䶮、𠮷、·）完好送达", "rare characters in names (䶮, 𠮷, ·) arrive unharmed"},
 	"G.marks": {"自由文本中的特殊符号（]]> | ^ & 引号）完好送达", "marks in free text (]]> | ^ & quotes) arrive unharmed"},
 
-	"H.parallel": {"按约定的并发数同时发送，每一笔都受理且互不混淆", "as many at once as the folder allows: each is taken, and none mixed up"},
+	"H.parallel": {"按约定的并发数同时发送，每一笔都受理并留存，互不混淆", "as many at once as the folder allows: each is taken and kept, and none mixed up"},
 }

@@ -2,6 +2,7 @@ package certify
 
 import (
 	"errors"
+	"strings"
 
 	"hishub/core"
 	"hishub/core/delivery"
@@ -38,6 +39,7 @@ func (r *run) write(kind core.Kind) {
 	about := string(kind)
 	var body core.Body
 	var first *message
+	var known bool // the HIS says itself that it has the first one
 
 	r.item("C.absent", about, func(it *Item) {
 		if !inquirable(op) {
@@ -72,8 +74,17 @@ func (r *run) write(kind core.Kind) {
 			})
 		}
 	} else {
-		r.item("C.done", about, func(it *Item) { r.expectDone(it, first, last) })
-		r.item("C.repeat", about, func(it *Item) { r.repeat(it, first) })
+		r.item("C.done", about, func(it *Item) {
+			r.done(it, first, last)
+			known = it.Result == Pass
+		})
+		r.item("C.repeat", about, func(it *Item) {
+			r.repeat(it, first)
+			if known {
+				r.kept(it, first)
+			}
+			r.notAsked(it, kind)
+		})
 		r.item("C.amount", about, func(it *Item) { r.otherAmount(it, first) })
 	}
 	r.item("C.undo", about, func(it *Item) { r.cancelBetween(it, kind) })
@@ -118,20 +129,60 @@ func (r *run) expectAbsent(it *Item, kind core.Kind, body core.Body, step *core.
 	}
 }
 
-// expectDone asks about what was taken.
-func (r *run) expectDone(it *Item, m *message, step *core.Step) {
+// done is C.done: the HIS says that it has it, and what of its answer was compared.
+func (r *run) done(it *Item, m *message, step *core.Step) {
 	if step.Inquire == nil {
 		it.notApplicable("该交易没有配置查询", "the folder has no inquiry for it")
 		return
 	}
+	status := r.expectDone(it, m, step)
+	if status == nil || status.State != core.StateDone {
+		return
+	}
+	priced, ok := m.Body.(core.Priced)
+	if t, _ := core.Lookup(m.Kind); t.Money && ok && priced.Total() > 0 && status.Amount == nil {
+		it.fail("HIS 没有说明金额：同一单号以不同金额重复时无法识别", "the HIS does not say the amount: a repeat of another amount could not be told")
+	}
+	zh, en := []string{"状态"}, []string{"the state"}
+	if status.Number != "" {
+		zh, en = append(zh, "单号"), append(en, "the number")
+	}
+	if ok && status.Amount != nil {
+		zh, en = append(zh, "金额"), append(en, "the amount")
+	}
+	if status.HisNo != "" && m.last.Receipt != nil && m.last.Receipt.HisNo != "" {
+		zh, en = append(zh, "HIS 号"), append(en, "the HIS's number")
+	}
+	it.say("已比对："+strings.Join(zh, "、"), "compared: "+strings.Join(en, ", "))
+}
+
+// kept asks about what the HIS said yes to: a yes alone keeps nothing.
+func (r *run) kept(it *Item, m *message) {
+	op := r.hospital.Operations[m.Kind]
+	if last := &op.Steps[len(op.Steps)-1]; last.Inquire != nil {
+		r.expectDone(it, m, last)
+	}
+}
+
+// notAsked says that the HIS's yes is all there is, where the folder cannot ask.
+func (r *run) notAsked(it *Item, kind core.Kind) {
+	op := r.hospital.Operations[kind]
+	if op.Steps[len(op.Steps)-1].Inquire == nil {
+		it.say("该交易没有配置查询，HIS 是否留存只凭其应答", "the folder has no inquiry for it, so only the HIS's answer says that it was kept")
+	}
+}
+
+// expectDone asks about what was taken, and compares all that the HIS tells of it.
+// The status is nil when the HIS did not answer.
+func (r *run) expectDone(it *Item, m *message, step *core.Step) *core.Status {
 	status, x := r.inquire(m.Kind, m.Body, step, m.Captured)
 	r.see(it, text{"查询已受理的单号", "inquiry about what was taken"}, x, m.Body, "")
 	if status == nil {
 		it.fail("查询没有得到答复：%s", "the HIS did not answer: %s", x.Verdict.Outcome)
-		return
+		return nil
 	}
 	if status.State != core.StateDone {
-		it.fail("HIS 答“%s”，应为 done", "the HIS says %s, which must be done", status.State)
+		it.fail("%s：HIS 答“%s”，应为 done", "%s: the HIS says %s, which must be done", m.Body.Key(), status.State)
 	}
 	if status.Number != "" && status.Number != m.Body.Key() {
 		it.fail("单号不一致", "it has another number")
@@ -142,6 +193,7 @@ func (r *run) expectDone(it *Item, m *message, step *core.Step) {
 	if m.last.Receipt != nil && m.last.Receipt.HisNo != "" && status.HisNo != "" && status.HisNo != m.last.Receipt.HisNo {
 		it.fail("HIS 号与受理时不同：%s，原为 %s", "it has another HIS number: %s, it was given %s", status.HisNo, m.last.Receipt.HisNo)
 	}
+	return status
 }
 
 // repeat sends the same message again, as another one.
