@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"html"
 	"net/url"
@@ -20,14 +22,15 @@ type madeUp struct {
 	values  map[string]string // real to made up
 	order   []string          // real values as they were found
 	kinds   map[string]string
-	masked  map[string]int // how often a field was masked, by its name
+	fields  map[string]string // the field in which a real value was first seen
+	masked  map[string]int    // how often a field was masked, by its name
 	keep    map[string]bool
 	birth   string // the made-up birth date, yyyymmdd, for identity numbers
 	encoded func(string) ([]byte, bool)
 }
 
 func newMadeUp(encoded func(string) ([]byte, bool)) *madeUp {
-	return &madeUp{values: map[string]string{}, kinds: map[string]string{}, masked: map[string]int{}, keep: map[string]bool{}, encoded: encoded}
+	return &madeUp{values: map[string]string{}, kinds: map[string]string{}, fields: map[string]string{}, masked: map[string]int{}, keep: map[string]bool{}, encoded: encoded}
 }
 
 // add gives the made-up value of a personal one.
@@ -58,7 +61,7 @@ func (m *madeUp) add(field, kind, value string) string {
 	default:
 		made = m.number(value, n)
 	}
-	m.values[value], m.kinds[value] = made, kind
+	m.values[value], m.kinds[value], m.fields[value] = made, kind, field
 	m.order = append(m.order, value)
 	return made
 }
@@ -73,7 +76,7 @@ func (m *madeUp) replacer() *strings.Replacer {
 		from, to := m.spellings(m.kinds[real], real), m.spellings(m.kinds[real], made)
 		for i := range from {
 			if i < len(to) && from[i] != "" {
-				pairs = append(pairs, [2]string{from[i], to[i]})
+				pairs = append(pairs, [2]string{from[i], cmp.Or(to[i], made)})
 			}
 		}
 	}
@@ -111,6 +114,13 @@ func (m *madeUp) spellings(kind, value string) []string {
 			theirs = string(b)
 		}
 		out = append(out, url.QueryEscape(theirs), strings.ToLower(url.QueryEscape(theirs)), base64.StdEncoding.EncodeToString([]byte(theirs)))
+		out = append(out, parted(v)...)
+		for _, b := range []string{v, theirs} {
+			if len(b) < 4 {
+				b = "" // its digits stand in too many other numbers
+			}
+			out = append(out, hex.EncodeToString([]byte(b)), strings.ToUpper(hex.EncodeToString([]byte(b))))
+		}
 	}
 	return out
 }
