@@ -63,6 +63,8 @@ type Listening struct {
 	Concurrency int
 	Rate        float64
 	MaxRequest  int64
+	// Doubts are options that a person should look at; the listener works all the same.
+	Doubts Problems
 }
 
 // ListenerSpec is a listener as the folder describes it.
@@ -109,10 +111,13 @@ type Table interface {
 	Wire
 	// Take asks for the rows that nobody has answered yet.
 	Take() Request
-	// Rows are the rows of the answer to that, each as Read takes it, in their order.
-	Rows(r Response) ([]Incoming, error)
+	// Rows are the rows of the answer to that, each as Read takes it, in their order;
+	// err is why there is no answer.
+	Rows(r Response, err error) ([]Incoming, error)
 	// Mark is the statement that answers a row. The error holds no values.
 	Mark(r Reply) (Request, error)
+	// Touched is how many rows that statement touched, if the answer to it tells.
+	Touched(r Response) (rows int64, counted bool)
 }
 
 // Incoming is a request as it came, Path being what follows the listener's own,

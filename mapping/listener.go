@@ -156,6 +156,9 @@ func (l *loader) listen(in *listener, out *core.Listener, calls []string) {
 	opened, err := l.options.Listen(spec)
 	if err == nil {
 		out.Listening = opened
+		for _, p := range opened.Doubts {
+			l.warn(in.options.get(p.Field).pos, "", "%s: %s", p.Field, p.What)
+		}
 		return
 	}
 	var problems core.Problems

@@ -104,6 +104,39 @@ func TestARowThatChangesWhileItIsDecided(t *testing.T) {
 	}
 }
 
+// TestARowThatCannotBeMarkedHoldsUpNobody: the hospital's own trigger refuses the mark
+// of the first row.
+func TestARowThatCannotBeMarkedHoldsUpNobody(t *testing.T) {
+	for name, trigger := range map[string]string{
+		"raised": "begin if new.dh = 'W0' and new.clbz <> '0' then raise exception 'closed'; end if; return new; end",
+		// Not a word of the HIS's own, but a fault that nobody can judge.
+		"division": "begin if new.dh = 'W0' and new.clbz <> '0' then new.yx := 1 / (new.yx - new.yx); end if; return new; end",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, his, db := watchedTable(t, "postgres", nanyuan(t, "", ""))
+			for _, sql := range []string{
+				"create function closed() returns trigger language plpgsql as $$ " + trigger + " $$",
+				"create trigger closed before update on zjk_tz for each row execute function closed()",
+			} {
+				_, err := db.ExecContext(w.ctx, sql)
+				ok(t, err)
+			}
+			ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "refund", No: "W0", Order: "IH1", AmountFen: 1}))
+			ok(t, his.Tell(w.ctx, dbhis.Notice{Kind: "refund", No: "W1", Order: "IH1", AmountFen: 2149, Reason: "退药"}))
+			tables := w.look(t)
+			for deadline := time.Now().Add(20 * time.Second); w.notices(his)[1].State != "done" || w.served.of("unmarked") == 0; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("the row behind it has %+v", w.notices(his)[1])
+				}
+			}
+			tables.Close()
+			if n := strings.Count(w.log.String(), "a row cannot be marked"); n != 1 {
+				t.Errorf("the log says it %d times of one row", n)
+			}
+		})
+	}
+}
+
 // TestAMarkThatReachesNoRow: done names another column, so that every look finds the
 // row again. It is served twice, as after a mark that was lost; then somebody hears of it.
 func TestAMarkThatReachesNoRow(t *testing.T) {
@@ -118,7 +151,7 @@ func TestAMarkThatReachesNoRow(t *testing.T) {
 		}
 	}
 	tables.Close()
-	if n := strings.Count(w.log.String(), "a row that was marked is here again: does done name it?"); n != 2 {
+	if n := strings.Count(w.log.String(), "done touched no row"); n != 2 {
 		t.Errorf("the log says it %d times of two rows", n)
 	}
 	// While the second row was looked at, the first was left alone.

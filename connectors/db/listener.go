@@ -3,11 +3,13 @@ package db
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-
+	"strconv"
 	"time"
 
 	"hishub/connectors/option"
+	"hishub/connectors/wire"
 	"hishub/core"
 )
 
@@ -39,6 +41,9 @@ func Listen(spec core.ListenerSpec) (core.Listening, error) {
 	}
 	if take != "" {
 		t.check(s, take)
+		if !bounded.MatchString(take) {
+			l.Doubts = append(l.Doubts, core.Problem{Field: "take", What: "takes all rows at once, and none when they are more than max_answer; end it with a limit (top, fetch first, rownum)"})
+		}
 	}
 	if done != "" {
 		t.checkMark(s, done)
@@ -57,6 +62,9 @@ func (t *listener) check(s *option.Set, take string) {
 		s.Problem("take", err.Error())
 	}
 }
+
+// bounded tells a select that says how many rows it takes at most.
+var bounded = regexp.MustCompile(`(?i)\b(limit|top|fetch\s+(first|next)|rownum)\b`)
 
 // checkMark: several processes may mark one row, so marking twice must be as good
 // as once.
@@ -86,7 +94,13 @@ type listener struct {
 func (t *listener) Take() core.Request { return t.take }
 
 // Rows implements core.Table.
-func (t *listener) Rows(r core.Response) ([]core.Incoming, error) {
+func (t *listener) Rows(r core.Response, err error) ([]core.Incoming, error) {
+	if errors.Is(err, wire.ErrTooLarge) {
+		return nil, fmt.Errorf("take rows: %w: take fewer, take needs a limit (top, fetch first, rownum)", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take rows: %w", err)
+	}
 	if r.Error != "" {
 		return nil, fmt.Errorf("take rows: the database says %s", r.Error)
 	}
@@ -124,6 +138,17 @@ func (t *listener) Mark(r core.Reply) (core.Request, error) {
 		return q, fmt.Errorf("mark a row: %w", err)
 	}
 	return q, nil
+}
+
+// Touched implements core.Table. A procedure tells nothing.
+func (t *listener) Touched(r core.Response) (rows int64, counted bool) {
+	body, _ := r.Body.(core.Tree)
+	if !counting(t.done) || len(body) != 1 {
+		return 0, false
+	}
+	text, _ := core.Text(body.Get("rows"))
+	rows, err := strconv.ParseInt(text, 10, 64)
+	return rows, err == nil
 }
 
 // Write implements core.Wire: the statement as it is shown.

@@ -51,6 +51,9 @@ type call struct {
 	kind     core.Kind
 	result   string      // a ResultState, or why it was refused
 	reply    *core.Reply // what the dialect answers; nil if it cannot
+	// repeats: the same bytes were answered so before, and that exchange is kept. nil:
+	// every exchange is.
+	repeats func(core.ResultState) bool
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -187,7 +190,7 @@ func (s *Server) hear(ctx context.Context, c *call, q core.Incoming) core.Outgoi
 			out = l.Wire.Refuse(http.StatusForbidden, "the request cannot be trusted")
 		}
 	}
-	if taken.ID != 0 {
+	if taken.ID != 0 && (c.repeats == nil || !c.repeats(taken.State)) {
 		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		s.Desk.Said(keep, taken, c.hospital.Redact(q.Body), c.hospital.Redact(out.Body))

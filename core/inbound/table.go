@@ -3,7 +3,6 @@ package inbound
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -66,29 +65,9 @@ type watch struct {
 	// told is what the log was told last, so that a HIS that is away all night is one
 	// line and not thousands.
 	told string
-	// strange are rows that nobody understands, or that no mark reaches, by their
-	// digest: they stay in the table, and are tried again after a while, when a new
-	// revision may know them.
-	strange map[[sha256.Size]byte]time.Time
-	// marked are rows that were answered and marked, while they are there.
-	marked map[[sha256.Size]byte]*marking
+	// rows are those that are in the table, as it was last seen.
+	rows map[digest]*seen
 }
-
-// marking is a row that was marked and may be there at the next look again.
-type marking struct {
-	kind core.Kind
-	// looks are the looks in a row at which it was marked.
-	looks int
-	// told: the log has it.
-	told bool
-}
-
-// oftenEnough is how many looks in a row mark the same row. The second one is for a
-// mark that was lost; after that it is the statement that misses the row.
-const oftenEnough = 2
-
-// strangeFor is how long a row that was not understood is left alone.
-const strangeFor = 10 * time.Minute
 
 func (w *watch) run(ctx context.Context) {
 	for {
@@ -126,69 +105,28 @@ func (w *watch) look(ctx context.Context) (every time.Duration, err error) {
 	if now := time.Now().In(c.hospital.Zone); inMaintenance(c.hospital, now) {
 		return every, nil
 	}
-	r, err := c.hospital.Carry(ctx, c.listener.Using, table.Take())
+	rows, err := table.Rows(c.hospital.Carry(ctx, c.listener.Using, table.Take()))
 	if err != nil {
 		return every, err
 	}
-	rows, err := table.Rows(r)
-	if err != nil {
-		return every, err
-	}
-	here := map[[sha256.Size]byte]bool{}
+	here := map[digest]bool{}
 	for _, row := range rows {
 		if ctx.Err() != nil {
 			return every, nil
 		}
-		digest := sha256.Sum256(row.Body)
-		again := here[digest] // two rows that are the same to the letter
-		here[digest] = true
-		if w.isStrange(digest) || !again && w.isUnmarked(c, digest) {
+		d := digest(sha256.Sum256(row.Body))
+		again := here[d] // two rows that are the same to the letter
+		here[d] = true
+		known := w.known(d)
+		if known.leftAlone() || !again && w.isUnmarked(c, known) {
 			continue
 		}
-		kind, marked, err := w.row(ctx, row)
-		if err != nil {
+		if err := w.row(ctx, row, known, again); err != nil {
 			return every, err
 		}
-		if marked && !again {
-			w.mark(digest, kind)
-		}
 	}
-	for digest := range w.marked {
-		if !here[digest] {
-			delete(w.marked, digest)
-		}
-	}
+	w.forget(here)
 	return every, nil
-}
-
-func (w *watch) mark(digest [sha256.Size]byte, kind core.Kind) {
-	if w.marked == nil {
-		w.marked = map[[sha256.Size]byte]*marking{}
-	}
-	m := w.marked[digest]
-	if m == nil {
-		m = &marking{}
-		w.marked[digest] = m
-	}
-	m.kind, m.looks = kind, m.looks+1
-}
-
-// isUnmarked finds a row that was marked often enough and is here unchanged. It is
-// left alone for a while, and then marked once more: the folder may have been mended.
-func (w *watch) isUnmarked(c *call, digest [sha256.Size]byte) bool {
-	m := w.marked[digest]
-	if m == nil || m.looks < oftenEnough {
-		return false
-	}
-	if !m.told {
-		w.server.Log.Error("a row that was marked is here again: does done name it?", "hospital", w.Hospital, "listener", w.Listener, "kind", m.kind, "row", hex.EncodeToString(digest[:6]))
-	}
-	if w.server.Served != nil {
-		w.server.Served(c.hospital.ID(), m.kind, "unmarked")
-	}
-	m.looks, m.told = oftenEnough-1, true
-	w.leave(digest)
-	return true
 }
 
 // call begins with the revision that is active now; the table is nil when that has
@@ -218,50 +156,51 @@ func inMaintenance(h *core.Hospital, now time.Time) bool {
 }
 
 // row takes one and marks it. What is not decided yet stays as it is: the next
-// look finds it and gets the verdict.
-func (w *watch) row(ctx context.Context, row core.Incoming) (kind core.Kind, marked bool, err error) {
+// look finds it and gets the verdict. The error ends the look: nothing can be marked
+// now. A row that alone cannot be marked is left alone, and holds up nobody.
+func (w *watch) row(ctx context.Context, row core.Incoming, known *seen, again bool) error {
 	c, table, err := w.call(ctx)
 	if err != nil || table == nil {
-		return "", false, err
+		return err
 	}
+	c.repeats = known.repeats
 	out := w.server.hear(ctx, c, row)
 	w.server.count(c, out)
+	known.kind = c.kind
 	switch {
 	case c.reply == nil:
-		w.leave(sha256.Sum256(row.Body))
-		return c.kind, false, nil
+		known.leave()
+		return nil
 	case c.result == string(core.ResultUnknown):
-		return c.kind, false, nil
+		return nil
 	}
 	mark, err := table.Mark(*c.reply)
 	if err != nil {
-		w.leave(sha256.Sum256(row.Body))
-		return c.kind, false, fmt.Errorf("answer a row: %w", err)
+		w.unmarked(c, known, "a row cannot be answered", err)
+		return nil
 	}
 	r, err := c.hospital.Carry(context.WithoutCancel(ctx), c.listener.Using, mark)
+	if away(err) && !known.ended {
+		known.ended = true
+		return fmt.Errorf("mark a row: %w", err)
+	}
 	if err == nil && r.Error != "" {
 		err = fmt.Errorf("the database says %s", r.Error)
 	}
 	if err != nil {
-		return c.kind, false, fmt.Errorf("mark a row: %w", err)
+		w.unmarked(c, known, "a row cannot be marked", err)
+		return nil
 	}
-	return c.kind, true, nil
+	known.ended = false
+	if !again {
+		known.marked++
+		n, counted := table.Touched(r)
+		known.missed = counted && n == 0
+	}
+	return nil
 }
 
-func (w *watch) leave(digest [sha256.Size]byte) {
-	if w.strange == nil {
-		w.strange = map[[sha256.Size]byte]time.Time{}
-	}
-	now := time.Now()
-	for known, at := range w.strange {
-		if now.Sub(at) > strangeFor {
-			delete(w.strange, known)
-		}
-	}
-	w.strange[digest] = now
-}
-
-func (w *watch) isStrange(digest [sha256.Size]byte) bool {
-	at, known := w.strange[digest]
-	return known && time.Since(at) < strangeFor
+// away: nobody knows whether it is the database or this row.
+func away(err error) bool {
+	return err != nil && (core.ClassOf(err) == core.Unavailable || core.ClassOf(err) == core.InDoubt)
 }
