@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"hishub/connectors/wire"
 	"hishub/core"
 )
 
@@ -49,6 +50,49 @@ func TestARowThatIsNone(t *testing.T) {
 	for _, body := range []string{"", "[]", `[{"id": 1}]`, `{"id": {"a": {"b": 1}}}`, `{"id"`, "\xff"} {
 		if _, err := w.Read(core.Incoming{Body: []byte(body)}); err == nil {
 			t.Errorf("%q is read", body)
+		}
+	}
+}
+
+func TestATakeWithoutABound(t *testing.T) {
+	using := &core.ConnectorSpec{Name: "default", Kind: "db", Options: map[string]any{"driver": "postgres", "dsn": "postgres://u@127.0.0.1:1/his"}}
+	for take, doubts := range map[string]int{
+		"select id from t where st = '0'":                                     1,
+		"select id, limits, topic from t":                                     1,
+		"select id from t where st = '0' order by id LIMIT 200":               0,
+		"select top 200 id from t":                                            0,
+		"select id from t order by id fetch first 200 rows only":              0,
+		"select id from (select id from t order by id) where rownum <= 200":   0,
+		"select id from t order by id offset 0 rows fetch next 200 rows only": 0,
+	} {
+		l, err := Listen(core.ListenerSpec{Name: "rows", Kind: "table", Options: map[string]any{"take": take, "done": "delete from t where id = :id"}, Using: using})
+		if err != nil || len(l.Doubts) != doubts {
+			t.Errorf("%s: %v, %v", take, l.Doubts, err)
+		}
+	}
+}
+
+func TestRowsThatAreTooManyHaveACure(t *testing.T) {
+	fault := &core.Fault{Class: core.InDoubt, Op: "db select", Err: wire.ErrTooLarge}
+	if _, err := (&listener{}).Rows(core.Response{}, fault); err == nil || !strings.Contains(err.Error(), "take needs a limit") {
+		t.Error(err)
+	}
+}
+
+func TestWhatDoneTouched(t *testing.T) {
+	for _, c := range []struct {
+		done    string
+		body    core.Value
+		rows    int64
+		counted bool
+	}{
+		{"update t set st = 1 where id = :id", core.Tree{{Name: "rows", Value: "0"}}, 0, true},
+		{"delete from t where id = :id", core.Tree{{Name: "rows", Value: "2"}}, 2, true},
+		{"MARK(id, out rows)", core.Tree{{Name: "rows", Value: "0"}}, 0, false},
+		{"update t set st = 1 where id = :id", core.List{}, 0, false},
+	} {
+		if rows, counted := (&listener{done: c.done}).Touched(core.Response{Body: c.body}); rows != c.rows || counted != c.counted {
+			t.Errorf("%s: %d %v", c.done, rows, counted)
 		}
 	}
 }
