@@ -27,11 +27,13 @@ func TestNobodyIsLeftInAFile(t *testing.T) {
 		"１３８００１３８０００":                                           "phone",
 		"330106 19900101 1235":                                  "id_no",
 		"３３０１０６１９９００１０１１２３５":                                    "id_no",
+		"住青石路12号":                                               "address",
 		"欧阳女士,138-0013-8001, 1990-01-01\n":                      "",
 		"138\n00138000":                                         "",
 	} {
 		r := &recorder{RecordOptions: RecordOptions{Charset: utf8Text{}}, made: plainMadeUp(), files: map[string][]byte{"answer.xml": []byte(text)}}
 		r.made.add("name", "name", "欧阳娜娜")
+		r.made.add("address", "text", "青石路12号")
 		r.made.add("id_no", "number", "330106199001011235")
 		r.made.add("phone", "number", "13800138000")
 		switch err := r.clean(); {

@@ -19,7 +19,7 @@ func (c *Connector) within(link string) (string, error) {
 	}
 	u, err := url.Parse(link)
 	if err != nil || u.Scheme == "" || u.Host == "" {
-		return link, nil // no link; what it is is said elsewhere
+		return link, nil //nolint:nilerr // no link; what it is is said elsewhere
 	}
 	if u.User != nil || u.Fragment != "" || u.Opaque != "" {
 		return "", errors.New("the link has a user or a fragment, which is not followed")

@@ -70,6 +70,9 @@ func TestALinkBesideTheBase(t *testing.T) {
 		if got, err := c.Write(core.Request{Operation: "GET " + link}); core.ClassOf(err) != core.Invalid {
 			t.Errorf("%s: %q, %v; want a refusal", link, got, err)
 		}
+		if got, err := c.within(link); err == nil {
+			t.Errorf("%s is taken for %q below the base", link, got)
+		}
 	}
 	if got, err := c.Write(core.Request{Operation: "GET https://h/api/v1/x"}); err != nil {
 		t.Errorf("%q, %v", got, err)
