@@ -213,7 +213,29 @@ func (s *shell) say(t *testing.T, number int, line string) string {
 	if status[1] != want {
 		t.Fatalf("docs/onboarding.md:%d: %s\nexit status %s, not %s; it printed\n%s", number, line, status[1], want, printed)
 	}
+	if m := listens.FindStringSubmatch(line); m != nil && strings.HasSuffix(line, "&") {
+		s.reach(t, number, m[1])
+		s.mu.Lock()
+		printed = s.printed.String()[from:]
+		s.mu.Unlock()
+	}
 	return ended.ReplaceAllString(printed, "\n")
+}
+
+var listens = regexp.MustCompile(`--listen (\S+)`)
+
+// reach waits until what was started listens: a person takes longer to type the next line.
+func (s *shell) reach(t *testing.T, number int, address string) {
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Since(start) > patience {
+			t.Fatalf("docs/onboarding.md:%d: nobody listens: %v", number, err)
+		}
+	}
 }
 
 func (s *shell) length() int {
