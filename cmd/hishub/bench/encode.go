@@ -81,7 +81,7 @@ func handwritten(p *core.Prescription, zone *time.Location) ([]byte, error) {
 	}
 	for _, i := range p.Items {
 		r.RecipeItems.Item = append(r.RecipeItems.Item, line{i.Code, i.Name, i.Spec, i.Qty, i.Unit, i.UnitPrice, i.Amount.String(),
-			i.Dose, i.DoseUnit, frequencies[i.Frequency], routes[string(i.Route)], i.Days})
+			i.Dose, i.DoseUnit, frequencies[i.Frequency], routes[i.Route], i.Days})
 	}
 	return xml.Marshal(struct {
 		XMLName xml.Name `xml:"Request"`
