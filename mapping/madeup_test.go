@@ -57,14 +57,13 @@ func TestMadeUpEverywhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := plainMadeUp()
 		var people []string
-		for i := range rapid.IntRange(1, 5).Draw(t, "people") {
+		for range rapid.IntRange(1, 5).Draw(t, "people") {
 			person := name.Draw(t, "name")
-			if strings.Trim(person, "·") == "" || strings.Contains(person, "测") {
-				t.Skip()
+			if strings.Trim(person, "·") == "" {
+				continue
 			}
 			people = append(people, person)
 			m.add("name", "name", person)
-			_ = i
 		}
 		var text strings.Builder
 		for _, person := range people {

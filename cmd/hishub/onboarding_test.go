@@ -25,9 +25,6 @@ import (
 // for anything. What a command only starts ("&"), or a hub does a moment later, may
 // take a while to be printed.
 func TestOnboardingGuideIsTrue(t *testing.T) {
-	if testing.Short() {
-		t.Skip("follows the whole guide")
-	}
 	root := repository(t)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "onboarding.md"))
 	ok(t, err)
