@@ -47,7 +47,7 @@ func (c *campaign) submit() {
 
 func (c *campaign) submitLane(n int, l *lane) bool {
 	for _, m := range l.messages {
-		status, body := c.post(n, l.hospital, m.kind, m.body)
+		status, body := c.submitting(n, l.hospital, m.kind, m.body)
 		if c.ctx.Err() != nil {
 			return false
 		}

@@ -41,17 +41,14 @@ type hub struct {
 func (c *campaign) open() {
 	must(c.T, "make the seed's folder", os.MkdirAll(c.dir, 0o755))
 	suffix := fmt.Sprint(c.seed)
-	c.administer("create database his_"+suffix, "create database hub_"+suffix)
-	env := c.openHospitals(urlAs(c.postgres, "", "his_"+suffix))
+	c.administer(c.his, "create database his_"+suffix)
+	c.administer(c.postgres, "create database hub_"+suffix)
+	env := append(c.openHospitals(urlAs(c.his, "", "his_"+suffix)), c.services...)
 
-	names := []string{"a"}
-	if c.twoHubs {
-		names = append(names, "b")
-	}
-	for _, name := range names {
+	for _, name := range []string{"a", "b", "c"}[:c.processes] {
 		// A role of its own each, so that the database can tell whose connections are whose.
 		role := fmt.Sprintf("hub_%s_%s", suffix, name)
-		c.administer(fmt.Sprintf("create role %s superuser login password 'torture'", role))
+		c.administer(c.postgres, fmt.Sprintf("create role %s superuser login password 'torture'", role))
 		u := urlAs(c.postgres, role, "hub_"+suffix)
 		h := &hub{campaign: c, name: role, log: filepath.Join(c.dir, name+".log")}
 		h.env = append(withoutServices(os.Environ()), append(env, "DATABASE_URL="+u, "HISHUB_KEY_FILE="+filepath.Join(c.dir, "master.key"),
@@ -241,7 +238,7 @@ func (c *campaign) strike() {
 		switch {
 		case n%5 == 2:
 			h, what = c.busiest(), (*hub).cut
-		case c.twoHubs && n%3 == 1:
+		case c.processes > 1 && n%3 == 1:
 			h, what = c.busiest(), (*hub).freeze
 		}
 		if n%3 == 0 {

@@ -26,9 +26,9 @@ type claim struct {
 
 func openLedger(c *campaign, hub, his string) *ledger {
 	l := &ledger{campaign: c}
-	for name, pool := range map[string]**pgxpool.Pool{hub: &l.hub, his: &l.his} {
+	for address, pool := range map[string]**pgxpool.Pool{urlAs(c.postgres, "", hub): &l.hub, urlAs(c.his, "", his): &l.his} {
 		var err error
-		*pool, err = pgxpool.New(c.ctx, urlAs(c.postgres, "", name)+"&pool_max_conns=4")
+		*pool, err = pgxpool.New(c.ctx, address+"&pool_max_conns=4")
 		must(c.T, "look into the database", err)
 		c.Cleanup((*pool).Close)
 	}
@@ -46,9 +46,9 @@ const slowMark = `
 		when (new.sent_at is not null and new.hospital = 'beishan') execute function hub.slow_mark()`
 
 // administer runs statements at the server.
-func (c *campaign) administer(statements ...string) {
+func (c *campaign) administer(server string, statements ...string) {
 	c.Helper()
-	conn, err := pgx.Connect(c.ctx, c.postgres)
+	conn, err := pgx.Connect(c.ctx, server)
 	must(c.T, "connect to PostgreSQL", err)
 	defer conn.Close(c.ctx)
 	for _, s := range statements {

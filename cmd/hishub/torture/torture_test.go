@@ -23,6 +23,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hishub/core"
 	"hishub/mocks/servers"
 )
 
@@ -71,7 +72,7 @@ func TestTorture(t *testing.T) {
 			}
 			(&campaign{
 				T: t, size: size, seed: seed, binary: binary, dir: filepath.Join(dir, fmt.Sprint(seed)), postgres: server.URL,
-				twoHubs: seed%2 == 0, double: seed%2 == 0,
+				processes: 1 + int(1-seed%2), double: seed%2 == 0,
 			}).run()
 		})
 	}
@@ -98,9 +99,18 @@ type campaign struct {
 	binary   string
 	dir      string
 	postgres string // the server's address
-	// twoHubs: two processes share the work, and one may be frozen while the other
-	// takes over.
-	twoHubs bool
+	// his is the server of nanyuan's own database, when the hubs' is to fail; by
+	// default it is the same.
+	his string
+	// services are AMQP_URL=… and REDIS_URL=…; without them the hubs use their stand-ins.
+	services []string
+	// processes share the work: with more than one, one may be frozen while the
+	// others take over.
+	processes int
+	// faults are what happens while messages come in; nil: strike.
+	faults func()
+	// submitting hands in one message and returns the API's answer; nil: post.
+	submitting func(n int, h *hospital, kind core.Kind, body core.Body) (status int, answer []byte)
 	// double: the hospitals that can be asked book a repeated number again, so that
 	// nothing but the inquiry keeps a payment from being booked twice.
 	double bool
@@ -122,6 +132,7 @@ type campaign struct {
 // run is the campaign from the first message to the judgement.
 func (c *campaign) run() {
 	c.ctx, c.began, c.counted = c.Context(), time.Now(), map[string]int{}
+	c.defaults()
 	c.open()
 	c.plan()
 	for _, h := range c.hospitals {
@@ -130,7 +141,7 @@ func (c *campaign) run() {
 
 	var clients sync.WaitGroup
 	clients.Go(c.submit)
-	c.strike()
+	c.faults()
 	clients.Wait()
 	if c.Failed() {
 		return
@@ -144,7 +155,20 @@ func (c *campaign) run() {
 		h.stop()
 	}
 	c.judge(found)
+	c.hubs[0].tool("audit", "verify")
 	c.report(found)
+}
+
+func (c *campaign) defaults() {
+	if c.his == "" {
+		c.his = c.postgres
+	}
+	if c.faults == nil {
+		c.faults = c.strike
+	}
+	if c.submitting == nil {
+		c.submitting = c.post
+	}
 }
 
 // random is a stream of numbers of its own for each part of the campaign, so that
