@@ -26,7 +26,7 @@ check:
 	$(GO) vet ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) tool -modfile=tools/go.mod golangci-lint run
-	$(GO) test -short $$($(GO) list ./... | grep -v -E '/(servers|private|postgres|rabbit|redis|dbhis|prochis|db|api|cmd/hishub)(/|$$)')
+	$(GO) test -short $$($(GO) list ./... | grep -v -E '/(servers|private|postgres|rabbit|redis|dbhis|prochis|db|api|platform|cmd/hishub)(/|$$)')
 
 bench: build
 	@tools/install postgresql

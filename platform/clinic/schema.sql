@@ -4,3 +4,7 @@ create table if not exists clinic.migration (
     primary key (module, file)
 );
 create table if not exists clinic.inbox (module text primary key, cursor text not null default '');
+create table if not exists clinic.job (
+    name text primary key, times text not null, due timestamptz not null,
+    began_at timestamptz, ended_at timestamptz, process text not null default '', problem text not null default '', runs bigint not null default 0
+);
