@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hishub/core"
+	"hishub/core/postgres"
 	"hishub/platform/clinic"
 	"hishub/platform/payment"
 	"hishub/platform/prescription"
@@ -24,7 +25,7 @@ type clinicModules struct {
 // openClinic makes the clinic's modules on the hub's own database server, where
 // a fact and the duty to tell it are one transaction.
 func (h *hub) openClinic(ctx context.Context, url string) error {
-	db, err := pgxpool.New(ctx, url)
+	db, err := postgres.Pool(ctx, url, 0, nil)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,10 +100,10 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	o.Measure = o.Measure.orNothing()
 	s := &Store{Options: o, keys: &seal.Ring{}, alone: make(chan struct{}, 4)}
-	if s.hot, err = pool(ctx, o.URL, max(8, o.MaxConns*2/3), lookups); err != nil {
+	if s.hot, err = Pool(ctx, o.URL, max(8, o.MaxConns*2/3), lookups); err != nil {
 		return nil, err
 	}
-	if s.calm, err = pool(ctx, o.URL, max(4, o.MaxConns/3), nil); err != nil {
+	if s.calm, err = Pool(ctx, o.URL, max(4, o.MaxConns/3), nil); err != nil {
 		s.hot.Close()
 		return nil, err
 	}
@@ -151,29 +150,6 @@ var lookups = map[string]string{
 	"enable_hashjoin":   "off",
 	"enable_mergejoin":  "off",
 	"plan_cache_mode":   "force_generic_plan",
-}
-
-func pool(ctx context.Context, url string, conns int, settings map[string]string) (*pgxpool.Pool, error) {
-	c, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, err
-	}
-	c.MaxConns = int32(conns)
-	c.ConnConfig.RuntimeParams["application_name"] = "hishub"
-	c.ConnConfig.RuntimeParams["jit"] = "off"
-	// A process that stands still in the middle of a transaction must not hold
-	// lanes, nor the feed, for ever.
-	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	maps.Copy(c.ConnConfig.RuntimeParams, settings)
-	p, err := pgxpool.NewWithConfig(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Ping(ctx); err != nil {
-		p.Close()
-		return nil, err
-	}
-	return p, nil
 }
 
 // Now is the database's clock.

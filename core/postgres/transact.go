@@ -60,6 +60,17 @@ func (s *Store) inTransaction(ctx context.Context, f func(tx pgx.Tx) error) erro
 	}
 }
 
+// atOnce runs the batch as one transaction in one round trip, again when it met a
+// deadlock. Its statements read their results by themselves.
+func (s *Store) atOnce(ctx context.Context, b *pgx.Batch) error {
+	for try := 1; ; try++ {
+		err := s.calm.SendBatch(ctx, b).Close()
+		if try == maxTries || !rolledBack(err) {
+			return err
+		}
+	}
+}
+
 // rolledBack reports whether the server undid the transaction for reasons that
 // have gone when it is tried again: a deadlock or a serialization failure.
 func rolledBack(err error) bool {
