@@ -3,11 +3,13 @@ package servers
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hishub/core/postgres/private"
 
@@ -18,10 +20,53 @@ import (
 // with hishub's own settings (everything durable). As root, the user postgres
 // must be able to reach dir.
 func StartPostgres(ctx context.Context, dir string) (*Server, error) {
-	return startPostgres(ctx, dir, nil)
+	return startPostgres(ctx, dir, "", nil)
 }
 
-func startPostgres(ctx context.Context, dir string, settings map[string]string) (*Server, error) {
+// StartStandby starts a PostgreSQL server in dir that follows primary and whose
+// flush each of its commits waits for from now on. Promote makes it the primary.
+func StartStandby(ctx context.Context, dir string, primary *Server) (*Server, error) {
+	s, err := startPostgres(ctx, dir, primary.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Not before it follows: the primary would wait for nobody.
+	err = execPostgres(primary.URL, "ALTER SYSTEM SET synchronous_standby_names = '"+private.Standby+"'", "SELECT pg_reload_conf()")
+	for err == nil {
+		var mode string
+		mode, err = syncState(ctx, primary.URL)
+		if mode == "sync" {
+			return s, nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.Kill()
+	return nil, fmt.Errorf("have PostgreSQL's commits wait for a standby: %w", err)
+}
+
+// syncState of the standby, "" while it does not follow.
+func syncState(ctx context.Context, primary string) (mode string, err error) {
+	conn, err := pgx.Connect(ctx, primary)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, "SELECT coalesce(max(sync_state), '') FROM pg_stat_replication WHERE application_name = $1", private.Standby).Scan(&mode)
+	return mode, err
+}
+
+// Promote makes a standby the primary. The old one must have ended for good.
+func (s *Server) Promote(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.now.(cluster)
+	if !ok {
+		return errors.New("promote: no running PostgreSQL")
+	}
+	return c.Promote(ctx)
+}
+
+func startPostgres(ctx context.Context, dir, follow string, settings map[string]string) (*Server, error) {
 	own := map[string]string{"logging_collector": "off"}
 	for name, value := range settings {
 		own[name] = value
@@ -31,7 +76,7 @@ func startPostgres(ctx context.Context, dir string, settings map[string]string) 
 		name: "PostgreSQL", install: "postgresql", ports: 1,
 		launch: func(ctx context.Context, dir string, ports []int) (running, error) {
 			c, err := private.Start(ctx, private.Options{
-				Dir: filepath.Join(dir, "postgres"), Port: ports[0], Settings: own, DieWithParent: true,
+				Dir: filepath.Join(dir, "postgres"), Port: ports[0], Follow: follow, Settings: own, DieWithParent: true,
 			})
 			if err != nil {
 				return nil, err
@@ -53,7 +98,7 @@ func (c cluster) kill()                          { c.Kill() }
 // startSharedPostgres gives up surviving a power cut for speed: the clusters of
 // a test process end with it. A killed server still loses nothing.
 func startSharedPostgres(ctx context.Context, dir string) (*Server, error) {
-	return startPostgres(ctx, dir, map[string]string{
+	return startPostgres(ctx, dir, "", map[string]string{
 		"fsync": "off", "full_page_writes": "off",
 		"max_connections": "500", // several packages with a pool for each test
 	})
@@ -76,7 +121,7 @@ func Postgres(tb testing.TB) string {
 	return u.String()
 }
 
-func execPostgres(address, sql string) error {
+func execPostgres(address string, statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, address)
@@ -84,8 +129,12 @@ func execPostgres(address, sql string) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, sql)
-	return err
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fresh is a name nobody else has, fit for databases and virtual hosts.

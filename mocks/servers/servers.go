@@ -135,6 +135,18 @@ func (s *Server) Restart(ctx context.Context) error {
 	return err
 }
 
+// KillFirst ends the server's first process with SIGKILL, PostgreSQL's
+// postmaster say, and leaves it to the others to see that.
+func (s *Server) KillFirst() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now != nil {
+		if all := s.now.pids(); len(all) > 0 {
+			signalAll(all[:1], syscall.SIGKILL)
+		}
+	}
+}
+
 // Pause freezes all the server's processes (SIGSTOP): connections stay open and
 // silent, new ones are accepted by the kernel and never served.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }

@@ -42,6 +42,11 @@ type Options struct {
 	// server's own log is in Dir/log, one file per weekday.
 	Log io.Writer
 
+	// Follow makes the cluster, when there is none in Dir yet, as a standby of the
+	// server at this URL (a superuser's, of whatever database), under the name
+	// "standby". It keeps that server's password. Promote ends the following.
+	Follow string
+
 	// Settings are added to our defaults or replace them (names and values as in
 	// postgresql.conf, values unquoted).
 	Settings map[string]string
@@ -101,7 +106,11 @@ func start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	}
 	if dir.major() == 0 {
 		fmt.Fprintf(o.Log, "making a PostgreSQL %d cluster in %s\n", bin.major, dir.path)
-		if err := dir.initialise(ctx, bin); err != nil {
+		fill := dir.initialise
+		if o.Follow != "" {
+			fill = func(ctx context.Context, bin binaries) error { return dir.copyFrom(ctx, bin, o.Follow) }
+		}
+		if err := fill(ctx, bin); err != nil {
 			return nil, err
 		}
 	}

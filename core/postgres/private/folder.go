@@ -227,13 +227,7 @@ func (f folder) initialise(ctx context.Context, bin binaries) error {
 		}
 		cmd := f.command(filepath.Join(bin.dir, "initdb"), "--pgdata", fresh, "--username", User,
 			"--pwfile", f.passwordFile(), "--auth=scram-sha-256", "--encoding=UTF8", "--locale="+locale, "--data-checksums")
-		stop := context.AfterFunc(ctx, func() {
-			if cmd.Process != nil {
-				syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			}
-		})
-		said, err = cmd.CombinedOutput()
-		stop()
+		said, err = output(ctx, cmd)
 		if err == nil || !strings.Contains(string(said), "locale") {
 			break
 		}
@@ -244,6 +238,22 @@ func (f folder) initialise(ctx context.Context, bin binaries) error {
 	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(said)))
 	}
+	return f.complete(fresh)
+}
+
+// output runs a program to its end, or until ctx ends.
+func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	stop := context.AfterFunc(ctx, func() {
+		if cmd.Process != nil {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
+	defer stop()
+	return cmd.CombinedOutput()
+}
+
+// complete gives a finished cluster its place.
+func (f folder) complete(fresh string) error {
 	conf, err := os.OpenFile(filepath.Join(fresh, "postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // postmaster is what data/postmaster.pid says of a server.
 type postmaster struct {
 	pid, port int
-	ready     bool // it accepts connections
+	ready     bool // it accepts connections, a standby's for reading
 }
 
 func (f folder) pidFile() string { return filepath.Join(f.data(), "postmaster.pid") }
@@ -32,7 +32,10 @@ func (f folder) postmaster() (p postmaster, live bool) {
 	if len(lines) > 3 {
 		p.port, _ = strconv.Atoi(strings.TrimSpace(lines[3]))
 	}
-	p.ready = len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"
+	if len(lines) > 7 {
+		status := strings.TrimSpace(lines[7])
+		p.ready = status == "ready" || status == "standby"
+	}
 	if p.pid <= 0 || !alive(p.pid) {
 		return p, false
 	}
