@@ -40,7 +40,7 @@ type hub struct {
 // folders and makes a key.
 func (c *campaign) open() {
 	must(c.T, "make the seed's folder", os.MkdirAll(c.dir, 0o755))
-	suffix := fmt.Sprint(c.seed)
+	suffix := filepath.Base(c.dir)
 	c.administer(c.his, "create database his_"+suffix)
 	c.administer(c.postgres, "create database hub_"+suffix)
 	env := append(c.openHospitals(urlAs(c.his, "", "his_"+suffix)), c.services...)

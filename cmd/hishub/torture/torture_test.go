@@ -44,7 +44,7 @@ var (
 
 func TestTorture(t *testing.T) {
 	size := small
-	if os.Getenv("HISHUB_TORTURE") == "full" {
+	if isFull() {
 		size = full
 	}
 	if one := os.Getenv("HISHUB_SEED"); one != "" {
@@ -52,17 +52,8 @@ func TestTorture(t *testing.T) {
 		must(t, "read HISHUB_SEED", err)
 		size.seeds = []uint64{seed}
 	}
-	ctx := t.Context()
-	dir, remove, err := servers.TempDir()
-	must(t, "make a folder", err)
-	t.Cleanup(remove)
-	binary := filepath.Join(dir, "hishub")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "hishub/cmd/hishub").CombinedOutput(); err != nil {
-		t.Fatalf("build hishub: %v\n%s", err, out)
-	}
-	server, err := servers.StartPostgres(ctx, dir)
-	must(t, "start PostgreSQL", err)
-	t.Cleanup(server.Kill)
+	binary, dir := program(t), folder(t)
+	server := startPostgres(t, dir)
 	advance(t, server.URL)
 
 	for _, seed := range size.seeds {
@@ -76,6 +67,55 @@ func TestTorture(t *testing.T) {
 			}).run()
 		})
 	}
+}
+
+func isFull() bool { return os.Getenv("HISHUB_TORTURE") == "full" }
+
+// built is the program, once for all tests; TestMain removes it.
+var built struct {
+	sync.Once
+	path   string
+	remove func()
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.remove != nil {
+		built.remove()
+	}
+	os.Exit(code)
+}
+
+// program is the path of the real hishub.
+func program(t *testing.T) string {
+	built.Do(func() {
+		var dir string
+		if dir, built.remove, built.err = servers.TempDir(); built.err != nil {
+			return
+		}
+		built.path = filepath.Join(dir, "hishub")
+		if out, err := exec.Command("go", "build", "-o", built.path, "hishub/cmd/hishub").CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	must(t, "build hishub", built.err)
+	return built.path
+}
+
+// folder is one that the servers' users can reach.
+func folder(t *testing.T) string {
+	dir, remove, err := servers.TempDir()
+	must(t, "make a folder", err)
+	t.Cleanup(remove)
+	return dir
+}
+
+func startPostgres(t *testing.T, dir string) *servers.Server {
+	server, err := servers.StartPostgres(t.Context(), dir)
+	must(t, "start PostgreSQL", err)
+	t.Cleanup(server.Kill)
+	return server
 }
 
 // advance brings the server's transactions to where their numbers get one more
