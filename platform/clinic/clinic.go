@@ -31,9 +31,24 @@ type Clinic struct {
 	Outbox func(pgx.Tx) core.Outbox
 	// Wake tells the hub after a commit that a hospital has work.
 	Wake func(hospital string)
+	// Ask asks a hospital's HIS at once: the canonical answer, core.ErrCannot when the
+	// HIS has no such question, a *core.Fault when it does not answer.
+	Ask func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error)
+	// Place is what the clinic knows of a hospital; ErrNotFound when there is none.
+	// Places are all of them, by their id.
+	Place  func(ctx context.Context, hospital string) (Place, error)
+	Places func(ctx context.Context) ([]Place, error)
 	// Seal and Open keep patient data unreadable at rest.
 	Vault Vault
 	Log   *slog.Logger
+}
+
+// Place is a hospital as the clinic knows it: never its dialect.
+type Place struct {
+	ID, Name string
+	Zone     *time.Location
+	// Can reports whether its HIS has a transaction.
+	Can func(core.Kind) bool
 }
 
 // Vault seals bytes for one purpose and number; opening them for another fails.
