@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -41,10 +42,16 @@ type Report struct {
 	Bytes      int        `json:"message_bytes"`
 	Throughput Throughput `json:"throughput"`
 	OpenLoops  []OpenLoop `json:"open_loops"`
-	Own        OwnRate    `json:"postgresql_own"`
-	CPU        CPU        `json:"cpu_us_per_delivery"`
-	Space      Space      `json:"space"`
-	Encoding   Encoding   `json:"encoding"`
+	// Concurrent is the same with as much in flight as the machine can do, and AtMost
+	// a steady 70 % of what came of it.
+	Concurrent Throughput `json:"concurrent"`
+	AtMost     OpenLoop   `json:"at_seventy_percent"`
+	// Ready is from the start of a hub on a migrated database to its first 202, in
+	// milliseconds.
+	Ready    float64  `json:"ready_ms"`
+	Own      OwnRate  `json:"postgresql_own"`
+	Space    Space    `json:"space"`
+	Encoding Encoding `json:"encoding"`
 	// Nights are days of books compared.
 	Nights []Comparison `json:"nights"`
 	// Booked is how many messages the HIS has, each exactly once.
@@ -55,9 +62,12 @@ type Report struct {
 type Throughput struct {
 	Messages int       `json:"messages"`
 	Clients  int       `json:"clients"`
+	InFlight int       `json:"in_flight"`
 	PerSec   float64   `json:"per_second"`
 	Possible float64   `json:"possible_per_second"`
 	Accept   Quantiles `json:"accept"`
+	CPU      CPU       `json:"cpu_us_per_delivery"`
+	WAL      float64   `json:"wal_bytes_per_message"`
 }
 
 // OpenLoop is a steady rate that waits for nobody.
@@ -69,7 +79,7 @@ type OpenLoop struct {
 	Answered Quantiles `json:"answered"`
 }
 
-// CPU is processor time by delivery in the throughput run, in microseconds.
+// CPU is processor time by delivery, in microseconds.
 type CPU struct {
 	Hub        float64 `json:"hub"`
 	PostgreSQL float64 `json:"postgresql"`
@@ -105,37 +115,26 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	if r.Bytes = len(content); r.Bytes < 1200 || r.Bytes > 1280 {
 		return r, fmt.Errorf("the message has %d bytes and not about 1.2 KB", r.Bytes)
 	}
-	l := &load{stage: s, sent: map[string]time.Time{}}
-	tell("warming up with %d messages", max(o.Messages/10, 16))
-	if _, err := l.closed(ctx, inFlight, max(o.Messages/10, 16)); err != nil {
+	l := newLoad(s, hospital)
+	if err := r.deliver(ctx, l, tell); err != nil {
 		return r, err
 	}
-	tell("%d messages as fast as they go", o.Messages)
-	if err := r.throughput(ctx, l); err != nil {
+	now, most := memory(s.hub.pid)
+	tell("stopping the hub and starting it again")
+	if r.Ready, err = l.ready(ctx); err != nil {
 		return r, err
-	}
-	for _, rate := range []int{100, 500} {
-		if float64(rate) > .9*r.Throughput.PerSec {
-			continue
-		}
-		tell("%d messages a second", rate)
-		if err := r.openLoop(ctx, l, rate); err != nil {
-			return r, err
-		}
 	}
 	if r.Booked, err = l.bookedOnce(ctx); err != nil {
 		return r, err
 	}
-	now, most := memory(s.hub.pid)
 	if err := s.hub.stop(); err != nil {
 		return r, fmt.Errorf("the hub did not end well: %w: %s", err, s.hub.lastWords())
 	}
 	tell("the same rows by PostgreSQL alone")
-	wal := r.Space.WAL
 	if r.Space, err = s.space(ctx, r.Booked); err != nil {
 		return r, err
 	}
-	r.Space.WAL, r.Space.HubMB, r.Space.HubMost = wal, now, most
+	r.Space.WAL, r.Space.HubMB, r.Space.HubMost = r.Throughput.WAL, now, most
 	if r.Own, err = s.ownRate(ctx); err != nil {
 		return r, err
 	}
@@ -147,28 +146,54 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	return r, err
 }
 
-func (r *Report) throughput(ctx context.Context, l *load) error {
-	profiled := l.profile(ctx)
-	walBefore, err := l.wal(ctx)
-	if err != nil {
+// deliver makes all the runs in which messages are delivered.
+func (r *Report) deliver(ctx context.Context, l *load, tell func(string, ...any)) (err error) {
+	warm := closing{clients: inFlight, count: max(l.Messages/10, 16), ahead: 256}
+	tell("warming up with %d messages", warm.count)
+	if _, err := l.closed(ctx, warm); err != nil {
 		return err
 	}
-	before := l.used()
-	a, err := l.closed(ctx, inFlight, l.Messages)
-	if err != nil {
+	tell("%d messages as fast as they go", l.Messages)
+	if r.Throughput, err = l.throughput(ctx, inFlight, closing{clients: inFlight, count: l.Messages, ahead: 256}); err != nil {
 		return err
+	}
+	for _, rate := range []int{100, 500} {
+		if float64(rate) > .9*r.Throughput.PerSec {
+			continue
+		}
+		tell("%d messages a second", rate)
+		o, err := l.openLoop(ctx, rate, 20*l.second())
+		if err != nil {
+			return err
+		}
+		r.OpenLoops = append(r.OpenLoops, o)
+	}
+	return r.concurrent(ctx, l, tell)
+}
+
+// throughput of a closed loop with so much in flight, with whose time it took.
+func (l *load) throughput(ctx context.Context, inFlight int, c closing) (t Throughput, err error) {
+	profiled := l.profile(ctx, inFlight)
+	walBefore, err := l.wal(ctx)
+	if err != nil {
+		return t, err
+	}
+	before := l.used()
+	a, err := l.closed(ctx, c)
+	if err != nil {
+		return t, err
 	}
 	whole, used := time.Since(a.began), l.used().since(before)
 	wal, err := l.wal(ctx)
 	if err != nil {
-		return err
+		return t, err
 	}
 	if err := profiled(); err != nil {
-		return err
+		return t, err
 	}
 	booked, err := l.bookings(ctx)
 	if err != nil {
-		return err
+		return t, err
 	}
 	last := a.began
 	for n := a.from; n < a.to; n++ {
@@ -176,37 +201,37 @@ func (r *Report) throughput(ctx context.Context, l *load) error {
 			last = at
 		}
 	}
-	r.Throughput = Throughput{
-		Messages: l.Messages, Clients: inFlight, PerSec: float64(l.Messages) / last.Sub(a.began).Seconds(),
-		Possible: inFlight / latency.Seconds(), Accept: quantiles(a.took),
+	t = Throughput{
+		Messages: c.count, Clients: c.clients, InFlight: inFlight, PerSec: float64(c.count) / last.Sub(a.began).Seconds(),
+		Possible: float64(inFlight) / latency.Seconds(), Accept: quantiles(a.took),
 	}
-	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(l.Messages) }
-	r.CPU = CPU{Hub: each(used.Hub), PostgreSQL: each(used.PostgreSQL), Mock: each(used.Mock), Generator: each(used.Generator),
-		Others: float64(used.others()+used.Stolen) / float64(whole) / float64(r.Machine.Cores)}
-	r.Space.WAL = float64(wal-walBefore) / float64(l.Messages)
-	return nil
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(c.count) }
+	t.CPU = CPU{Hub: each(used.Hub), PostgreSQL: each(used.PostgreSQL), Mock: each(used.Mock), Generator: each(used.Generator),
+		Others: float64(used.others()+used.Stolen) / float64(whole) / float64(runtime.GOMAXPROCS(0))}
+	t.WAL = float64(wal-walBefore) / float64(c.count)
+	return t, nil
 }
 
-func (r *Report) openLoop(ctx context.Context, l *load, rate int) error {
-	a, err := l.open(ctx, rate, 20*l.second())
+// openLoop is a steady rate for a time.
+func (l *load) openLoop(ctx context.Context, rate int, during time.Duration) (o OpenLoop, err error) {
+	a, err := l.open(ctx, rate, during, all)
 	if err != nil {
-		return err
+		return o, err
 	}
 	booked, err := l.bookings(ctx)
 	if err != nil {
-		return err
+		return o, err
 	}
 	var answered []time.Duration
 	for n := a.from; n < a.to; n++ {
-		answered = append(answered, booked[key(n)].Sub(l.sent[key(n)]))
+		answered = append(answered, booked[key(n)].Sub(l.sent[n]))
 	}
-	r.OpenLoops = append(r.OpenLoops, OpenLoop{PerSec: rate, Accept: quantiles(a.took), Answered: quantiles(answered)})
-	return nil
+	return OpenLoop{PerSec: rate, Accept: quantiles(a.took), Answered: quantiles(answered)}, nil
 }
 
 // bookings are the times at which the HIS booked what has our number.
 func (l *load) bookings(ctx context.Context) (map[string]time.Time, error) {
-	b, err := l.books(ctx)
+	b, err := l.books(ctx, l.control)
 	at := make(map[string]time.Time, len(b.Prescriptions))
 	for _, p := range b.Prescriptions {
 		at[p.No] = p.At
@@ -217,7 +242,7 @@ func (l *load) bookings(ctx context.Context) (map[string]time.Time, error) {
 // bookedOnce compares all that was accepted with the HIS's journal, which shows
 // every request that it read.
 func (l *load) bookedOnce(ctx context.Context) (int, error) {
-	b, err := l.books(ctx)
+	b, err := l.books(ctx, l.control)
 	if err != nil {
 		return 0, err
 	}
@@ -236,15 +261,20 @@ func (l *load) bookedOnce(ctx context.Context) (int, error) {
 	return len(times), nil
 }
 
-// profile records the hub's processor profile until the returned function is
-// called, at most for a while.
-func (l *load) profile(ctx context.Context) (done func() error) {
+// profile records the hub's processor profile for about as long as a run takes; the
+// returned function waits for it. The file of the concurrent run has its number in
+// flight behind its name.
+func (l *load) profile(ctx context.Context, inFlight int) (done func() error) {
 	if l.Profile == "" {
 		return func() error { return nil }
 	}
+	name, seconds := l.Profile, max(1, l.Messages/400)
+	if inFlight == many {
+		name, seconds = fmt.Sprintf("%s-%d", name, inFlight), max(1, l.Messages/800)
+	}
 	finished := make(chan error, 1)
 	go func() {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", l.profiles, max(1, l.Messages/400)), nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", l.profiles, seconds), nil)
 		if err != nil {
 			finished <- err
 			return
@@ -255,7 +285,7 @@ func (l *load) profile(ctx context.Context) (done func() error) {
 			return
 		}
 		defer a.Body.Close()
-		file, err := os.Create(l.Profile)
+		file, err := os.Create(name)
 		if err != nil {
 			finished <- err
 			return

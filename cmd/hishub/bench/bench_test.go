@@ -27,7 +27,8 @@ func TestQuick(t *testing.T) {
 	}
 	for what, figure := range map[string]float64{
 		"delivered": r.Throughput.PerSec, "accept p99": r.Throughput.Accept.P99, "own rate": r.Own.Single, "own rate in batches": r.Own.Batched,
-		"hub's time": r.CPU.Hub, "PostgreSQL's time": r.CPU.PostgreSQL, "mock's time": r.CPU.Mock, "generator's time": r.CPU.Generator,
+		"hub's time": r.Throughput.CPU.Hub, "PostgreSQL's time": r.Throughput.CPU.PostgreSQL, "mock's time": r.Throughput.CPU.Mock, "generator's time": r.Throughput.CPU.Generator,
+		"delivered with much in flight": r.Concurrent.PerSec, "hub's time then": r.Concurrent.CPU.Hub, "accept p99 at 70 %": r.AtMost.Accept.P99, "ready": r.Ready,
 		"database": r.Space.Bytes, "WAL": r.Space.WAL, "memory": float64(r.Space.HubMB), "a commit": r.Machine.CommitMs,
 	} {
 		if figure <= 0 {

@@ -1,12 +1,10 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -15,18 +13,37 @@ import (
 	"hishub/core"
 )
 
-// ahead is how many accepted messages may wait, so that accepting and delivering
-// run at the same time and neither before the other.
-const ahead = 256
-
-// load hands messages in. Each has a number of its own over the whole run, and a
-// lane of its own.
+// load hands messages in. Each has a number of its own over the whole run.
 type load struct {
 	*stage
+	caller *caller
+	// to is the hospital of the n-th message, lane its lane; "" is the visit's, which
+	// is one of its own.
+	to   func(n int64) string
+	lane func(n int64) string
 	last atomic.Int64 // number of the newest message
 
 	mu   sync.Mutex
-	sent map[string]time.Time // by business key, when its request was due
+	sent map[int64]time.Time // by number, when its request was due
+}
+
+// newLoad hands everything in at one hospital, each message in a lane of its own.
+func newLoad(s *stage, hospital string) *load {
+	l := &load{stage: s, caller: newCaller(s.api, s.key), sent: map[int64]time.Time{}}
+	l.to = func(int64) string { return hospital }
+	l.lane = func(int64) string { return "" }
+	s.later(l.caller.close)
+	return l
+}
+
+// closing is a closed loop: each client waits for its answer.
+type closing struct {
+	clients, count int
+	// ahead is how many accepted messages may wait, so that accepting and delivering
+	// run at the same time and neither before the other.
+	ahead int
+	// of are the hospitals that are waited for; nil: all.
+	of func(hospital string) bool
 }
 
 // accepted is what one phase came to.
@@ -38,39 +55,34 @@ type accepted struct {
 
 // submit hands one in and returns how long that took.
 func (l *load) submit(ctx context.Context, n int64, due time.Time) (time.Duration, error) {
-	p := prescription(n)
 	l.mu.Lock()
-	l.sent[p.No] = due
+	l.sent[n] = due
 	l.mu.Unlock()
-	content, err := json.Marshal(p)
+	content, err := json.Marshal(prescription(n))
 	if err != nil {
 		return 0, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.api+"/v1/hospitals/"+hospital+"/messages/"+string(core.PrescriptionCreate), bytes.NewReader(content))
-	if err != nil {
-		return 0, err
+	path := "/v1/hospitals/" + l.to(n) + "/messages/" + string(core.PrescriptionCreate)
+	if lane := l.lane(n); lane != "" {
+		path += "?lane=" + lane
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+l.key)
 	began := time.Now()
-	a, err := l.http.Do(r)
+	status, text, err := l.caller.post(ctx, path, content)
 	if err != nil {
 		return 0, err
 	}
-	defer a.Body.Close()
-	text, err := io.ReadAll(a.Body)
-	if err != nil {
-		return 0, err
-	}
-	if a.StatusCode != http.StatusAccepted {
-		return 0, fmt.Errorf("submit: %s: %s", a.Status, text)
+	if status != http.StatusAccepted {
+		return 0, fmt.Errorf("submit: %d: %s", status, text)
 	}
 	return time.Since(began), nil
 }
 
-// closed hands in count messages from that many clients, each waiting for its
-// answer, and waits until the HIS has all of them.
-func (l *load) closed(ctx context.Context, clients, count int) (accepted, error) {
+// closed hands messages in and waits until the HIS has all of them.
+func (l *load) closed(ctx context.Context, c closing) (accepted, error) {
+	clients, count := c.clients, c.count
+	if c.of == nil {
+		c.of = all
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	first := l.last.Load() + 1
@@ -85,9 +97,9 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 	defer context.AfterFunc(ctx, wake)()
 
 	took := make([][]time.Duration, clients)
-	var all sync.WaitGroup
-	for c := range clients {
-		all.Go(func() {
+	var working sync.WaitGroup
+	for client := range clients {
+		working.Go(func() {
 			for {
 				n := l.last.Add(1)
 				if n >= a.to {
@@ -95,7 +107,7 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 					return
 				}
 				pace.L.Lock()
-				for n-first-delivered.Load() >= ahead && ctx.Err() == nil {
+				for n-first-delivered.Load() >= int64(c.ahead) && ctx.Err() == nil {
 					pace.Wait()
 				}
 				pace.L.Unlock()
@@ -105,7 +117,7 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 					return
 				}
 				done.Add(1)
-				took[c] = append(took[c], t)
+				took[client] = append(took[client], t)
 			}
 		})
 	}
@@ -114,7 +126,7 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 		defer close(watched)
 		for was := int64(0); was < int64(count) && ctx.Err() == nil; {
 			before := done.Load()
-			waiting, err := l.undelivered(ctx)
+			waiting, err := l.undelivered(ctx, c.of)
 			if err != nil {
 				cancel(err)
 				return
@@ -131,7 +143,7 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 			was = now
 		}
 	}()
-	all.Wait()
+	working.Wait()
 	<-watched
 	for _, t := range took {
 		a.took = append(a.took, t...)
@@ -142,30 +154,32 @@ func (l *load) closed(ctx context.Context, clients, count int) (accepted, error)
 	return a, nil
 }
 
+func all(string) bool { return true }
+
 // open hands in rate messages a second for a time, whether or not the ones
-// before were answered, and waits until the HIS has all of them.
-func (l *load) open(ctx context.Context, rate int, during time.Duration) (accepted, error) {
+// before were answered, and waits until those hospitals have all of theirs.
+func (l *load) open(ctx context.Context, rate int, during time.Duration, of func(hospital string) bool) (accepted, error) {
 	first := l.last.Load() + 1
 	count := int64(float64(rate) * during.Seconds())
 	a := accepted{from: first, to: first + count, began: time.Now()}
 	a.took = make([]time.Duration, count)
 	errs := make([]error, count)
-	var all sync.WaitGroup
+	var working sync.WaitGroup
 	for i := range count {
 		due := a.began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 		sleep(ctx, time.Until(due))
 		if ctx.Err() != nil {
 			break
 		}
-		all.Go(func() { a.took[i], errs[i] = l.submit(ctx, first+i, due) })
+		working.Go(func() { a.took[i], errs[i] = l.submit(ctx, first+i, due) })
 	}
-	all.Wait()
+	working.Wait()
 	l.last.Add(count)
 	if err := errors.Join(errs...); err != nil || ctx.Err() != nil {
 		return a, errors.Join(err, ctx.Err())
 	}
 	for {
-		waiting, err := l.undelivered(ctx)
+		waiting, err := l.undelivered(ctx, of)
 		if err != nil || waiting == 0 {
 			return a, err
 		}

@@ -30,20 +30,18 @@ func (r Report) Print(w io.Writer) {
 }
 
 func (r Report) deliveries(row func(what, format string, a ...any)) {
-	x := r.Throughput
-	row("job", "prescription of five lines, %d bytes of JSON, SOAP to a HIS that takes %s, %d in flight", r.Bytes, latency, inFlight)
+	row("job", "prescription of five lines, %d bytes of JSON, SOAP to a HIS that takes %s", r.Bytes, latency)
 	row("", "")
-	row("delivered", "%.0f/s of the possible %.0f/s (%.0f %%): %d messages, %d clients", x.PerSec, x.Possible, 100*x.PerSec/x.Possible, x.Messages, x.Clients)
-	row("accepted within", "%s", x.Accept)
+	r.Throughput.row(row)
 	for _, o := range r.OpenLoops {
-		row(fmt.Sprintf("at %d/s", o.PerSec), "request sent to HIS's answer: %s", o.Answered)
-		row("", "accepted within: %s", o.Accept)
+		o.row(row)
 	}
 	row("", "")
+	r.Concurrent.row(row)
+	r.AtMost.row(row)
+	row("", "")
+	row("ready", "%.0f ms from the start of a hub on this database to its first 202", r.Ready)
 	row("PostgreSQL alone", "%.0f/s one transaction a message, %.0f/s by %d: the same rows, %d connections", r.Own.Single, r.Own.Batched, r.Own.Batch, inFlight)
-	c := r.CPU
-	row("CPU by delivery", "%.0f us: hub %.0f, PostgreSQL %.0f, mock %.0f, generator %.0f", c.Hub+c.PostgreSQL+c.Mock+c.Generator, c.Hub, c.PostgreSQL, c.Mock, c.Generator)
-	row("", "others kept the machine %.0f %% busy meanwhile", 100*c.Others)
 	p := r.Space
 	row("database", "%.0f bytes a message after VACUUM (%d messages), WAL %.0f bytes", p.Bytes, p.Messages, p.WAL)
 	var tables []string
@@ -54,6 +52,19 @@ func (r Report) deliveries(row func(what, format string, a ...any)) {
 	row("hub's memory", "%d MB resident, %d MB at most", p.HubMB, p.HubMost)
 	row("encoding", "%s", r.Encoding)
 	row("exactly once", "all %d", r.Booked)
+}
+
+func (x Throughput) row(row func(what, format string, a ...any)) {
+	row(fmt.Sprintf("delivered, %d in flight", x.InFlight), "%.0f/s of the possible %.0f/s (%.0f %%): %d messages, %d clients", x.PerSec, x.Possible, 100*x.PerSec/x.Possible, x.Messages, x.Clients)
+	row("accepted within", "%s", x.Accept)
+	c := x.CPU
+	row("CPU by delivery", "%.0f us: hub %.0f, PostgreSQL %.0f, mock %.0f, generator %.0f", c.Hub+c.PostgreSQL+c.Mock+c.Generator, c.Hub, c.PostgreSQL, c.Mock, c.Generator)
+	row("", "others kept the machine %.0f %% busy meanwhile", 100*c.Others)
+}
+
+func (o OpenLoop) row(row func(what, format string, a ...any)) {
+	row(fmt.Sprintf("at %d/s", o.PerSec), "request sent to HIS's answer: %s", o.Answered)
+	row("", "accepted within: %s", o.Accept)
 }
 
 func (q Quantiles) String() string {

@@ -24,7 +24,8 @@ type process struct {
 // start runs "hishub args..." and returns when lines that begin with each of the
 // words were printed, with what follows them.
 func (s *stage) start(ctx context.Context, words []string, args ...string) (*process, []string, error) {
-	log, err := os.Create(filepath.Join(s.dir, args[0]+".log"))
+	s.starts++
+	log, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("%s-%d.log", args[0], s.starts)))
 	if err != nil {
 		return nil, nil, err
 	}

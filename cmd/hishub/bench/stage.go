@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,10 +24,12 @@ import (
 // hospital is the shipped folder that is measured: SOAP, 16 at a time.
 const hospital = "dongshan"
 
-// latency of the fake hospital, and how much it takes at once: its folder says so.
+// latency of the fake hospital, how much its folder lets it be sent at once, and how
+// much in the concurrent run.
 const (
 	latency  = 20 * time.Millisecond
 	inFlight = 16
+	many     = 256
 )
 
 // stage is what is measured: a durable PostgreSQL, a fake hospital and a hub,
@@ -36,6 +39,7 @@ type stage struct {
 	dir    string
 	env    []string
 	closes []func()
+	starts int // of processes, for the names of their logs
 
 	cluster  *private.Cluster
 	database *pgxpool.Pool // the hub's, to look at
@@ -86,16 +90,27 @@ func (s *stage) build(ctx context.Context) (err error) {
 
 	s.env = append(os.Environ(), "HISHUB_DATA="+s.dir, "DATABASE_URL="+s.cluster.URL("hub"), "AMQP_URL=", "REDIS_URL=",
 		"HISHUB_KEY_FILE="+filepath.Join(s.dir, "master.key"), "HISHUB_CREATE_KEY=true")
-	var said []string
-	if s.mock, said, err = s.start(ctx, []string{"hub:", "control:"}, "mock", "soap", "--latency", latency.String()); err != nil {
+	var service string
+	if s.mock, service, s.control, err = s.fake(ctx, latency); err != nil {
 		return err
 	}
-	s.control = said[1]
-	s.env = append(s.env, "DONGSHAN_URL="+said[0])
-	return s.startHub(ctx)
+	s.env = append(s.env, "DONGSHAN_URL="+service)
+	if err := s.serveHub(ctx); err != nil {
+		return err
+	}
+	folder, err := s.folder(hospital)
+	if err != nil {
+		return err
+	}
+	if err := s.apply(ctx, folder); err != nil {
+		return err
+	}
+	s.key, err = s.run(ctx, "key", "new", "--name", "bench", "--role", "operator")
+	return err
 }
 
-func (s *stage) startHub(ctx context.Context) (err error) {
+// serveHub starts a hub on the stage's database and returns when it serves.
+func (s *stage) serveHub(ctx context.Context) (err error) {
 	args, words := []string{"serve", "--listen", "127.0.0.1:0", "--nights", "off"}, []string{" serves at "}
 	if s.Profile != "" {
 		args, words = append(args, "--pprof", "127.0.0.1:0"), append(words, " profiles at ")
@@ -107,15 +122,41 @@ func (s *stage) startHub(ctx context.Context) (err error) {
 	if s.api = said[0]; s.Profile != "" {
 		s.profiles = said[1]
 	}
+	return nil
+}
+
+// folder is a shipped hospital's folder in a place of the stage's own.
+func (s *stage) folder(id string) (string, error) {
 	folders := filepath.Join(s.dir, "hospitals")
-	if err := os.CopyFS(folders, hospitals.FS); err != nil {
-		return err
+	if _, err := os.Stat(folders); err != nil {
+		if err := os.CopyFS(folders, hospitals.FS); err != nil {
+			return "", err
+		}
 	}
-	if _, err := s.run(ctx, "hospital", "apply", filepath.Join(folders, hospital)); err != nil {
-		return err
-	}
-	s.key, err = s.run(ctx, "key", "new", "--name", "bench", "--role", "operator")
+	return filepath.Join(folders, id), nil
+}
+
+// apply makes a folder's hospital known to the hub.
+func (s *stage) apply(ctx context.Context, folder string) error {
+	_, err := s.run(ctx, "hospital", "apply", folder)
 	return err
+}
+
+// limit sets how many exchanges with a hospital may be in flight; the hub follows
+// within two seconds.
+func (s *stage) limit(ctx context.Context, id string, concurrency int) error {
+	_, err := s.run(ctx, "hospital", "limits", id, "--concurrency", strconv.Itoa(concurrency), "--why", "a benchmark")
+	return err
+}
+
+// fake starts a fake SOAP hospital that takes that long and more; it says where
+// its service and its books are.
+func (s *stage) fake(ctx context.Context, takes time.Duration, more ...string) (p *process, service, control string, err error) {
+	p, said, err := s.start(ctx, []string{"hub:", "control:"}, append([]string{"mock", "soap", "--latency", takes.String()}, more...)...)
+	if err != nil {
+		return nil, "", "", err
+	}
+	return p, said[0], said[1], nil
 }
 
 // run runs another command of the program, as a user would.
@@ -150,8 +191,8 @@ func (s *stage) get(ctx context.Context, url string, out any) error {
 	return json.NewDecoder(a.Body).Decode(out)
 }
 
-// undelivered is how many accepted messages the HIS does not have yet.
-func (s *stage) undelivered(ctx context.Context) (int, error) {
+// undelivered is how many accepted messages these hospitals do not have yet.
+func (s *stage) undelivered(ctx context.Context, of func(hospital string) bool) (waiting int, err error) {
 	var all struct {
 		Hospitals []struct {
 			ID                      string
@@ -162,16 +203,18 @@ func (s *stage) undelivered(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, h := range all.Hospitals {
-		if h.ID == hospital {
-			if h.Parked > 0 {
-				return 0, fmt.Errorf("%d messages were parked: %s", h.Parked, s.hub.lastWords())
-			}
-			return h.Queued + h.Sending, nil
+		if !of(h.ID) {
+			continue
 		}
+		if h.Parked > 0 {
+			return 0, fmt.Errorf("%d messages of %s were parked: %s", h.Parked, h.ID, s.hub.lastWords())
+		}
+		waiting += h.Queued + h.Sending
 	}
-	return 0, fmt.Errorf("the hub does not know %s", hospital)
+	return waiting, nil
 }
 
-func (s *stage) books(ctx context.Context) (b books.Export, err error) {
-	return b, s.get(ctx, s.control+"/books", &b)
+// books of the fake hospital whose control port that is.
+func (s *stage) books(ctx context.Context, control string) (b books.Export, err error) {
+	return b, s.get(ctx, control+"/books", &b)
 }
