@@ -99,6 +99,7 @@ type enqueueing struct {
 	EnqueueOptions
 	entry *ledgerEntry
 	body  core.Body
+	found []int64 // tokens, see found.go
 }
 
 // enqueued is what became of it. Neither id nor old are set for an unknown
@@ -170,6 +171,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 		test: m.Test, done: done, EnqueueOptions: c, entry: entryOf(m.Body), body: m.Body,
 	}
 	e.laneLock, e.keyLock = laneLock(hospital, e.lane), keyLock(hospital, m.Kind, e.key)
+	e.found = s.foundBy(m.Body, e.key, e.lane)
 	return e, nil
 }
 
@@ -236,6 +238,9 @@ const accept = `
 			at, case when done then at end from fresh
 	), body as (
 		insert into hub.body (message, accepted_at, sealed) select id, at, sealed from fresh
+	), found_by as (
+		insert into hub.found_by (token, message, accepted_at)
+		select t.token, f.id, f.at from unnest($23::bigint[], $24::integer[]) as t(token, of) join fresh f on f.n = t.of
 	), queue as (
 		insert into hub.queue (message, hospital, kind, key, lane, place, head, due, accepted_at)
 		select id, hospital, kind, key, lane, id,
@@ -328,12 +333,17 @@ func acceptArgs(es []enqueueing) []any {
 	amount, at := make([]*int64, n), make([]*time.Time, n)
 	number, orderID, business, bill := make([]*string, n), make([]*string, n), make([]*string, n), make([]*string, n)
 	done, reversal, told := make([]bool, n), make([]bool, n), make([]bool, n)
+	var tokens []int64
+	var tokenOf []int32
 	for i := range es {
 		e := &es[i]
 		hospital[i], kind[i], key[i], lane[i] = e.hospital, e.kind, e.key, e.lane
 		digest[i], sealed[i] = e.digest, e.sealed
 		test[i], announce[i] = e.test, e.Announce
 		submission[i], trace[i], done[i] = e.Submission, e.Trace, e.done
+		for _, token := range e.found {
+			tokens, tokenOf = append(tokens, token), append(tokenOf, int32(i+1))
+		}
 		if l := e.entry; l != nil {
 			kind, by, of, fen := string(l.Type), string(l.Channel), string(l.business), int64(l.Amount)
 			entry[i], channel[i], channelNo[i], amount[i], at[i] = &kind, &by, &l.ChannelNo, &fen, &l.At
@@ -341,7 +351,7 @@ func acceptArgs(es []enqueueing) []any {
 		}
 	}
 	return []any{hospital, kind, key, lane, digest, sealed, test, submission, trace, announce, entry, channel, channelNo, amount, at,
-		done, number, orderID, business, bill, reversal, told}
+		done, number, orderID, business, bill, reversal, told, tokens, tokenOf}
 }
 
 func readAccepted(br pgx.BatchResults, n int) ([]enqueued, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 // partitioned tables, one partition a month (UTC).
-var partitioned = []string{"body", "attempt", "exchange", "event", "statement_entry"}
+var partitioned = []string{"body", "attempt", "exchange", "event", "statement_entry", "found_by"}
 
 // monthsAhead is how far partitions are made in advance: without one nothing can
 // be accepted, so each start and each Maintain sees to it.
@@ -66,6 +66,8 @@ type Retention struct {
 	// Statements of channels and HIS's, from the end of the month of their day. Nights
 	// and what they found stay for ever.
 	Statements time.Duration
+	// Search is by what messages are found beside their keys and lanes.
+	Search time.Duration
 }
 
 // Maintain makes the partitions of the coming months, drops those past their
@@ -75,7 +77,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropp
 	if err := s.partitionsAhead(ctx, now); err != nil {
 		return nil, fmt.Errorf("maintain the ledger: %w", err)
 	}
-	for table, keep := range map[string]time.Duration{"body": r.Bodies, "exchange": r.Exchanges, "attempt": r.Attempts, "event": r.Events, "statement_entry": r.Statements} {
+	for table, keep := range map[string]time.Duration{"body": r.Bodies, "exchange": r.Exchanges, "attempt": r.Attempts, "event": r.Events, "statement_entry": r.Statements, "found_by": r.Search} {
 		if keep <= 0 {
 			continue
 		}
@@ -88,6 +90,9 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropp
 	_, err = s.calm.Exec(ctx, `delete from hub.idempotency where expires < clock_timestamp()`)
 	if err != nil {
 		return dropped, fmt.Errorf("maintain the ledger: forget old answers: %w", err)
+	}
+	if err := s.indexMonths(ctx); err != nil {
+		return dropped, fmt.Errorf("maintain the ledger: add indexes to months: %w", err)
 	}
 	return dropped, nil
 }

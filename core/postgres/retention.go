@@ -29,6 +29,7 @@ var Classes = []Class{
 	{"attempts", 730, "attempt", "what is told of each exchange"},
 	{"events", 90, "event", "the feed; who is further behind misses the rest"},
 	{"statements", 400, "statement_entry", "books of channels and HIS's, by their day"},
+	{"search", 0, "found_by", "other numbers and patients that messages are found by"},
 }
 
 // minDays keeps a slip of a finger from taking what was needed yesterday.
@@ -64,6 +65,8 @@ func (s *Store) Retention(ctx context.Context) (r Retention, err error) {
 			r.Events = keep
 		case "statements":
 			r.Statements = keep
+		case "search":
+			r.Search = keep
 		}
 	}
 	return r, nil

@@ -42,7 +42,7 @@ func TestRetentionByClass(t *testing.T) {
 	}
 	kept, err := l.Kept(l.ctx)
 	l.must(err)
-	if len(kept) != 5 || kept[1].Class != "exchanges" || kept[1].Days != 90 || kept[1].Usual != 180 || kept[1].Months != monthsAhead+1 || kept[1].Bytes == 0 {
+	if len(kept) != 6 || kept[1].Class != "exchanges" || kept[1].Days != 90 || kept[1].Usual != 180 || kept[1].Months != monthsAhead+1 || kept[1].Bytes == 0 {
 		t.Errorf("%+v", kept)
 	}
 }
