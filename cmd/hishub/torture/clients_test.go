@@ -108,10 +108,13 @@ func (c *campaign) request(ctx context.Context, h *hub, method, path string, con
 	return a.StatusCode, body, err
 }
 
-// get asks the first hub, which is up.
+// get asks the first hub, which is up; its servers may have come back a moment ago.
 func (c *campaign) get(path string, into any) {
 	c.Helper()
 	status, body, err := c.request(c.ctx, c.hubs[0], http.MethodGet, path, nil)
+	for end := time.Now().Add(30 * time.Second); (err != nil || status == http.StatusServiceUnavailable) && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		status, body, err = c.request(c.ctx, c.hubs[0], http.MethodGet, path, nil)
+	}
 	must(c.T, "get "+path, err)
 	if status != http.StatusOK {
 		c.Fatalf("get %s: %d %s", path, status, body)

@@ -43,13 +43,18 @@ func (c *campaign) open() {
 	suffix := filepath.Base(c.dir)
 	c.administer(c.his, "create database his_"+suffix)
 	c.administer(c.postgres, "create database hub_"+suffix)
-	env := append(c.openHospitals(urlAs(c.his, "", "his_"+suffix)), c.services...)
+	folders := filepath.Join(c.dir, "hospitals")
+	env := slices.Concat(c.openHospitals(urlAs(c.his, "", "his_"+suffix)), c.also(folders), c.services)
+	for i, v := range env {
+		name, address, _ := strings.Cut(v, "=")
+		env[i] = name + "=" + c.through(name, address)
+	}
 
 	for _, name := range []string{"a", "b", "c"}[:c.processes] {
 		// A role of its own each, so that the database can tell whose connections are whose.
 		role := fmt.Sprintf("hub_%s_%s", suffix, name)
 		c.administer(c.postgres, fmt.Sprintf("create role %s superuser login password 'torture'", role))
-		u := urlAs(c.postgres, role, "hub_"+suffix)
+		u := c.through("DATABASE_URL of "+name, urlAs(c.postgres, role, "hub_"+suffix))
 		h := &hub{campaign: c, name: role, log: filepath.Join(c.dir, name+".log")}
 		h.env = append(withoutServices(os.Environ()), append(env, "DATABASE_URL="+u, "HISHUB_KEY_FILE="+filepath.Join(c.dir, "master.key"),
 			"HISHUB_CREATE_KEY=true", "HISHUB_LEASE="+lease, "HISHUB_OWNERSHIP="+ownership)...)
@@ -58,7 +63,6 @@ func (c *campaign) open() {
 	}
 	c.ledger = openLedger(c, "hub_"+suffix, "his_"+suffix)
 
-	folders := filepath.Join(c.dir, "hospitals")
 	c.writeFolders(folders)
 	c.hubs[0].tool("hospital", "apply", folders)
 	c.key = strings.TrimSpace(c.hubs[0].tool("key", "new", "--name", "torture", "--role", "operator"))
@@ -116,7 +120,7 @@ func (h *hub) start() {
 	select {
 	case at := <-address:
 		h.mu.Lock()
-		h.pid, h.url, h.gone = pid, at, gone
+		h.pid, h.url, h.gone = pid, h.through("API of "+h.name, at), gone
 		h.mu.Unlock()
 	case err := <-gone:
 		h.Fatalf("the hub ended while starting: %v\n%s", err, h.lastWords())

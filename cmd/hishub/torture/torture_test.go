@@ -151,6 +151,11 @@ type campaign struct {
 	faults func()
 	// submitting hands in one message and returns the API's answer; nil: post.
 	submitting func(n int, h *hospital, kind core.Kind, body core.Body) (status int, answer []byte)
+	// through puts something between two programs: it gives the address at which the
+	// one finds the other. nil: nothing is between.
+	through func(name, address string) string
+	// also starts further hospitals and gives the environment of their folders.
+	also func(folders string) (env []string)
 	// double: the hospitals that can be asked book a repeated number again, so that
 	// nothing but the inquiry keeps a payment from being booked twice.
 	double bool
@@ -208,6 +213,12 @@ func (c *campaign) defaults() {
 	}
 	if c.submitting == nil {
 		c.submitting = c.post
+	}
+	if c.through == nil {
+		c.through = func(_, address string) string { return address }
+	}
+	if c.also == nil {
+		c.also = func(string) []string { return nil }
 	}
 }
 
