@@ -15,6 +15,7 @@ type benchCmd struct {
 	Messages int    `help:"Messages of the throughput run." default:"10000"`
 	Quick    bool   `help:"300 messages: shows that it works; its figures mean nothing."`
 	Nights   bool   `help:"Only compare books of nights; no deliveries."`
+	Rates    bool   `help:"Only deliver as fast as it goes, and measure the space."`
 	Profile  string `help:"Write the hub's processor profile of the throughput run, for 'go tool pprof'." type:"path" placeholder:"FILE"`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
@@ -28,7 +29,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := bench.Options{Binary: binary, Messages: c.Messages, Nights: c.Nights, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
+	o := bench.Options{Binary: binary, Messages: c.Messages, Nights: c.Nights, Rates: c.Rates, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
 	if c.Quick {
 		o.Messages = min(o.Messages, 300)
 	}

@@ -24,6 +24,9 @@ func (r *Report) concurrent(ctx context.Context, l *load, tell func(string, ...a
 	if r.Concurrent, err = l.throughput(ctx, many, c); err != nil {
 		return err
 	}
+	if l.Rates {
+		return nil
+	}
 	rate := int(.7 * r.Concurrent.PerSec)
 	tell("%d messages a second", rate)
 	r.AtMost, err = l.openLoop(ctx, rate, 10*l.second())

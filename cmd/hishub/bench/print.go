@@ -38,10 +38,14 @@ func (r Report) deliveries(row func(what, format string, a ...any)) {
 	}
 	row("", "")
 	r.Concurrent.row(row)
-	r.AtMost.row(row)
+	if r.AtMost.PerSec > 0 {
+		r.AtMost.row(row)
+	}
 	row("", "")
 	row("ready", "%.0f ms from the start of a hub on this database to its first 202", r.Ready)
-	row("PostgreSQL alone", "%.0f/s one transaction a message, %.0f/s by %d: the same rows, %d connections", r.Own.Single, r.Own.Batched, r.Own.Batch, inFlight)
+	if r.Own.Batch > 0 {
+		row("PostgreSQL alone", "%.0f/s one transaction a message, %.0f/s by %d: the same rows, %d connections", r.Own.Single, r.Own.Batched, r.Own.Batch, inFlight)
+	}
 	p := r.Space
 	row("database", "%.0f bytes a message after VACUUM (%d messages), WAL %.0f bytes", p.Bytes, p.Messages, p.WAL)
 	var tables []string
@@ -50,7 +54,9 @@ func (r Report) deliveries(row func(what, format string, a ...any)) {
 	}
 	row("", "rows + indexes: %s", strings.Join(tables, ", "))
 	row("hub's memory", "%d MB resident, %d MB at most", p.HubMB, p.HubMost)
-	row("encoding", "%s", r.Encoding)
+	if r.Encoding != (Encoding{}) {
+		row("encoding", "%s", r.Encoding)
+	}
 	row("exactly once", "all %d", r.Booked)
 }
 
