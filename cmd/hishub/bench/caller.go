@@ -17,21 +17,25 @@ import (
 // client of net/http costs three times as much processor time, which here is the
 // same machine's.
 type caller struct {
-	host, key string
-	mu        sync.Mutex
-	idle      []*connection
+	host string
+	keys []string // taken in turns
+
+	mu   sync.Mutex
+	idle []*connection
+	made int
 }
 
 type connection struct {
 	net.Conn
-	in *bufio.Reader
+	in  *bufio.Reader
+	key string
 }
 
 // callTime bounds one request.
 const callTime = time.Minute
 
-func newCaller(api, key string) *caller {
-	return &caller{host: strings.TrimPrefix(api, "http://"), key: key}
+func newCaller(api string, keys []string) *caller {
+	return &caller{host: strings.TrimPrefix(api, "http://"), keys: keys}
 }
 
 // post sends JSON and returns the status and, unless it is 202, the answer's text.
@@ -49,7 +53,7 @@ func (c *caller) post(ctx context.Context, path string, content []byte) (status 
 	_ = l.SetDeadline(time.Now().Add(callTime)) // a TCP connection takes one
 	var b bytes.Buffer
 	b.Grow(len(content) + 256)
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, c.host, c.key, len(content))
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, c.host, l.key, len(content))
 	b.Write(content)
 	if _, err := l.Write(b.Bytes()); err != nil {
 		return 0, "", err
@@ -83,13 +87,15 @@ func (c *caller) connection(ctx context.Context) (*connection, error) {
 		c.mu.Unlock()
 		return l, nil
 	}
+	key := c.keys[c.made%len(c.keys)]
+	c.made++
 	c.mu.Unlock()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", c.host)
 	if err != nil {
 		return nil, err
 	}
-	return &connection{conn, bufio.NewReaderSize(conn, 4<<10)}, nil
+	return &connection{conn, bufio.NewReaderSize(conn, 4<<10), key}, nil
 }
 
 // close ends the connections that are idle.

@@ -45,7 +45,7 @@ func (l *load) ready(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	l.caller.close()
-	l.caller = newCaller(l.api, l.key)
+	l.caller = newCaller(l.api, l.keys)
 	l.later(l.caller.close)
 	for {
 		_, err := l.submit(ctx, n, began)

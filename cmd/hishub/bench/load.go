@@ -29,7 +29,7 @@ type load struct {
 
 // newLoad hands everything in at one hospital, each message in a lane of its own.
 func newLoad(s *stage, hospital string) *load {
-	l := &load{stage: s, caller: newCaller(s.api, s.key), sent: map[int64]time.Time{}}
+	l := &load{stage: s, caller: newCaller(s.api, s.keys), sent: map[int64]time.Time{}}
 	l.to = func(int64) string { return hospital }
 	l.lane = func(int64) string { return "" }
 	s.later(l.caller.close)

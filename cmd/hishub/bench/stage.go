@@ -32,6 +32,9 @@ const (
 	many     = 256
 )
 
+// keys are how many submitters there are: one may send a thousand requests a second.
+const keys = 4
+
 // stage is what is measured: a durable PostgreSQL, a fake hospital and a hub,
 // each a process of its own. The generator is this process.
 type stage struct {
@@ -47,7 +50,8 @@ type stage struct {
 	hub      *process
 	control  string // the fake hospital's books
 	profiles string // the hub's, when asked for
-	api, key string
+	api      string
+	keys     []string
 	http     *http.Client
 }
 
@@ -105,8 +109,14 @@ func (s *stage) build(ctx context.Context) (err error) {
 	if err := s.apply(ctx, folder); err != nil {
 		return err
 	}
-	s.key, err = s.run(ctx, "key", "new", "--name", "bench", "--role", "operator")
-	return err
+	for i := range keys {
+		key, err := s.run(ctx, "key", "new", "--name", fmt.Sprintf("bench %d", i+1), "--role", "operator")
+		if err != nil {
+			return err
+		}
+		s.keys = append(s.keys, key)
+	}
+	return nil
 }
 
 // serveHub starts a hub on the stage's database and returns when it serves.
@@ -178,7 +188,7 @@ func (s *stage) get(ctx context.Context, url string, out any) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+s.key)
+	r.Header.Set("Authorization", "Bearer "+s.keys[0])
 	a, err := s.http.Do(r)
 	if err != nil {
 		return err
