@@ -12,6 +12,7 @@ import (
 
 	"hishub/core"
 	"hishub/mocks/books"
+	"hishub/mocks/fault"
 	"hishub/mocks/hl7his"
 	"hishub/mocks/servers"
 )
@@ -26,7 +27,7 @@ func TestTortureNetwork(t *testing.T) {
 	if isFull() {
 		s = size{seeds: []uint64{5, 6}, messages: 1500, spread: 3 * time.Minute, patience: 8 * time.Minute}
 	}
-	for _, seed := range seedsOf(t, s) {
+	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
 			c := &campaign{T: t, size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("net%d", seed)),
@@ -52,14 +53,6 @@ func TestTortureNetwork(t *testing.T) {
 			told.judge()
 		})
 	}
-}
-
-// seedsOf is HISHUB_SEED alone where it is set.
-func seedsOf(t *testing.T, s size) []uint64 {
-	if one := seedOf(t); one != 0 {
-		return []uint64{one}
-	}
-	return s.seeds
 }
 
 // turns is one thing after the other that happens to one hop after the other.
@@ -137,7 +130,7 @@ func (t *telling) openHeping(folders string) []string {
 		c.Fatalf("shorten heping's folder: only %d times were found", changed)
 	}
 	c.hospitals = append(c.hospitals, &hospital{
-		id: "heping", control: his.ControlURL(), rejects: reject(refusedKey, "OMP^O09/NW", "DFT^P03/PY", "DFT^P03/CD"), struck: noneStruck(),
+		id: "heping", control: his.ControlURL(), rejects: reject(refusedKey, "OMP^O09/NW", "DFT^P03/PY", "DFT^P03/CD"), struck: map[fault.Kind]int{},
 		writes: map[core.Kind][]string{core.PrescriptionCreate: {"OMP^O09/NW"}, core.PrescriptionVoid: {"OMP^O09/CA"}, core.PaymentSettle: {"DFT^P03/PY"}, core.RefundCreate: {"DFT^P03/CD"}},
 		asks:   map[core.Kind]string{core.PrescriptionCreate: "QBP^Q11/Z01", core.PaymentSettle: "QBP^Q11/Z03", core.RefundCreate: "QBP^Q11/Z04"},
 	})

@@ -47,11 +47,7 @@ func TestTorture(t *testing.T) {
 	if isFull() {
 		size = full
 	}
-	if one := os.Getenv("HISHUB_SEED"); one != "" {
-		seed, err := strconv.ParseUint(one, 10, 64)
-		must(t, "read HISHUB_SEED", err)
-		size.seeds = []uint64{seed}
-	}
+	size.seeds = seedsOf(t, size.seeds)
 	binary, dir := program(t), folder(t)
 	server := startPostgres(t, dir)
 	advance(t, server.URL)
@@ -67,6 +63,17 @@ func TestTorture(t *testing.T) {
 			}).run()
 		})
 	}
+}
+
+// seedsOf is HISHUB_SEED alone where it is set, else these.
+func seedsOf(t *testing.T, otherwise []uint64) []uint64 {
+	one := os.Getenv("HISHUB_SEED")
+	if one == "" {
+		return otherwise
+	}
+	seed, err := strconv.ParseUint(one, 10, 64)
+	must(t, "read HISHUB_SEED", err)
+	return []uint64{seed}
 }
 
 func isFull() bool { return os.Getenv("HISHUB_TORTURE") == "full" }
