@@ -165,8 +165,10 @@ type Event struct {
 	// is "inbound." and the kind. Result is set when it was decided.
 	Inbound int64 `json:"inbound,omitempty"`
 	// Incident is the number of an incident; Message is 0 and Kind is empty then.
-	Incident int64       `json:"incident,omitempty"`
-	Result   ResultState `json:"result,omitempty" enum:"done,refused"`
+	Incident int64 `json:"incident,omitempty"`
+	// Replay is the number of a replay; Message is 0 and Kind is empty then.
+	Replay int64       `json:"replay,omitempty"`
+	Result ResultState `json:"result,omitempty" enum:"done,refused"`
 }
 
 // EventType names what happened.
@@ -192,6 +194,10 @@ const (
 	EventNightDone   EventType = "night.done"
 	EventNightLate   EventType = "night.late"
 	EventNightFailed EventType = "night.failed"
+	// Of a hospital's part of a replay: ended, or stopped by itself because too many
+	// were parked again. The event's Replay is its number, its Reason how it stands.
+	EventReplayEnded   EventType = "replay.ended"
+	EventReplayStopped EventType = "replay.stopped"
 )
 
 // EventArrived is the event of something that a HIS told us.
