@@ -164,8 +164,9 @@ type Store interface {
 	// Claim takes up to n heads of lanes of one hospital that are due, for lease.
 	// A head whose former lease ran out is taken over at once when it was not
 	// sent, and once lease and deadline are over when it may have been. Nothing is
-	// claimed for a paused hospital, or one that this process does not own.
-	Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration) ([]Delivery, error)
+	// claimed for a paused hospital, or one that this process does not own. Where
+	// kinds are named, only they are taken.
+	Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration, kinds ...core.Kind) ([]Delivery, error)
 	// Sent records durably that bytes are about to leave, under this revision. It
 	// is the last check of the lease: after ErrLeaseLost nothing may be sent.
 	Sent(ctx context.Context, d *Delivery, revision int) error

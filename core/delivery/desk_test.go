@@ -60,7 +60,7 @@ func (s *shelf) Due(context.Context, string) ([]string, error) {
 	return []string{"h1"}, nil
 }
 
-func (s *shelf) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration) (ds []Delivery, _ error) {
+func (s *shelf) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration, _ ...core.Kind) (ds []Delivery, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for range min(n, len(s.waiting)) {

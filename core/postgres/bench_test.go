@@ -165,7 +165,8 @@ func TestClaimDoesNotGrowWithTheQueue(t *testing.T) {
 	tx, err := l.hot.Begin(l.ctx)
 	l.must(err)
 	defer tx.Rollback(l.ctx)
-	rows, err := tx.Query(l.ctx, "explain (analyze, buffers, costs off, timing off) "+claim, pgx.QueryExecModeExec, "p", "h1", 10, int64(1000000), int64(1000000))
+	rows, err := tx.Query(l.ctx, "explain (analyze, buffers, costs off, timing off) "+claim,
+		append([]any{pgx.QueryExecModeExec}, claimArgs([]claiming{{process: "p", hospital: "h1", wanted: 10, leaseUS: 1e6, deadlineUS: 1e6}})...)...)
 	l.must(err)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	l.must(err)
@@ -174,7 +175,7 @@ func TestClaimDoesNotGrowWithTheQueue(t *testing.T) {
 	if !strings.Contains(plan, "Index Scan using queue_due") || strings.Contains(plan, "Seq Scan") {
 		t.Error("the claim does not walk the index of due heads")
 	}
-	if !strings.Contains(plan, "Index Scan using queue_due on queue q (actual rows=10 loops=1)") {
+	if !strings.Contains(plan, "Index Scan using queue_due on queue q_1 (actual rows=10 loops=1)") {
 		t.Error("the claim reads more rows than it takes")
 	}
 }

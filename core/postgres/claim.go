@@ -18,40 +18,70 @@ import (
 const claimable = `q.head and q.state = 'queued' and q.due <= statement_timestamp()
 	and (q.lease_until is null or case when q.sent_at is null then q.lease_until else q.takeover_at end <= statement_timestamp())`
 
+// due hospitals of a process: one look into the index for each. The limit keeps
+// it so; without it a plan that was made while the queue was empty walks all of it.
+const due = `
+	select h.id from hub.hospital h join hub.shard s on s.number = h.shard
+		cross join lateral (select from hub.queue q where q.hospital = h.id and ` + claimable + ` order by q.due limit 1) q
+	where s.process = $1 and s.until > clock_timestamp() and h.paused_at is null`
+
 // Due implements delivery.Store.
 func (s *Store) Due(ctx context.Context, process string) ([]string, error) {
-	rows, err := s.hot.Query(ctx, `
-		select h.id from hub.hospital h join hub.shard s on s.number = h.shard
-		where s.process = $1 and s.until > clock_timestamp() and h.paused_at is null
-			and exists (select from hub.queue q where q.hospital = h.id and `+claimable+`)`, process)
-	var due []string
+	rows, err := s.hot.Query(ctx, due, process)
+	var hospitals []string
 	if err == nil {
-		due, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		hospitals, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for due hospitals: %w", err)
 	}
-	return due, nil
+	return hospitals, nil
+}
+
+// claiming is a hospital's wish for claims.
+type claiming struct {
+	process, hospital string
+	wanted            int
+	leaseUS           int64
+	deadlineUS        int64
+	kinds             string // those wanted, with commas between; "" is all
+}
+
+// claimRow is a claim as it was stored.
+type claimRow struct {
+	delivery.Delivery
+	key                      string
+	takeover                 time.Time
+	progress, secret, sealed []byte
 }
 
 // claim keeps sent_at of a claim that ran out: if this process ends too before
 // it has settled anything, the next one must still know that bytes may have left.
+//
+// It serves several hospitals at once, each with its own number: a thousand of
+// them take no more connections than one, and wait for nobody, because rows that
+// are locked are left to the next look.
 const claim = `
-	with picked as materialized (
-		select q.message, q.sent_at, q.takeover_at from hub.queue q
-		where q.hospital = $2 and ` + claimable + `
-			and exists (select from hub.hospital h join hub.shard s on s.number = h.shard
-				where h.id = $2 and h.paused_at is null and s.process = $1 and s.until > clock_timestamp())
-		order by q.due limit $3
-		for update of q skip locked
+	with asked as materialized (
+		select a.* from unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::text[])
+			with ordinality as a(process, hospital, wanted, lease_us, deadline_us, kinds, n)
+		where exists (select from hub.hospital h join hub.shard s on s.number = h.shard
+			where h.id = a.hospital and h.paused_at is null and s.process = a.process and s.until > clock_timestamp())
+	), picked as materialized (
+		select q.*, a.n, a.process, a.lease_us, a.deadline_us from asked a cross join lateral (
+			select q.message, q.sent_at, q.takeover_at from hub.queue q
+			where q.hospital = a.hospital and ` + claimable + `
+				and (a.kinds = '' or q.kind = any(string_to_array(a.kinds, ',')))
+			order by q.due limit a.wanted
+			for update of q skip locked) q
 	), claimed as (
-		update hub.queue q set fence = q.fence + 1, process = $1, lease_us = $4::bigint, deadline_us = $5::bigint,
-			lease_until = clock_timestamp() + $4::bigint * interval '1 microsecond',
-			takeover_at = clock_timestamp() + ($4::bigint + $5::bigint) * interval '1 microsecond'
+		update hub.queue q set fence = q.fence + 1, process = p.process, lease_us = p.lease_us, deadline_us = p.deadline_us,
+			lease_until = clock_timestamp() + p.lease_us * interval '1 microsecond',
+			takeover_at = clock_timestamp() + (p.lease_us + p.deadline_us) * interval '1 microsecond'
 		from picked p where q.message = p.message
-		returning q.*, p.sent_at as was_sent, p.takeover_at as was_until
+		returning q.*, p.n, p.sent_at as was_sent, p.takeover_at as was_until
 	)
-	select c.message, c.kind, c.key, c.lane, c.accepted_at, c.revision, c.fence, c.lease_until,
+	select c.n, c.hospital, c.message, c.kind, c.key, c.lane, c.accepted_at, c.revision, c.fence, c.lease_until,
 		c.was_sent is not null, coalesce(c.was_until, 'epoch'), c.cancel_wanted, c.progress, c.secret, b.sealed
 	from claimed c left join hub.body b on b.message = c.message and b.accepted_at = c.accepted_at
 	order by c.due`
@@ -61,20 +91,52 @@ var claimTraced = strings.Replace(strings.Replace(claim, "c.secret, b.sealed", "
 	"order by c.due", "left join hub.message m on m.id = c.message order by c.due", 1)
 
 // Claim implements delivery.Store. What cannot be opened is parked instead.
-func (s *Store) Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration) ([]delivery.Delivery, error) {
+func (s *Store) Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration, kinds ...core.Kind) ([]delivery.Delivery, error) {
+	only := make([]string, len(kinds))
+	for i, k := range kinds {
+		only[i] = string(k)
+	}
+	rows, err := s.claims.do(ctx, claiming{process, hospital, n, lease.Microseconds(), deadline.Microseconds(), strings.Join(only, ",")})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	claimed := make([]delivery.Delivery, 0, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		d := &r.Delivery
+		err := s.unpack(ctx, d, r.key, r.progress, r.secret, r.sealed)
+		if d.Interrupted && (err != nil || d.Phase != delivery.Inquire && d.LastByte.Before(r.takeover)) {
+			d.LastByte = r.takeover
+		}
+		if err != nil {
+			because := delivery.Next{State: delivery.Parked, Progress: d.Progress, Class: core.Invalid, Because: err.Error()}
+			if _, err := s.Settle(ctx, d, nil, because); err != nil {
+				return claimed, fmt.Errorf("claim: park what cannot be opened: %w", err)
+			}
+			continue
+		}
+		if !d.Sent() && !d.Interrupted {
+			d.Revision = 0 // nothing of it reached the HIS yet: the newest folder says it
+		}
+		claimed = append(claimed, *d)
+	}
+	return claimed, nil
+}
+
+// claimAll claims for several hospitals in one transaction.
+func (s *Store) claimAll(ctx context.Context, as []claiming) ([][]claimRow, error) {
 	b := &pgx.Batch{}
 	// Not waiting for the disk here loses nothing: a claim that a crash of the
 	// database undoes is a row that can be claimed again, and nothing was sent
 	// under it, because Sent, which is durable, is committed after it.
 	b.Queue(`select set_config('synchronous_commit', 'off', true)`)
-	sql, trace := claim, ""
+	sql := claim
 	if s.Traced {
 		sql = claimTraced
 	}
-	b.Queue(sql, process, hospital, n, lease.Microseconds(), deadline.Microseconds())
-	var claimed []delivery.Delivery
-	var broken []brokenClaim
-	began := time.Now()
+	b.Queue(sql, claimArgs(as)...)
+	claimed := make([][]claimRow, len(as))
+	began, size := time.Now(), 0
 	err := s.send(ctx, b, func(br pgx.BatchResults) error {
 		if _, err := br.Exec(); err != nil {
 			return err
@@ -84,52 +146,38 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 			return err
 		}
 		defer rows.Close()
-		for rows.Next() {
-			d := delivery.Delivery{Hospital: hospital}
-			var key string
-			var takeover time.Time
-			var progress, secret, sealed []byte
-			columns := []any{&d.ID, &d.Kind, &key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
-				&d.Interrupted, &takeover, &d.CancelWanted, &progress, &secret, &sealed}
+		for ; rows.Next(); size++ {
+			var i int
+			var r claimRow
+			d := &r.Delivery
+			columns := []any{&i, &d.Hospital, &d.ID, &d.Kind, &r.key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
+				&d.Interrupted, &r.takeover, &d.CancelWanted, &r.progress, &r.secret, &r.sealed}
 			if s.Traced {
-				columns = append(columns, &trace)
+				columns = append(columns, &d.Trace)
 			}
 			if err := rows.Scan(columns...); err != nil {
 				return err
 			}
-			d.Trace = trace
-			if err := s.unpack(ctx, &d, key, progress, secret, sealed); err != nil {
-				if d.Interrupted {
-					d.LastByte = takeover
-				}
-				broken = append(broken, brokenClaim{d, err})
-				continue
-			}
-			if d.Interrupted && d.Phase != delivery.Inquire && d.LastByte.Before(takeover) {
-				d.LastByte = takeover
-			}
-			if !d.Sent() && !d.Interrupted {
-				d.Revision = 0 // nothing of it reached the HIS yet: the newest folder says it
-			}
-			claimed = append(claimed, d)
+			claimed[i-1] = append(claimed[i-1], r)
 		}
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
+		return nil, err
 	}
-	s.Batch("claim", len(claimed)+len(broken), time.Since(began))
-	for _, w := range broken {
-		if _, err := s.Settle(ctx, &w.Delivery, nil, delivery.Next{State: delivery.Parked, Progress: w.Progress, Class: core.Invalid, Because: w.err.Error()}); err != nil {
-			return claimed, fmt.Errorf("claim: park what cannot be opened: %w", err)
-		}
-	}
+	s.Batch("claim", size, time.Since(began))
 	return claimed, nil
 }
 
-type brokenClaim struct {
-	delivery.Delivery
-	err error
+func claimArgs(as []claiming) []any {
+	return []any{
+		column(as, func(a *claiming) string { return a.process }),
+		column(as, func(a *claiming) string { return a.hospital }),
+		column(as, func(a *claiming) int32 { return int32(a.wanted) }),
+		column(as, func(a *claiming) int64 { return a.leaseUS }),
+		column(as, func(a *claiming) int64 { return a.deadlineUS }),
+		column(as, func(a *claiming) string { return a.kinds }),
+	}
 }
 
 // secret is the part of delivery.Progress that may name a patient or unlock

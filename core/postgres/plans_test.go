@@ -66,7 +66,7 @@ func TestHotStatementsDoNotGrow(t *testing.T) {
 		l.must(err)
 		explain("accept", acceptArgs([]enqueueing{e})...)
 		run("update hub.queue set due = 'epoch' where key = '" + key + "'")
-		explain("claim", "p", "h1", 1, int64(60e6), int64(1e6))
+		explain("claim", claimArgs([]claiming{{process: "p", hospital: "h1", wanted: 1, leaseUS: 60e6, deadlineUS: 1e6}})...)
 		d := &delivery.Delivery{Hospital: "h1", Lane: "of " + key}
 		l.must(tx.QueryRow(l.ctx, "select message, fence, kind from hub.queue where key = $1 and fence > 0", key).Scan(&d.ID, &d.Fence, &d.Kind))
 		explain("mark", []int64{d.ID}, []int64{d.Fence}, []int32{1})

@@ -56,6 +56,7 @@ type Store struct {
 	master    atomic.Pointer[seal.Master]
 
 	accepts *gather[enqueueing, enqueued]
+	claims  *gather[claiming, []claimRow]
 	marks   *gather[mark, bool]
 	settles *gather[settlement, settled]
 	// codes that are unmapped, until they are written
@@ -125,6 +126,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	var background context.Context
 	background, s.stop = context.WithCancel(context.Background())
 	s.accepts = newGather(background, &s.work, 2, batched(s, "accept", s.acceptAll))
+	s.claims = newGather(background, &s.work, 2, s.claimAll)
 	s.marks = newGather(background, &s.work, 2, batched(s, "mark", s.markAll))
 	// The HIS has answered: nobody but the next of the lane waits for this.
 	s.settles = newGather(background, &s.work, 1, batched(s, "settle", s.settleAll))

@@ -106,7 +106,7 @@ func (l *ledger) Due(context.Context, string) ([]string, error) {
 func (m *message) waits() bool { return !m.claimed && !time.Now().Before(m.due) }
 
 // Claim implements delivery.Store.
-func (l *ledger) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration) ([]delivery.Delivery, error) {
+func (l *ledger) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration, _ ...core.Kind) ([]delivery.Delivery, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var claims []delivery.Delivery
