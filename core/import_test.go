@@ -40,6 +40,7 @@ func TestImports(t *testing.T) {
 		"connectors/connectortest":     {"core", "connectors/proxy"},
 		"connectors/proxy":             {},
 		"platform":                     {"core", "platform"},
+		"platform/clinic/clinictest":   {"core", "platform", "mocks/servers"},
 		"mocks":                        {"mocks"},
 		"mocks/servers":                {"core/postgres/private", "mocks"},
 		"cmd":                          {"core", "mapping", "connectors", "platform", "mocks", "cmd"},

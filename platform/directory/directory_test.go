@@ -1,20 +1,16 @@
 package directory
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hishub/core"
 	"hishub/mocks/servers"
 	"hishub/platform/clinic"
+	"hishub/platform/clinic/clinictest"
 )
 
 func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
@@ -24,11 +20,11 @@ type his struct {
 	departments core.Departments
 	doctors     core.Doctors
 	err         error
-	cannot      core.Kind
+	cannot      map[core.Kind]bool
 	asked       int
 }
 
-func (h *his) ask(_ context.Context, _ string, kind core.Kind, _ core.Body) (any, error) {
+func (h *his) ask(_ string, kind core.Kind, _ core.Body) (any, error) {
 	h.asked++
 	if h.err != nil {
 		return nil, h.err
@@ -41,24 +37,13 @@ func (h *his) ask(_ context.Context, _ string, kind core.Kind, _ core.Body) (any
 
 func opened(t *testing.T, h *his) *Service {
 	t.Helper()
-	db, err := pgxpool.New(t.Context(), servers.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	place := clinic.Place{ID: "h1", Name: "测试医院", Zone: time.UTC, Can: func(k core.Kind) bool { return k != h.cannot }}
-	s := &Service{&clinic.Clinic{Database: db, Ask: h.ask, Log: slog.New(slog.DiscardHandler),
-		Place: func(_ context.Context, id string) (clinic.Place, error) {
-			if id != "h1" {
-				return clinic.Place{}, clinic.ErrNotFound
-			}
-			return place, nil
-		},
-		Places: func(context.Context) ([]clinic.Place, error) { return []clinic.Place{place}, nil },
-	}}
+	c := clinictest.New(t)
+	c.Answer = h.ask
+	s := &Service{c.Clinic}
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	h.cannot = c.Cannot
 	return s
 }
 
@@ -178,7 +163,7 @@ func TestSyncKeepsWhatItHas(t *testing.T) {
 	if _, err := s.Sync(t.Context(), "nowhere", false); !errors.Is(err, clinic.ErrNotFound) {
 		t.Errorf("no such hospital: %v", err)
 	}
-	h.cannot, h.asked = core.DoctorList, 0
+	h.cannot[core.DoctorList], h.asked = true, 0
 	synced(t, s, false)
 	if h.asked != 1 {
 		t.Errorf("a HIS without a list of doctors was asked %d times", h.asked)
@@ -203,22 +188,22 @@ func TestDescribeIsNoBlindWrite(t *testing.T) {
 func TestSyncAllAsksWhenItIsTime(t *testing.T) {
 	h := filled(4)
 	s := opened(t, h)
-	run := func(want int) {
+	run := func(want int) { // of two hospitals
 		t.Helper()
 		h.asked = 0
 		if err := s.syncAll(t.Context()); err != nil || h.asked != want {
 			t.Errorf("asked %d times, want %d; %v", h.asked, want, err)
 		}
 	}
-	run(2)
+	run(4)
 	run(0)
 	if _, err := s.Database.Exec(t.Context(), `update directory.sync set as_of = as_of - interval '21 hours' where list = 'doctor'`); err != nil {
 		t.Fatal(err)
 	}
 	h.err = &core.Fault{Class: core.Unavailable, Err: errors.New("down")}
-	run(2)
-	run(2) // still not had
+	run(4)
+	run(4) // still not had
 	h.err = nil
-	run(2)
+	run(4)
 	run(0)
 }

@@ -1,0 +1,438 @@
+// Package order is what is to be paid and was paid: a registration, a consultation's
+// fee, drugs, tests. It knows what an order is for only by a kind and a number; the
+// module whose thing that is (its Subject) gives the price and is told what becomes
+// of the order, in the transaction in which it becomes so.
+//
+// Locks: an order before its payment, both before the subject's own rows.
+package order
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+)
+
+// Kind of thing that an order pays for.
+type Kind string
+
+// The kinds.
+const (
+	Registration Kind = "registration"
+	Consultation Kind = "consultation"
+	Drugs        Kind = "drugs"
+	Tests        Kind = "tests"
+)
+
+// Values of Kind.
+func (Kind) Values() []string {
+	return []string{string(Registration), string(Consultation), string(Drugs), string(Tests)}
+}
+
+// State of an order.
+type State string
+
+// The states. A part that was given back leaves an order paid.
+const (
+	Created  State = "created"  // may be paid until it expires
+	Paying   State = "paying"   // a payment channel is at it
+	Paid     State = "paid"     // the channel has the money, or there is none to pay
+	Closed   State = "closed"   // not paid, and cannot be any more
+	Refunded State = "refunded" // all of it went back
+)
+
+// States is the machine.
+var States = clinic.States[State]{
+	Created: {Paying, Paid, Closed},
+	Paying:  {Created, Paid, Closed},
+	Paid:    {Refunded},
+}
+
+// Line of an order. Its amount is what the HIS, or the platform's own price list, says;
+// the order's amount is the sum of its lines.
+type Line struct {
+	// LineNo is how the HIS counts it; a refund of the line needs that.
+	LineNo    string   `json:"line_no,omitempty"`
+	Code      string   `json:"code,omitempty"`
+	Name      string   `json:"name"`
+	Qty       string   `json:"qty,omitempty" doc:"decimal text"`
+	UnitPrice string   `json:"unit_price,omitempty" doc:"yuan, decimal text with up to four decimals"`
+	Amount    core.Fen `json:"amount" doc:"fen"`
+	// BillNo is the HIS's bill that the line belongs to, where it has one.
+	BillNo string `json:"bill_no,omitempty"`
+}
+
+// Order as the clinic sees it.
+type Order struct {
+	No        string     `json:"no"`
+	Hospital  string     `json:"hospital"`
+	Kind      Kind       `json:"kind"`
+	Subject   string     `json:"subject" doc:"number of what it pays for"`
+	Account   int64      `json:"-"`
+	Patient   string     `json:"patient" doc:"our number of the patient"`
+	State     State      `json:"state" enum:"created,paying,paid,closed,refunded"`
+	Amount    core.Fen   `json:"amount" doc:"fen"`
+	Refunded  core.Fen   `json:"refunded" doc:"fen that went back, or are on their way"`
+	Lines     []Line     `json:"lines"`
+	Version   int        `json:"version" doc:"of lines and amount; paying names the one that was seen"`
+	ExpiresAt time.Time  `json:"expires_at"`
+	PaidAt    *time.Time `json:"paid_at,omitempty"`
+	// Channel that has the money; "" for an order of nothing.
+	Channel core.Channel `json:"channel,omitempty"`
+	Why     string       `json:"why,omitempty" doc:"it was closed"`
+}
+
+// New is an order to be made.
+type New struct {
+	Hospital, Subject, Patient string
+	Kind                       Kind
+	Account                    int64
+	Lines                      []Line
+	// Within is how long it may be paid.
+	Within time.Duration
+}
+
+// Payment is money that a channel has.
+type Payment struct {
+	Channel   core.Channel
+	ChannelNo string
+	Amount    core.Fen
+	At        time.Time
+}
+
+// Refund is money that goes back to who paid.
+type Refund struct {
+	No     string // ours
+	Amount core.Fen
+	// Lines are positions in the order's lines; empty gives back a part of the whole.
+	Lines []int
+	// ByWindow: the HIS started it, and need not be told.
+	ByWindow bool
+	Reason   string
+}
+
+// Subject is the module whose thing an order pays for.
+type Subject interface {
+	// Price asks what it costs now, at the HIS where that has the price. It is called
+	// outside of transactions, right before somebody pays.
+	Price(ctx context.Context, o Order) ([]Line, error)
+	// Paid, Closed and Refunded are told in the transaction that makes it so; what a HIS
+	// must hear of it goes into the outbox. An order of nothing is Paid with no channel.
+	Paid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order, p Payment) error
+	Closed(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order) error
+	// Refunded is told of a refund when it is decided, before the channel pays it; it may
+	// refuse with ErrRule (the drugs were handed out).
+	Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order, r Refund) error
+}
+
+// Service is the module.
+type Service struct {
+	*clinic.Clinic
+	// Subjects by the kind of their orders; set before the first call.
+	Subjects map[Kind]Subject
+}
+
+//go:embed *.sql
+var schema embed.FS
+
+// Migrate makes the module's schema.
+func (s *Service) Migrate(ctx context.Context) error {
+	return clinic.Migrate(ctx, s.Database, "order", schema)
+}
+
+// PriceChanged: what the order cost when it was seen is not what it costs now.
+type PriceChanged struct{ Was, Is core.Fen }
+
+func (e *PriceChanged) Error() string {
+	return fmt.Sprintf("the price changed from %s to %s yuan", e.Was, e.Is)
+}
+
+// Create makes an order in the caller's transaction. A thing has one order that may be
+// paid or is: another is ErrState. One of nothing is paid at once.
+func (s *Service) Create(ctx context.Context, tx pgx.Tx, outbox core.Outbox, n New) (Order, error) {
+	if err := n.check(); err != nil {
+		return Order{}, err
+	}
+	no := clinic.NewNumber("OR", time.Now())
+	sealed, err := s.seal(no, n.Lines)
+	if err != nil {
+		return Order{}, err
+	}
+	_, err = tx.Exec(ctx, `insert into clinic_order.orders (no, hospital, kind, subject, account, patient, state, amount, lines, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10::interval)`,
+		no, n.Hospital, n.Kind, n.Subject, n.Account, n.Patient, Created, sum(n.Lines), sealed, n.Within)
+	if clinic.Duplicate(err) {
+		return Order{}, fmt.Errorf("create order: %w: %s %s has an order", clinic.ErrState, n.Kind, n.Subject)
+	} else if err != nil {
+		return Order{}, fmt.Errorf("create order: %w", err)
+	}
+	if sum(n.Lines) == 0 {
+		return s.MarkPaid(ctx, tx, outbox, no, Payment{At: time.Now()})
+	}
+	return s.Lock(ctx, tx, no)
+}
+
+func (n New) check() error {
+	var ps core.Problems
+	for field, value := range map[string]string{"hospital": n.Hospital, "subject": n.Subject, "patient": n.Patient, "kind": string(n.Kind)} {
+		if value == "" {
+			ps = append(ps, core.Problem{Field: field, What: "missing"})
+		}
+	}
+	if len(n.Lines) == 0 {
+		ps = append(ps, core.Problem{Field: "lines", What: "missing"})
+	}
+	for i, l := range n.Lines {
+		if l.Amount < 0 {
+			ps = append(ps, core.Problem{Field: fmt.Sprintf("lines[%d].amount", i), What: "below 0"})
+		}
+	}
+	return ps.OrNil()
+}
+
+func sum(lines []Line) (total core.Fen) {
+	for _, l := range lines {
+		total += l.Amount
+	}
+	return total
+}
+
+// Reprice asks what the order costs now and writes that down. It returns *PriceChanged,
+// and the order with its new lines, when the amount is another than of the version that
+// was seen; paying goes on only with a price that the payer saw.
+func (s *Service) Reprice(ctx context.Context, no string, seen int) (Order, error) {
+	o, err := s.Get(ctx, no)
+	if err != nil {
+		return o, err
+	}
+	if o.State != Created {
+		return o, fmt.Errorf("price order: %w: it is %s", clinic.ErrState, o.State)
+	}
+	lines, err := s.Subjects[o.Kind].Price(ctx, o)
+	if err != nil {
+		return o, fmt.Errorf("price order: %w", err)
+	}
+	was := o.Amount
+	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
+		if o, err = s.Lock(ctx, tx, no); err != nil {
+			return err
+		}
+		if o.State != Created {
+			return fmt.Errorf("price order: %w: it is %s meanwhile", clinic.ErrState, o.State)
+		}
+		if sum(lines) == o.Amount && len(lines) == len(o.Lines) {
+			return nil // the version that was seen stands, unless it was an older one
+		}
+		sealed, err := s.seal(no, lines)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update clinic_order.orders set lines = $2, amount = $3, version = version + 1, updated_at = clock_timestamp() where no = $1`,
+			no, sealed, sum(lines)); err != nil {
+			return err
+		}
+		o, err = s.Lock(ctx, tx, no)
+		return err
+	})
+	if err == nil && o.Version != seen {
+		return o, &PriceChanged{Was: was, Is: o.Amount}
+	}
+	return o, err
+}
+
+// Begin is called by the payment module when it is about to ask a channel: nobody else
+// pays or closes the order until Free, MarkPaid or Close. version is the one that was seen.
+func (s *Service) Begin(ctx context.Context, tx pgx.Tx, no string, version int) (Order, error) {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return o, err
+	}
+	if o.Version != version {
+		return o, fmt.Errorf("pay order: %w: its price changed", clinic.ErrState)
+	}
+	var expired bool
+	if err := tx.QueryRow(ctx, `select expires_at <= clock_timestamp() from clinic_order.orders where no = $1`, no).Scan(&expired); err != nil {
+		return o, err
+	}
+	if expired {
+		return o, fmt.Errorf("pay order: %w: its time is over", clinic.ErrState)
+	}
+	return s.move(ctx, tx, o, Paying, "")
+}
+
+// Free lets an order be paid again after an attempt that brought no money.
+func (s *Service) Free(ctx context.Context, tx pgx.Tx, no string) (Order, error) {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return o, err
+	}
+	return s.move(ctx, tx, o, Created, "")
+}
+
+// MarkPaid is called when a channel has the money. An order that is closed meanwhile is
+// ErrState: the money must go back.
+func (s *Service) MarkPaid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, p Payment) (Order, error) {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return o, err
+	}
+	if p.Amount != o.Amount {
+		return o, fmt.Errorf("pay order: %w: it costs %s, %s came", clinic.ErrRule, o.Amount, p.Amount)
+	}
+	if o, err = s.move(ctx, tx, o, Paid, `paid_at = $3, channel = $4`, p.At, p.Channel); err != nil {
+		return o, err
+	}
+	return o, s.Subjects[o.Kind].Paid(ctx, tx, outbox, o, p)
+}
+
+// Close ends an order that nobody paid. One that a channel is at is closed by the
+// payment module only, once the channel says that no money will come.
+func (s *Service) Close(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no, why string, fromPaying bool) (Order, error) {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return o, err
+	}
+	if o.State == Paying && !fromPaying {
+		return o, fmt.Errorf("close order: %w: a payment is on its way", clinic.ErrState)
+	}
+	if o, err = s.move(ctx, tx, o, Closed, `why = $3`, why); err != nil {
+		return o, err
+	}
+	return o, s.Subjects[o.Kind].Closed(ctx, tx, outbox, o)
+}
+
+// Refund decides that money goes back; the payment module has the channel pay it. The
+// same number again with the same content changes nothing.
+func (s *Service) Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, r Refund) (Order, error) {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return o, err
+	}
+	if known, err := s.refundKnown(ctx, tx, o, r); known || err != nil {
+		return o, err
+	}
+	if o.State != Paid {
+		return o, fmt.Errorf("refund order: %w: it is %s", clinic.ErrState, o.State)
+	}
+	if err := s.refundable(ctx, tx, o, r); err != nil {
+		return o, err
+	}
+	if _, err := tx.Exec(ctx, `insert into clinic_order.refund (no, order_no, amount, lines) values ($1, $2, $3, $4)`, r.No, no, r.Amount, ints(r.Lines)); err != nil {
+		return o, err
+	}
+	if err := s.Subjects[o.Kind].Refunded(ctx, tx, outbox, o, r); err != nil {
+		return o, err
+	}
+	if _, err := tx.Exec(ctx, `update clinic_order.orders set refunded = refunded + $2, updated_at = clock_timestamp() where no = $1`, no, r.Amount); err != nil {
+		return o, err
+	}
+	if o.Refunded += r.Amount; o.Refunded == o.Amount {
+		return s.move(ctx, tx, o, Refunded, "")
+	}
+	return s.Lock(ctx, tx, no)
+}
+
+func (s *Service) refundKnown(ctx context.Context, tx pgx.Tx, o Order, r Refund) (bool, error) {
+	var of string
+	var amount core.Fen
+	err := tx.QueryRow(ctx, `select order_no, amount from clinic_order.refund where no = $1`, r.No).Scan(&of, &amount)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	case of != o.No || amount != r.Amount:
+		return false, fmt.Errorf("refund order: %w: this refund was made before, otherwise", clinic.ErrRule)
+	}
+	return true, nil
+}
+
+// refundable checks a refund against what was given back before: of the whole, and of
+// each line.
+func (s *Service) refundable(ctx context.Context, tx pgx.Tx, o Order, r Refund) error {
+	if r.Amount <= 0 || r.Amount > o.Amount-o.Refunded {
+		return core.Problems{{Field: "amount", What: fmt.Sprintf("%s of %s yuan were given back before", o.Refunded, o.Amount)}}
+	}
+	if len(r.Lines) == 0 {
+		return nil
+	}
+	var given []int
+	if err := tx.QueryRow(ctx, `select coalesce(array_agg(l), '{}') from clinic_order.refund f, unnest(f.lines) l where f.order_no = $1`, o.No).Scan(&given); err != nil {
+		return err
+	}
+	back := map[int]bool{}
+	for _, i := range given {
+		back[i] = true
+	}
+	var total core.Fen
+	for i, line := range r.Lines {
+		if line < 0 || line >= len(o.Lines) {
+			return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: fmt.Sprintf("the order has lines 0 to %d", len(o.Lines)-1)}}
+		}
+		if back[line] {
+			return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: "was given back before"}}
+		}
+		back[line] = true
+		total += o.Lines[line].Amount
+	}
+	if total != r.Amount {
+		return core.Problems{{Field: "amount", What: fmt.Sprintf("these lines cost %s yuan", total)}}
+	}
+	return nil
+}
+
+func ints(lines []int) []int {
+	if lines == nil {
+		return []int{}
+	}
+	return lines
+}
+
+// Undo takes back a refund that the channel refused for good.
+func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
+	var no string
+	var amount core.Fen
+	err := tx.QueryRow(ctx, `select order_no, amount from clinic_order.refund where no = $1`, refundNo).Scan(&no, &amount)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if _, err := s.Lock(ctx, tx, no); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `delete from clinic_order.refund where no = $1`, refundNo)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update clinic_order.orders set refunded = refunded - $2, state = $3, updated_at = clock_timestamp() where no = $1`, no, amount, Paid)
+	return err
+}
+
+func (s *Service) move(ctx context.Context, tx pgx.Tx, o Order, to State, set string, args ...any) (Order, error) {
+	if _, err := States.Move(o.State, to); err != nil {
+		return o, fmt.Errorf("order: %w", err)
+	}
+	if set != "" {
+		set = ", " + set
+	}
+	if _, err := tx.Exec(ctx, `update clinic_order.orders set state = $2, updated_at = clock_timestamp()`+set+` where no = $1`, append([]any{o.No, to}, args...)...); err != nil {
+		return o, err
+	}
+	return s.Lock(ctx, tx, o.No)
+}
+
+func (s *Service) seal(no string, lines []Line) ([]byte, error) {
+	text, err := json.Marshal(lines)
+	if err != nil {
+		return nil, err
+	}
+	return s.Vault.Seal(text, "order lines", no)
+}
