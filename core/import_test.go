@@ -17,14 +17,16 @@ func TestImports(t *testing.T) {
 		"core/delivery":                {"core"},
 		"core/inbound":                 {"core"},
 		"core/incident":                {},
+		"core/alert":                   {"core", "core/incident", "core/report"},
+		"core/replay":                  {"core", "core/delivery"},
 		"core/shadow":                  {"core", "core/delivery"},
 		"core/reconcile":               {"core", "core/delivery"}, // for the states of a delivery
 		"core/reconcile/reconciletest": {"core", "core/delivery", "core/reconcile"},
-		"core/postgres":                {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/shadow", "core/postgres"},
+		"core/postgres":                {"core", "core/delivery", "core/alert", "core/inbound", "core/incident", "core/reconcile", "core/replay", "core/shadow", "core/postgres"},
 		"core/report":                  {"core", "core/reconcile"},
 		"core/rabbit":                  {"core", "core/delivery", "core/inbound", "core/reconcile"},
 		"core/redis":                   {"core", "core/delivery"},
-		"core/api":                     {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/report", "core/postgres", "core/api"},
+		"core/api":                     {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/replay", "core/report", "core/postgres", "core/api"},
 		"mapping":                      {"core", "mapping"},
 		"mapping/formats":              {"core"},
 		"mapping/functions":            {"core", "mapping/formats"},
@@ -45,7 +47,7 @@ func TestImports(t *testing.T) {
 		"mocks/servers":                {"core/postgres/private", "mocks"},
 		"cmd":                          {"core", "mapping", "connectors", "platform", "mocks", "cmd"},
 	}
-	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "connectors/connectortest", "connectors/proxy", "core/reconcile/reconciletest"}
+	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "mocks/robots", "mocks/postbox", "connectors/connectortest", "connectors/proxy", "core/reconcile/reconciletest"}
 	standardOnly := map[string]bool{"core": true}
 
 	root := ".."

@@ -52,6 +52,7 @@ type claimRow struct {
 	delivery.Delivery
 	key                      string
 	takeover                 time.Time
+	pin                      int // the revision that a replay wants, see Store.ReplayNext; 0 is the newest
 	progress, secret, sealed []byte
 }
 
@@ -82,7 +83,7 @@ const claim = `
 		returning q.*, p.n, p.sent_at as was_sent, p.takeover_at as was_until
 	)
 	select c.n, c.hospital, c.message, c.kind, c.key, c.lane, c.accepted_at, c.revision, c.fence, c.lease_until,
-		c.was_sent is not null, coalesce(c.was_until, 'epoch'), c.cancel_wanted, c.progress, c.secret, b.sealed
+		c.was_sent is not null, coalesce(c.was_until, 'epoch'), c.cancel_wanted, coalesce(c.pin, 0), c.progress, c.secret, b.sealed
 	from claimed c left join hub.body b on b.message = c.message and b.accepted_at = c.accepted_at
 	order by c.due`
 
@@ -116,7 +117,7 @@ func (s *Store) Claim(ctx context.Context, process, hospital string, n int, leas
 			continue
 		}
 		if !d.Sent() && !d.Interrupted {
-			d.Revision = 0 // nothing of it reached the HIS yet: the newest folder says it
+			d.Revision = r.pin // nothing of it is at the HIS: the newest folder says it, unless it is pinned
 		}
 		claimed = append(claimed, *d)
 	}
@@ -151,7 +152,7 @@ func (s *Store) claimAll(ctx context.Context, as []claiming) ([][]claimRow, erro
 			var r claimRow
 			d := &r.Delivery
 			columns := []any{&i, &d.Hospital, &d.ID, &d.Kind, &r.key, &d.Lane, &d.Accepted, &d.Revision, &d.Fence, &d.LeaseUntil,
-				&d.Interrupted, &r.takeover, &d.CancelWanted, &r.progress, &r.secret, &r.sealed}
+				&d.Interrupted, &r.takeover, &d.CancelWanted, &r.pin, &r.progress, &r.secret, &r.sealed}
 			if s.Traced {
 				columns = append(columns, &d.Trace)
 			}
