@@ -173,7 +173,7 @@ func (h *Hospital) ask(ctx context.Context, call *Call, in Input, before func(co
 		}
 		stale = values
 		// The HIS may refuse a wire message id that it has seen.
-		in.Stamp = h.Stamp(in.Stamp.Key, in.Stamp.Time, in.Stamp.Number)
+		in.Stamp = h.anew(in.Stamp)
 	}
 }
 
@@ -227,6 +227,17 @@ func (x *Exchange) unmapped(err error) {
 	if errors.As(err, &code) {
 		x.Codes = AddCodes(x.Codes, code.Use())
 	}
+}
+
+// anew is the stamp of a further request of the same exchange, at the same time by
+// the same clock: a delivery's is PostgreSQL's, which this process's may differ from.
+func (h *Hospital) anew(s Stamp) Stamp {
+	at := s.At
+	s = h.Stamp(s.Key, s.Time, s.Number)
+	if !at.IsZero() {
+		s.At = at
+	}
+	return s
 }
 
 // pages asks for the pages after the first and joins their answers.
@@ -299,11 +310,12 @@ func (h *Hospital) fresh(s *Session, values map[string]string, in Input) bool {
 	}
 	in.Session = values
 	until, err := s.Expires(in)
-	return err == nil && (until.IsZero() || time.Now().Add(s.Early).Before(until))
+	// By the clock of the stamp: it is the same in all processes that share the session.
+	return err == nil && (until.IsZero() || in.Stamp.At.Add(s.Early).Before(until))
 }
 
 func (h *Hospital) login(ctx context.Context, s *Session, call *Call, in Input, old map[string]string) (map[string]string, error) {
-	in.Stamp = h.Stamp(in.Stamp.Key, in.Stamp.Time, in.Stamp.Number)
+	in.Stamp = h.anew(in.Stamp)
 	in.Session, in.Captured, in.Page = old, nil, nil
 	x := Exchange{Hospital: h.ID(), Call: call.Name, Connector: call.Connector, Started: time.Now()}
 	h.exchange(ctx, call, in, nil, &x)
@@ -322,7 +334,7 @@ func (h *Hospital) login(ctx context.Context, s *Session, call *Call, in Input, 
 		}
 		if !until.IsZero() {
 			// Kept past its end, because a refresh may still want the old values.
-			ttl = time.Until(until) + time.Hour
+			ttl = until.Sub(in.Stamp.At) + time.Hour
 		}
 	}
 	if err := h.sessions.Put(ctx, h.ID(), s.Name, values, ttl); err != nil {

@@ -306,6 +306,7 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	}
 	step := &op.Steps[d.Step]
 	in := core.Input{Body: d.Body, Kind: d.Kind, Captured: d.Captured, Stamp: h.Stamp(d.Body.Key(), d.Accepted, d.Attempts+1)}
+	in.Stamp.At = now() // the ledger's clock, as the message's other time: this process's may be wrong
 	if d.Phase == Send && d.LastByte.IsZero() && step.When != nil {
 		switch applies, err := step.When(in); {
 		case err != nil:

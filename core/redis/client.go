@@ -28,6 +28,9 @@ const (
 	rest = time.Second
 )
 
+// began is about when this program did.
+var began = time.Now()
+
 // errResting stands for a command that was not tried.
 var errResting = errors.New("redis did not answer a moment ago")
 
@@ -35,8 +38,8 @@ var errResting = errors.New("redis did not answer a moment ago")
 type Client struct {
 	rdb      *goredis.Client
 	embedded *miniredis.Miniredis
-	// awayUntil is 0 while Redis answers, else until when (Unix nanoseconds) it is
-	// left alone.
+	// awayUntil is 0 while Redis answers, else until when it is left alone: nanoseconds
+	// since this program began, which no change of the clock moves.
 	awayUntil atomic.Int64
 
 	mu      sync.Mutex
@@ -105,9 +108,9 @@ func (c *Client) Close() error {
 // try runs one command unless Redis is away; then one caller a rest finds out
 // whether it came back. goredis.Nil is an answer and not an error of Redis.
 func (c *Client) try(ctx context.Context, command func(context.Context) error) error {
-	now := time.Now()
 	if away := c.awayUntil.Load(); away != 0 {
-		if now.UnixNano() < away || !c.awayUntil.CompareAndSwap(away, now.Add(rest).UnixNano()) {
+		now := time.Since(began)
+		if now < time.Duration(away) || !c.awayUntil.CompareAndSwap(away, int64(now+rest)) {
 			return errResting
 		}
 	}
@@ -118,7 +121,7 @@ func (c *Client) try(ctx context.Context, command func(context.Context) error) e
 	case err == nil || errors.Is(err, goredis.Nil):
 		c.awayUntil.Store(0)
 	case ctx.Err() == nil: // a caller that gave up says nothing about Redis
-		c.awayUntil.Store(time.Now().Add(rest).UnixNano())
+		c.awayUntil.Store(int64(time.Since(began) + rest))
 	}
 	return err
 }
