@@ -13,14 +13,19 @@ import (
 // and incident.resolved tell of it, once each.
 type Incident struct {
 	ID         int64         `json:"id"`
-	Hospital   string        `json:"hospital"`
-	Kind       incident.Kind `json:"kind" enum:"backlog,parked,breaker,night,clock,variables" doc:"backlog: the oldest waits for over 10 minutes; parked: a person must decide; breaker: the HIS has not answered for over a minute; night: the latest one failed or found differences; clock: the HIS's clock is off; variables: the folder does not load with variables that were changed"`
+	Hospital   string        `json:"hospital" doc:"empty: the hub itself"`
+	Kind       incident.Kind `json:"kind" enum:"backlog,parked,parked_growth,breaker,failures,codes,night,clock,certificate,certificate_ends,variables" doc:"backlog: the oldest waits for too long; parked: a person must decide; parked_growth: many were parked in a short time; breaker: the HIS does not answer; failures: too many exchanges fail; codes: without a mapping; night: the latest one failed or found differences; clock: the HIS's clock is off; certificate: one ends within weeks, certificate_ends: within days; variables: the folder does not load with variables that were changed"`
+	Severity   string        `json:"severity" enum:"warning,critical"`
 	Detail     string        `json:"detail" doc:"how it stands, or stood in the end"`
 	OpenedAt   time.Time     `json:"opened_at"`
 	ResolvedAt *time.Time    `json:"resolved_at,omitempty"`
+	LookedBy   string        `json:"looked_by,omitempty" doc:"who looks at it"`
+	LookedAt   *time.Time    `json:"looked_at,omitempty"`
 }
 
-func shownIncident(i incident.Incident) Incident { return Incident(i) }
+func shownIncident(i incident.Incident) Incident {
+	return Incident{i.ID, i.Hospital, i.Kind, string(i.Kind.Severity()), i.Detail, i.OpenedAt, i.ResolvedAt, i.LookedBy, i.LookedAt}
+}
 
 type incidentQuery struct {
 	Hospital string `query:"hospital" maxLength:"64" doc:"only this one's"`

@@ -53,7 +53,7 @@ func TestLimitsAreSetAndShown(t *testing.T) {
 func TestIncidentsAreListedShownAndTold(t *testing.T) {
 	w := newWorld(t)
 	for _, h := range []string{"dongshan", "xihu"} {
-		_, err := w.store.OpenIncident(t.Context(), h, incident.Breaker, "nobody answers at "+h)
+		_, err := w.store.OpenIncident(t.Context(), h, incident.Breaker, incident.Words{En: "nobody answers at " + h}, nil)
 		must(t, err)
 	}
 	operator := w.key(Operator, "dongshan")

@@ -3,9 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -175,7 +171,7 @@ func post(ctx context.Context, client *http.Client, w postgres.Webhook, e core.E
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "hishub")
 	r.Header.Set("Hishub-Event", string(e.Type))
-	r.Header.Set("Hishub-Signature", sign(w.Secret, time.Now(), body))
+	r.Header.Set("Hishub-Signature", core.Signature(w.Secret, time.Now(), body))
 	answer, err := client.Do(r)
 	if err != nil {
 		var at *url.Error
@@ -190,13 +186,4 @@ func post(ctx context.Context, client *http.Client, w postgres.Webhook, e core.E
 		return fmt.Errorf("answered %d", answer.StatusCode)
 	}
 	return nil
-}
-
-// sign is the value of Hishub-Signature.
-func sign(secret []byte, at time.Time, body []byte) string {
-	t := strconv.FormatInt(at.Unix(), 10)
-	h := hmac.New(sha256.New, secret)
-	h.Write([]byte(t + "."))
-	h.Write(body)
-	return "t=" + t + ",v1=" + hex.EncodeToString(h.Sum(nil))
 }

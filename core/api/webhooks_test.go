@@ -101,7 +101,7 @@ func TestWebhooksAreCalledOnceInOrderAndSigned(t *testing.T) {
 			t.Fatalf("told of %+v, want message %d", c.e, id)
 		}
 		var unix int64
-		if _, err := fmt.Sscanf(c.signature, "t=%d,v1=", &unix); err != nil || c.signature != sign([]byte(made.Secret), time.Unix(unix, 0), []byte(c.body)) {
+		if _, err := fmt.Sscanf(c.signature, "t=%d,v1=", &unix); err != nil || c.signature != core.Signature([]byte(made.Secret), time.Unix(unix, 0), []byte(c.body)) {
 			t.Errorf("signature %q", c.signature)
 		}
 	}

@@ -4,39 +4,8 @@ package incident
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
-)
-
-// Kind of an incident; a hospital has at most one open of each.
-type Kind string
-
-const (
-	// Backlog: the oldest message that can be sent has waited for over ten minutes.
-	Backlog Kind = "backlog"
-	// Parked: a message waits for a person.
-	Parked Kind = "parked"
-	// Breaker: the HIS has not answered for over a minute.
-	Breaker Kind = "breaker"
-	// Night: the latest night failed, or found differences.
-	Night Kind = "night"
-	// Clock: the HIS's clock is more than two minutes off ours, so that its times,
-	// and logins that expire, cannot be trusted.
-	Clock Kind = "clock"
-	// Variables: its folder does not load with variables that were changed.
-	Variables Kind = "variables"
-)
-
-// Values of Kind.
-func (Kind) Values() []string {
-	return []string{string(Backlog), string(Parked), string(Breaker), string(Night), string(Clock), string(Variables)}
-}
-
-const (
-	longBacklog = 10 * time.Minute
-	longBreaker = time.Minute
-	farOff      = 2 * time.Minute
 )
 
 // Incident is one stretch of trouble.
@@ -45,81 +14,28 @@ type Incident struct {
 	Hospital string
 	Kind     Kind
 	// Detail is how it stands, or stood in the end, in our words: counts, no values.
+	// Chinese is the same, or "".
 	Detail     string
+	Chinese    string
 	OpenedAt   time.Time
 	ResolvedAt *time.Time
-}
-
-// Signs are what is known of one hospital.
-type Signs struct {
-	Hospital string
-	// Held: it is paused, or in a maintenance window; its messages wait because
-	// people want them to.
-	Held bool
-	// Queued counts those that are claimed, too; Sending are those alone.
-	Queued, Sending int
-	// Oldest is since when the oldest waits that is not parked; zero if none does.
-	Oldest          time.Time
-	Parked, InDoubt int
-	// Broken is since when the breaker is not closed; zero while it is. Answered: the
-	// HIS has answered this process, so a closed breaker means something.
-	Broken   time.Time
-	Answered bool
-	// Night is what is wrong with the latest night, or that it is late; "" is nothing.
-	Night     string
-	NightLate bool
-	// ClockOff is how far the HIS's clock was ahead of ours when it was asked last,
-	// at ClockAsked; zero when it was never asked.
-	ClockOff   time.Duration
-	ClockAsked time.Time
-	// Variables is what is wrong with changed variables of its folder; "" is nothing.
-	Variables string
-}
-
-// troubles judges the signs: what is wrong by kind. A kind that is missing is
-// over; one that is "" is left as it is.
-func (s Signs) troubles(now time.Time) map[Kind]string {
-	found := map[Kind]string{}
-	switch waits := now.Sub(s.Oldest); {
-	case s.Oldest.IsZero():
-	case s.Held:
-		found[Backlog] = ""
-	case waits > longBacklog:
-		found[Backlog] = fmt.Sprintf("%d wait, the oldest for over %d minutes", s.Queued, int(waits.Minutes()))
-	}
-	if s.Parked > 0 {
-		found[Parked] = fmt.Sprintf("%d wait for a person, %d of them may have happened", s.Parked, s.InDoubt)
-	}
-	switch {
-	case s.Broken.IsZero() && !s.Answered:
-		found[Breaker] = "" // another process, gone now, may have opened it
-	case !s.Broken.IsZero() && now.Sub(s.Broken) > longBreaker:
-		found[Breaker] = "the HIS has not answered since " + s.Broken.UTC().Format(time.RFC3339)
-	}
-	if s.Night != "" {
-		found[Night] = s.Night
-	}
-	if s.Variables != "" {
-		found[Variables] = s.Variables
-	}
-	switch {
-	case s.ClockAsked.IsZero():
-		found[Clock] = "" // not known to this process yet
-	case s.ClockOff.Abs() > farOff:
-		found[Clock] = fmt.Sprintf("the HIS's clock is off by %s", s.ClockOff.Round(time.Minute))
-	}
-	return found
+	// LookedBy is who said that they look at it, and LookedNote what; "" is nobody.
+	LookedBy   string
+	LookedAt   *time.Time
+	LookedNote string
 }
 
 // Store keeps incidents, and tells of them by an event in the same transaction.
 type Store interface {
 	// OpenIncidents lists those of these hospitals that are open.
 	OpenIncidents(ctx context.Context, hospitals []string) ([]Incident, error)
-	// OpenIncident opens one unless the hospital has one of that kind open; opened says so.
-	OpenIncident(ctx context.Context, hospital string, kind Kind, detail string) (opened bool, err error)
+	// OpenIncident opens one unless the hospital has one of that kind open; opened says
+	// so. The routes are alerted: the duty to is kept in the same transaction.
+	OpenIncident(ctx context.Context, hospital string, kind Kind, detail Words, routes []string) (opened bool, err error)
 	// NoteIncident renews the detail of an open one and tells nobody.
-	NoteIncident(ctx context.Context, id int64, detail string) error
-	// ResolveIncident ends an open one; resolved is false when it was ended before.
+	NoteIncident(ctx context.Context, id int64, detail Words) error
+	// ResolveIncident ends an open one, and alerts the routes that were alerted when it
+	// began; resolved is false when it was ended before.
 	ResolveIncident(ctx context.Context, id int64) (resolved bool, err error)
 }
 
@@ -128,9 +44,13 @@ type Store interface {
 // same one for a moment still tell once.
 type Watch struct {
 	Store Store
-	// Look gives the signs of the hospitals that this process works.
+	// Look gives the signs of the hospitals that this process works; Hub is one of them.
 	Look func(ctx context.Context) ([]Signs, error)
-	Log  *slog.Logger
+	// Thresholds of a hospital; nil are the default ones.
+	Thresholds func(hospital string) Thresholds
+	// Routes are those to alert; nil alerts none.
+	Routes func(hospital string, kind Kind) []string
+	Log    *slog.Logger
 	// Every is the time between two looks; 0 means 5 s.
 	Every time.Duration
 
@@ -179,7 +99,11 @@ func (w *Watch) Round(ctx context.Context, now time.Time) error {
 		open[i.Hospital][i.Kind] = i
 	}
 	for _, s := range signs {
-		if err := w.settle(ctx, w.since(s, now).troubles(now), s.Hospital, open[s.Hospital]); err != nil {
+		thresholds := DefaultThresholds()
+		if w.Thresholds != nil {
+			thresholds = w.Thresholds(s.Hospital)
+		}
+		if err := w.settle(ctx, w.since(s, now).troubles(now, thresholds), s.Hospital, open[s.Hospital]); err != nil {
 			return err
 		}
 	}
@@ -200,19 +124,23 @@ func (w *Watch) since(s Signs, now time.Time) Signs {
 	return s
 }
 
-func (w *Watch) settle(ctx context.Context, troubles map[Kind]string, hospital string, open map[Kind]Incident) error {
+func (w *Watch) settle(ctx context.Context, troubles map[Kind]Words, hospital string, open map[Kind]Incident) error {
 	for kind, detail := range troubles {
 		switch was, already := open[kind]; {
-		case detail == "":
+		case detail == left:
 		case !already:
-			opened, err := w.Store.OpenIncident(ctx, hospital, kind, detail)
+			var routes []string
+			if w.Routes != nil {
+				routes = w.Routes(hospital, kind)
+			}
+			opened, err := w.Store.OpenIncident(ctx, hospital, kind, detail, routes)
 			if err != nil {
 				return err
 			}
 			if opened {
-				w.Log.Warn("incident", "hospital", hospital, "kind", kind, "detail", detail)
+				w.Log.Warn("incident", "hospital", hospital, "kind", kind, "detail", detail.En)
 			}
-		case was.Detail != detail:
+		case was.Detail != detail.En:
 			if err := w.Store.NoteIncident(ctx, was.ID, detail); err != nil {
 				return err
 			}

@@ -26,16 +26,16 @@ func (b *board) OpenIncidents(_ context.Context, hospitals []string) (all []Inci
 	return all, nil
 }
 
-func (b *board) OpenIncident(_ context.Context, hospital string, kind Kind, detail string) (bool, error) {
+func (b *board) OpenIncident(_ context.Context, hospital string, kind Kind, detail Words, _ []string) (bool, error) {
 	b.next++
-	b.open[b.next] = Incident{ID: b.next, Hospital: hospital, Kind: kind, Detail: detail}
+	b.open[b.next] = Incident{ID: b.next, Hospital: hospital, Kind: kind, Detail: detail.En}
 	b.told = append(b.told, fmt.Sprintf("%s +%s", hospital, kind))
 	return true, nil
 }
 
-func (b *board) NoteIncident(_ context.Context, id int64, detail string) error {
+func (b *board) NoteIncident(_ context.Context, id int64, detail Words) error {
 	i := b.open[id]
-	i.Detail = detail
+	i.Detail = detail.En
 	b.open[id] = i
 	return nil
 }
@@ -111,11 +111,11 @@ func TestAClockThatIsOff(t *testing.T) {
 		{-5 * time.Minute, now, "the HIS's clock is off by -5m0s"},
 		{3 * time.Minute, now, "the HIS's clock is off by 3m0s"},
 	} {
-		detail, found := Signs{ClockOff: c.off, ClockAsked: c.asked}.troubles(now)[Clock]
-		got := detail
+		detail, found := Signs{ClockOff: c.off, ClockAsked: c.asked}.troubles(now, DefaultThresholds())[Clock]
+		got := detail.En
 		if !found {
 			got = "over"
-		} else if detail == "" {
+		} else if detail == left {
 			got = "left"
 		}
 		if got != c.want {

@@ -61,7 +61,7 @@ func TestLimits(t *testing.T) {
 func TestIncidents(t *testing.T) {
 	l := newLedger(t)
 	for i := range 3 {
-		opened, err := l.OpenIncident(l.ctx, "h1", incident.Parked, "1 waits")
+		opened, err := l.OpenIncident(l.ctx, "h1", incident.Parked, incident.Words{En: "1 waits"}, nil)
 		if err != nil || opened != (i == 0) {
 			t.Errorf("opened %v at try %d: %v", opened, i+1, err)
 		}
@@ -70,14 +70,14 @@ func TestIncidents(t *testing.T) {
 	if err != nil || len(open) != 1 || open[0].Kind != incident.Parked {
 		t.Fatalf("open: %+v %v", open, err)
 	}
-	l.must(l.NoteIncident(l.ctx, open[0].ID, "7 wait"))
+	l.must(l.NoteIncident(l.ctx, open[0].ID, incident.Words{En: "7 wait"}))
 	for i := range 2 {
 		resolved, err := l.ResolveIncident(l.ctx, open[0].ID)
 		if err != nil || resolved != (i == 0) {
 			t.Errorf("resolved %v at try %d: %v", resolved, i+1, err)
 		}
 	}
-	if _, err := l.OpenIncident(l.ctx, "h1", incident.Parked, "again"); err != nil {
+	if _, err := l.OpenIncident(l.ctx, "h1", incident.Parked, incident.Words{En: "again"}, nil); err != nil {
 		t.Error(err)
 	}
 	l.visible(30 * time.Second)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -24,6 +25,9 @@ import (
 
 // Mail is one letter.
 type Mail struct {
+	// ID makes a letter that is sent again the same one to a mail server; "" is one of
+	// its own each time.
+	ID      string
 	Subject string
 	Text    string
 	HTML    []byte
@@ -238,7 +242,7 @@ func (m Mailer) compose(l Mail, from *mail.Address, to []*mail.Address, now time
 	whole := multipart.NewWriter(&out)
 	for _, h := range [][2]string{
 		{"From", from.String()}, {"To", strings.Join(receivers, ", ")}, {"Subject", mime.BEncoding.Encode("utf-8", l.Subject)},
-		{"Date", now.Format(time.RFC1123Z)}, {"Message-ID", "<" + rand.Text() + "@" + domain + ">"}, {"MIME-Version", "1.0"},
+		{"Date", now.Format(time.RFC1123Z)}, {"Message-ID", "<" + cmp.Or(l.ID, rand.Text()) + "@" + domain + ">"}, {"MIME-Version", "1.0"},
 		{"Auto-Submitted", "auto-generated"}, {"Content-Type", "multipart/mixed; boundary=" + whole.Boundary()},
 	} {
 		fmt.Fprintf(&out, "%s: %s\r\n", h[0], h[1])
