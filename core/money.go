@@ -43,6 +43,13 @@ func ParseYuan(s string) (Fen, error) {
 // costs: the product rounded half up to a fen, 12 x 1.7917 = 21.50. A bill is
 // the sum of its rounded lines.
 func LineAmount(qty, unitPrice string) (Fen, error) {
+	if f, ok := smallLineAmount(qty, unitPrice); ok {
+		return f, nil
+	}
+	return exactLineAmount(qty, unitPrice)
+}
+
+func exactLineAmount(qty, unitPrice string) (Fen, error) {
 	q, err := parseDecimal(qty)
 	if err != nil {
 		return 0, err
@@ -53,6 +60,54 @@ func LineAmount(qty, unitPrice string) (Fen, error) {
 	}
 	q.Mul(q, p).Mul(q, big.NewRat(100, 1))
 	return roundHalfUp(q)
+}
+
+// smallLineAmount is LineAmount for what lines are in practice: plain decimals
+// whose product fits 64 bits. It is asked for each line of each message, and costs
+// a twentieth of the exact numbers of any size. ok is false for all the rest.
+func smallLineAmount(qty, unitPrice string) (_ Fen, ok bool) {
+	q, qUnit, ok := smallDecimal(qty)
+	if !ok {
+		return 0, false
+	}
+	p, pUnit, ok := smallDecimal(unitPrice)
+	if !ok {
+		return 0, false
+	}
+	// q and p are below 10^9, the units at most 10^6 each: these do not overflow.
+	n, unit := q*p, qUnit*pUnit
+	if unit < 100 {
+		if n > 1e15 {
+			return 0, false
+		}
+		return Fen(n * (100 / unit)), true
+	}
+	unit /= 100
+	return Fen((n + unit/2) / unit), true
+}
+
+// smallDecimal reads a decimal without a sign, of up to nine digits of which up to
+// six are a fraction, as digits and the power of ten that they are divided by.
+func smallDecimal(s string) (digits, unit int64, ok bool) {
+	unit = 1
+	point, n := false, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			if n++; n > 9 {
+				return 0, 0, false
+			}
+			digits = 10*digits + int64(c-'0')
+			if point {
+				unit *= 10
+			}
+		case c == '.' && !point && n > 0 && i < len(s)-1:
+			point = true
+		default:
+			return 0, 0, false
+		}
+	}
+	return digits, unit, n > 0 && unit <= 1e6
 }
 
 func roundHalfUp(r *big.Rat) (Fen, error) {

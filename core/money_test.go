@@ -50,3 +50,23 @@ func TestYuanRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// TestSmallLineAmount: the quick way and the exact one never differ.
+func TestSmallLineAmount(t *testing.T) {
+	decimal := rapid.StringMatching(`[0-9]{1,9}(\.[0-9]{1,6})?|[0-9]{0,3}\.?[0-9]{0,3}|-?[0-9]{1,12}\.[0-9]{1,8}`)
+	took := 0
+	rapid.Check(t, func(t *rapid.T) {
+		qty, price := decimal.Draw(t, "qty"), decimal.Draw(t, "price")
+		quick, ok := smallLineAmount(qty, price)
+		if !ok {
+			return
+		}
+		took++
+		if exact, err := exactLineAmount(qty, price); err != nil || exact != quick {
+			t.Fatalf("%s x %s = %d by the quick way, %d exactly, %v", qty, price, quick, exact, err)
+		}
+	})
+	if took == 0 {
+		t.Error("the quick way took nothing")
+	}
+}

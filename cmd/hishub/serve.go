@@ -49,6 +49,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if c.Debug {
 		level = slog.LevelDebug
 	}
+	layBallast()
 	log := newLog(level)
 	if c.Migrate {
 		if err := postgres.Migrate(ctx, url); err != nil {

@@ -37,6 +37,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if c.Debug {
 		level = slog.LevelDebug
 	}
+	layBallast()
 	return c.up(ctx, newLog(level), func(address string) {
 		fmt.Printf("hishub %s is up at %s; data in %s; Ctrl-C stops it\n", version, address, c.Data)
 	})

@@ -27,7 +27,9 @@ const (
 	// idleTimeout is shorter than that of the servers met (Apache and Node close
 	// after 5 s), so that a request seldom meets a connection that is about to close.
 	idleTimeout = 4 * time.Second
-	idleMost    = 64
+	// idleMost is no bound in practice: as many are idle as were in use at once, and
+	// that is the hospital's own limit. With fewer, a busy one connects anew each time.
+	idleMost = 1024
 )
 
 // Transport carries HTTP requests of one connector. Unlike http.Transport alone
