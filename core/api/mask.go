@@ -40,11 +40,11 @@ func maskFor(body core.Body) mask {
 				year, rest, _ := strings.Cut(value, "-")
 				month, day, _ := strings.Cut(rest, "-")
 				for _, between := range []string{"-", "", "/"} {
-					add(year+between+month+between+day, maskDate(year+between+month+between+day))
+					add(year+between+month+between+day, core.MaskDate(year+between+month+between+day))
 				}
 			case "text": // may hold the others, which are found by themselves
 			default:
-				add(value, maskPersonal(kind, value))
+				add(value, core.MaskPersonal(kind, value))
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func maskNumbers(s string) string {
 		}
 		switch run := s[i:end]; {
 		case len(run) >= 15 && len(run) <= 18, len(run) == 11 && run[0] == '1' && run[1] >= '3':
-			b.WriteString(maskNumber(run))
+			b.WriteString(core.MaskNumber(run))
 		default:
 			b.WriteString(run)
 		}
@@ -97,26 +97,6 @@ func maskNumbers(s string) string {
 }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
-
-// maskNumber keeps 138****8000 of a telephone, 6 and 4 of what is longer, and
-// the last 2 of anything else.
-func maskNumber(s string) string {
-	switch n := len(s); {
-	case n == 11:
-		return s[:3] + "****" + s[7:]
-	case n >= 15:
-		return s[:6] + strings.Repeat("*", n-10) + s[n-4:]
-	case n > 2:
-		return strings.Repeat("*", n-2) + s[n-2:]
-	}
-	return strings.Repeat("*", len(s))
-}
-
-// maskName keeps the first character: 张***.
-func maskName(s string) string {
-	_, first := utf8.DecodeRuneInString(s)
-	return s[:first] + strings.Repeat("*", max(0, utf8.RuneCountInString(s)-1))
-}
 
 // maskBody is the canonical JSON of a body with the fields that name a patient
 // hidden.
@@ -135,30 +115,10 @@ func maskBody(body core.Body) (json.RawMessage, error) {
 			field.SetString(m.text(field.String()))
 			return
 		}
-		field.SetString(maskPersonal(kind, field.String()))
+		field.SetString(core.MaskPersonal(kind, field.String()))
 	})
 	return json.Marshal(masked.Interface())
 }
-
-func maskPersonal(kind, value string) string {
-	switch kind {
-	case "name":
-		return maskName(value)
-	case "date":
-		return maskDate(value)
-	}
-	return maskNumber(value)
-}
-
-// maskDate keeps the year.
-func maskDate(s string) string {
-	if len(s) < 4 {
-		return s
-	}
-	return s[:4] + anyDigit.ReplaceAllString(s[4:], "*")
-}
-
-var anyDigit = regexp.MustCompile(`[0-9]`)
 
 // decode reads bytes of an exchange for people: as UTF-8 or else as GB18030;
 // charset is "" for what is neither.
