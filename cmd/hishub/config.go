@@ -111,7 +111,7 @@ func (v *variables) again() error {
 
 // services are the servers beside the database; empty means the stand-in.
 type services struct {
-	AmqpURL  string `help:"RabbitMQ; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`
+	AmqpURL  string `help:"RabbitMQ, of a cluster several addresses with commas between them; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`
 	RedisURL string `help:"Redis; without it a stand-in in this process." env:"REDIS_URL" placeholder:"URL"`
 }
 

@@ -89,8 +89,14 @@ func (d *doctor) schema(ctx context.Context, databaseURL string) {
 
 // queue looks at the queue of submissions.
 func (d *doctor) queue(amqpURL string) {
-	conn, err := amqp.DialConfig(amqpURL, amqp.Config{Dial: amqp.DefaultDial(3 * time.Second)})
-	if err != nil {
+	var conn *amqp.Connection
+	for _, node := range rabbit.Nodes(amqpURL) {
+		var err error
+		if conn, err = amqp.DialConfig(node, amqp.Config{Dial: amqp.DefaultDial(3 * time.Second)}); err == nil {
+			break
+		}
+	}
+	if conn == nil {
 		return // servers has told
 	}
 	defer conn.Close()

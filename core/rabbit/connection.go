@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,35 +35,75 @@ var errClosed = errors.New("the connection to RabbitMQ was closed")
 // happens to the broker, it connects again, and who uses it declares and
 // consumes again.
 type Connection struct {
-	url, address string
-	log          *slog.Logger
-	ctx          context.Context // ends with Close
-	cancel       context.CancelFunc
-	work         sync.WaitGroup
+	nodes  []node
+	log    *slog.Logger
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
-	conn    *amqp.Connection // nil while away
-	away    error            // why
-	changed chan struct{}    // closed when conn changes
+	conn    *amqp.Connection  // nil while away
+	away    error             // why
+	said    map[string]string // why each node is away, as the log has it
+	changed chan struct{}     // closed when conn changes
 }
 
+// node is one of a broker's.
+type node struct{ url, address string }
+
 // Dial starts to connect to url (amqp:// or amqps://) and does not wait for it:
-// a broker that is away now is used once it comes. The error says that the URL
-// cannot be read, without the URL, which has a password in it.
+// a broker that is away now is used once it comes. Of a cluster url names several
+// nodes, each whole, with commas between them; the first that answers is used, and
+// when it is lost the next. The error says that the URL cannot be read, without
+// the URL, which has a password in it.
 func Dial(url string, log *slog.Logger) (*Connection, error) {
-	uri, err := amqp.ParseURI(url)
+	nodes, err := nodesOf(url)
 	if err != nil {
-		return nil, errors.New("read the address of RabbitMQ: it must look like amqp://user:password@host:5672/vhost")
+		return nil, err
 	}
-	c := &Connection{
-		url: url, address: net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port)), log: log,
-		away: errors.New("not connected yet"), changed: make(chan struct{}),
-	}
+	c := &Connection{nodes: nodes, log: log, away: errors.New("not connected yet"), said: map[string]string{}, changed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.work.Go(c.keep)
 	return c, nil
 }
+
+// Nodes are the addresses of which url consists, each for amqp.Dial.
+func Nodes(url string) []string {
+	nodes, _ := nodesOf(url)
+	all := make([]string, len(nodes))
+	for i, n := range nodes {
+		all[i] = n.url
+	}
+	return all
+}
+
+// nodesOf reads addresses with commas between them. A comma of a password is not
+// followed by a scheme.
+func nodesOf(url string) (nodes []node, err error) {
+	rest := url
+	for rest != "" {
+		one := rest
+		rest = ""
+		for i := range one {
+			if next := one[i:]; strings.HasPrefix(next, ",amqp://") || strings.HasPrefix(next, ",amqps://") {
+				one, rest = one[:i], next[1:]
+				break
+			}
+		}
+		uri, err := amqp.ParseURI(one)
+		if err != nil {
+			return nil, errBadAddress
+		}
+		nodes = append(nodes, node{one, net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port))})
+	}
+	if nodes == nil {
+		return nil, errBadAddress
+	}
+	return nodes, nil
+}
+
+var errBadAddress = errors.New("read the address of RabbitMQ: it must look like amqp://user:password@host:5672/vhost, of a cluster several with commas between them")
 
 // Ready says whether the broker is connected, for /readyz. hishub works without
 // it, so that an error means degraded and not down.
@@ -70,9 +111,17 @@ func (c *Connection) Ready(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn == nil {
-		return fmt.Errorf("rabbitmq at %s: %w", c.address, c.away)
+		return fmt.Errorf("rabbitmq at %s: %w", c.addresses(), c.away)
 	}
 	return nil
+}
+
+func (c *Connection) addresses() string {
+	all := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		all[i] = n.address
+	}
+	return strings.Join(all, ", ")
 }
 
 // Close ends the connection and everything that uses it, and returns when no
@@ -88,21 +137,25 @@ func (c *Connection) Close() error {
 
 // keep holds a connection until Close.
 func (c *Connection) keep() {
+	at := 0 // the node that is tried
 	for failures := 0; c.ctx.Err() == nil; failures++ {
-		conn, socket, err := c.dial()
+		conn, socket, err := c.dial(c.nodes[at])
 		if err != nil {
-			c.is(nil, err)
-			pause(c.ctx, failures)
+			c.is(nil, err, c.nodes[at].address)
+			// The others of a cluster are tried before anybody waits for long.
+			at = (at + 1) % len(c.nodes)
+			pause(c.ctx, failures/len(c.nodes))
 			continue
 		}
 		lost := conn.NotifyClose(make(chan *amqp.Error, 1))
 		since := time.Now()
-		c.is(conn, nil)
+		c.is(conn, nil, c.nodes[at].address)
 		select {
 		case err := <-lost:
-			c.is(nil, lossOf(err))
+			c.is(nil, lossOf(err), c.nodes[at].address)
+			at = (at + 1) % len(c.nodes)
 		case <-c.ctx.Done():
-			c.is(nil, errClosed)
+			c.is(nil, errClosed, "")
 			farewell(conn, socket)
 			return
 		}
@@ -114,10 +167,10 @@ func (c *Connection) keep() {
 }
 
 // dial connects; it gives up when Close is called.
-func (c *Connection) dial() (conn *amqp.Connection, socket net.Conn, err error) {
+func (c *Connection) dial(n node) (conn *amqp.Connection, socket net.Conn, err error) {
 	greeted := func() bool { return true }
 	defer func() { greeted() }()
-	conn, err = amqp.DialConfig(c.url, amqp.Config{
+	conn, err = amqp.DialConfig(n.url, amqp.Config{
 		Heartbeat: heartbeat,
 		Dial: func(network, address string) (net.Conn, error) {
 			d := net.Dialer{Timeout: dialPatience}
@@ -134,20 +187,25 @@ func (c *Connection) dial() (conn *amqp.Connection, socket net.Conn, err error) 
 	return conn, socket, err
 }
 
-// is notes a new connection, or why there is none, and says it once.
-func (c *Connection) is(conn *amqp.Connection, away error) {
+// is notes a new connection, or why there is none, and says it once for each node.
+func (c *Connection) is(conn *amqp.Connection, away error, at string) {
 	c.mu.Lock()
-	before := c.conn
-	first := before == nil && c.away != nil && away != nil && c.away.Error() == away.Error()
+	known := false
+	if conn != nil {
+		clear(c.said)
+	} else {
+		known = c.conn == nil && c.said[at] == away.Error()
+		c.said[at] = away.Error()
+	}
 	c.conn, c.away = conn, away
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
 	switch {
 	case conn != nil:
-		c.log.Info("rabbitmq connected", "address", c.address)
-	case !first && !errors.Is(away, errClosed):
-		c.log.Warn("rabbitmq is away; hints, intake and events wait", "address", c.address, "cause", away)
+		c.log.Info("rabbitmq connected", "address", at)
+	case !known && !errors.Is(away, errClosed):
+		c.log.Warn("rabbitmq is away; hints, intake and events wait", "address", at, "cause", away)
 	}
 }
 

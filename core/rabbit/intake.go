@@ -39,7 +39,9 @@ type Accept func(ctx context.Context, hospital string, m core.Message, submissio
 //
 // lane is optional, submission the submitter's reference that comes back in
 // every event, message the canonical body of the kind. A submission leaves the
-// queue once the ledger has it, or once an event message.refused says why not.
+// queue once the ledger has it, or once an event message.refused says why not. One
+// that the ledger had before is answered by message.accepted again: the first
+// answer may have been lost with the broker.
 // Those of one lane are taken in order, others side by side.
 type Intake struct {
 	connection *Connection
@@ -110,19 +112,20 @@ func consumeSubmissions(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 // and only then it leaves the queue.
 func (in *Intake) settle(ctx context.Context, ch *amqp.Channel, s *submission) error {
 	problems := s.problems
+	var got core.Accepted
 	if problems == nil {
 		var err error
-		if problems, err = in.enter(ctx, s); err != nil {
+		if got, problems, err = in.enter(ctx, s); err != nil {
 			return err
 		}
 	}
-	if problems != nil {
-		event, err := s.refusal(problems)
+	if problems != nil || got.Duplicate {
+		event, err := s.answer(got, problems)
 		if err != nil {
 			return err
 		}
 		if err := in.connection.publish(ctx, ch, []outgoing{event}); err != nil {
-			return fmt.Errorf("publish a refusal: %w", err)
+			return fmt.Errorf("publish the answer to a submission: %w", err)
 		}
 	}
 	return s.delivery.Ack(false)
@@ -130,21 +133,21 @@ func (in *Intake) settle(ctx context.Context, ch *amqp.Channel, s *submission) e
 
 // enter tries until the ledger has decided. It holds its lane meanwhile, which a
 // message given back to the queue would not.
-func (in *Intake) enter(ctx context.Context, s *submission) (core.Problems, error) {
+func (in *Intake) enter(ctx context.Context, s *submission) (core.Accepted, core.Problems, error) {
 	began := time.Now()
 	for failures := 0; ; failures++ {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return core.Accepted{}, nil, context.Cause(ctx)
 		}
-		_, err := in.accept(ctx, s.Hospital, s.message, s.Submission)
+		got, err := in.accept(ctx, s.Hospital, s.message, s.Submission)
 		if err == nil {
-			return nil, nil
+			return got, nil, nil
 		}
 		if problems := refusedFor(err); problems != nil {
-			return problems, nil
+			return core.Accepted{}, problems, nil
 		}
 		if time.Since(began) > handBack {
-			return nil, fmt.Errorf("accept a submission: %w", err)
+			return core.Accepted{}, nil, fmt.Errorf("accept a submission: %w", err)
 		}
 		if failures == 0 && ctx.Err() == nil {
 			in.connection.log.Warn("a submission waits for the ledger", "hospital", s.Hospital, "kind", s.Kind, "cause", err)
@@ -254,13 +257,13 @@ type Refusal struct {
 	Problems core.Problems `json:"problems"`
 }
 
-// refusal keeps the reference, by which the submitter knows which one it was;
+// answer keeps the reference, by which the submitter knows which one it was;
 // the AMQP message ID comes back as the correlation ID, for one so broken that
 // no reference could be read.
-func (s *submission) refusal(problems core.Problems) (outgoing, error) {
-	e := core.Event{
-		Type: core.EventRefused, Hospital: routable(s.Hospital), At: time.Now(),
-		Class: core.Invalid, Reason: problems.Error(), Submission: bounded(s.Submission),
+func (s *submission) answer(got core.Accepted, problems core.Problems) (outgoing, error) {
+	e := core.Event{Type: core.EventAccepted, Hospital: routable(s.Hospital), Message: got.ID, At: time.Now(), Submission: bounded(s.Submission)}
+	if problems != nil {
+		e.Type, e.Class, e.Reason = core.EventRefused, core.Invalid, problems.Error()
 	}
 	if _, known := core.Lookup(s.Kind); known {
 		e.Kind = s.Kind
@@ -268,7 +271,11 @@ func (s *submission) refusal(problems core.Problems) (outgoing, error) {
 	if s.message.Body != nil {
 		e.Key = bounded(s.message.Key())
 	}
-	out, err := write(&e, Refusal{e, problems})
+	var content any = e
+	if problems != nil {
+		content = Refusal{e, problems}
+	}
+	out, err := write(&e, content)
 	out.CorrelationId = s.delivery.MessageId
 	return out, err
 }

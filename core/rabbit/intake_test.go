@@ -20,9 +20,17 @@ func TestIntakeAccepts(t *testing.T) {
 	l := newLedger()
 	stop := run(t, NewIntake(dial(t, url), l.accept))
 	platform := newOutsider(t, url)
+	answers := platform.listen("#")
 	p := payment("IH1", "V1", 100)
 	platform.submit(submitted(t, "dongshan", p))
 	platform.submit(submitted(t, "dongshan", p)) // again: a duplicate and no refusal
+	var told core.Event
+	if err := json.Unmarshal(next(t, answers, "the answer to the duplicate").Body, &told); err != nil {
+		t.Fatal(err)
+	}
+	if told.Type != core.EventAccepted || told.Message != 1 || told.Submission != "ref-IH1" || told.Key != "IH1" || told.Kind != core.PaymentSettle {
+		t.Errorf("the duplicate was answered with %+v", told)
+	}
 	eventually(t, "both are taken", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.calls == 2 })
 	stop()
 	if n := platform.remaining(); n != 0 {

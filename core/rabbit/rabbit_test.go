@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -288,8 +289,33 @@ func (f *feed) cursor() string {
 
 func always(context.Context) bool { return true }
 
+func TestNodesOfACluster(t *testing.T) {
+	for url, want := range map[string]string{
+		"amqp://a:5673/v":                           "a:5673",
+		"amqp://a/,amqps://u:p@b:1/v":               "a:5672, b:1",
+		"amqp://u:p,q@a/,amqp://u:p,q@[::1]:7/%2F":  "a:5672, [::1]:7",
+		"amqp://u:x,amqpx@a/?heartbeat=2,amqp://b/": "a:5672, b:5672",
+	} {
+		nodes, err := nodesOf(url)
+		if got := (&Connection{nodes: nodes}).addresses(); err != nil || got != want {
+			t.Errorf("%s: %s, want %s: %v", url, got, want, err)
+		}
+	}
+}
+
+// A node that is gone, or frozen, is left for the next.
+func TestNextNode(t *testing.T) {
+	frozen, err := net.Listen("tcp", "127.0.0.1:0") // accepts and never greets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Close()
+	c := dial(t, "amqp://guest:guest@127.0.0.1:1/,amqp://guest:guest@"+frozen.Addr().String()+"/,"+servers.RabbitMQ(t))
+	eventually(t, "the third node is connected", func() bool { return c.Ready(t.Context()) == nil })
+}
+
 func TestPasswordNeverShows(t *testing.T) {
-	for _, url := range []string{"amqp://u:geheim@[::1", "http://u:geheim@x/", "amqp://u:geheim@x:port/"} {
+	for _, url := range []string{"amqp://u:geheim@[::1", "http://u:geheim@x/", "amqp://u:geheim@x:port/", "", "amqp://x/,amqp://u:geheim@x:port/"} {
 		c, err := Dial(url, slog.New(slog.DiscardHandler))
 		if err == nil {
 			c.Close()
