@@ -24,7 +24,6 @@ type timeline struct {
 
 var timelines = []timeline{
 	{"failover", true, (*campaign).layFailover},
-	{"stale standby", false, (*campaign).layStaleStandby},
 	{"crash", false, (*campaign).layCrash},
 }
 

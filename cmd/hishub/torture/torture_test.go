@@ -233,10 +233,12 @@ func (c *campaign) defaults() {
 // one part drawing more or fewer of them does not change another.
 func (c *campaign) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, part)) }
 
-func (c *campaign) count(what string) {
+func (c *campaign) count(what string) { c.countMore(what, 1) }
+
+func (c *campaign) countMore(what string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counted[what]++
+	c.counted[what] += n
 }
 
 func must(t testing.TB, doing string, err error) {
