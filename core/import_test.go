@@ -26,7 +26,7 @@ func TestImports(t *testing.T) {
 		"core/report":                  {"core", "core/reconcile"},
 		"core/rabbit":                  {"core", "core/delivery", "core/inbound", "core/reconcile"},
 		"core/redis":                   {"core", "core/delivery"},
-		"core/api":                     {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/replay", "core/report", "core/postgres", "core/api"},
+		"core/api":                     {"core", "core/delivery", "core/inbound", "core/incident", "core/reconcile", "core/replay", "core/report", "core/shadow", "core/postgres", "core/api"},
 		"mapping":                      {"core", "mapping"},
 		"mapping/formats":              {"core"},
 		"mapping/functions":            {"core", "mapping/formats"},

@@ -21,6 +21,8 @@ import (
 	"hishub/core/delivery"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
+	"hishub/core/replay"
+	"hishub/core/shadow"
 )
 
 // Options for New. Store, Questions, Nights, Place and Log are required.
@@ -36,6 +38,12 @@ type Options struct {
 	Place func(ctx context.Context, hospital string) (reconcile.Place, error)
 	// Folder is a hospital's active folder; nil: what it maps is not known.
 	Folder func(ctx context.Context, hospital string) (*core.Dialect, error)
+	// Repeats is what the folder of a hospital says of telling a transaction again; nil:
+	// it is not known here, and no replay is previewed.
+	Repeats replay.Rules
+	// Shadow says up to limit messages of a hospital with its newest folder, too; nil
+	// compares nothing.
+	Shadow func(ctx context.Context, of shadow.Store, hospital string, limit int) (*shadow.Report, error)
 	// Background ends when this process does. Runs that are asked for go on in it
 	// after their request; context.Background() if nil.
 	Background context.Context
@@ -87,6 +95,7 @@ type Store interface {
 	Ledger
 	Arrivals
 	Desk
+	Replays
 	Wards
 	Worklist
 	core.Feed
@@ -131,6 +140,7 @@ func New(o Options) http.Handler {
 	a.submissions()
 	a.questions()
 	a.decisions()
+	a.replays()
 	a.hospitals()
 	a.revisions()
 	a.incidents()
@@ -212,6 +222,7 @@ var tags = []*huma.Tag{
 	{Name: "Messages", Description: "What a HIS must be told. Accepted is never lost; `202` is sent only after it is durable. The business key de-duplicates for ever."},
 	{Name: "Questions", Description: "Asked at once, without the queue. They change nothing at the HIS."},
 	{Name: "Decisions", Description: "What a person does about a message."},
+	{Name: "Replays", Description: "Many messages told again, from a list that is frozen when it is made: slowly, in the order of their lanes, each once."},
 	{Name: "Hospitals"},
 	{Name: "Events", Description: "What became of messages: a feed to read, or webhooks that are called."},
 	{Name: "Inbound", Description: "What HIS told us and asked of us at `/his/{hospital}/{listener}`, each once."},
@@ -234,6 +245,12 @@ func schemaName(t reflect.Type, hint string) string {
 	}
 	if t == reflect.TypeFor[reconcile.Params]() {
 		return "RepairParams"
+	}
+	switch t.PkgPath() {
+	case "hishub/core/shadow":
+		return "Shadow" + huma.DefaultSchemaNamer(t, hint)
+	case "hishub/core/replay":
+		return "ReplayOf" + huma.DefaultSchemaNamer(t, hint)
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }

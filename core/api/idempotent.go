@@ -26,7 +26,7 @@ const (
 	// held is how long a request may take whose process died, before the same key
 	// may begin again.
 	held = time.Minute
-	// kept is how long an answer is replayed.
+	// kept is how long an answer is repeated.
 	kept = 24 * time.Hour
 )
 
@@ -61,7 +61,7 @@ func (a *api) idempotent(ctx context.Context, rq *request, key, hospital string,
 	case err != nil:
 		return nil, err
 	case old != nil:
-		return replay(old, now)
+		return repeated(old, now)
 	}
 	now.Answer, err = accept()
 	var keep *postgres.Answer
@@ -82,7 +82,7 @@ func (a *api) idempotent(ctx context.Context, rq *request, key, hospital string,
 	return &accepted{Location: now.Answer.Address, Body: now.Answer}, nil
 }
 
-func replay(old *postgres.Answer, now stored) (*accepted, error) {
+func repeated(old *postgres.Answer, now stored) (*accepted, error) {
 	var before stored
 	if err := json.Unmarshal(old.Body, &before); err != nil {
 		return nil, fmt.Errorf("read the stored answer: %w", err)

@@ -124,6 +124,7 @@ func bodyFor(path string) any {
 		`settlements$`:                      map[string]any{"channel": "wechat", "day": "2026-01-05", "amount": 1, "reference": "B1"},
 		`\}/(pause|resume|cancel|release)$`: note,
 		`proposals/\{p\}/(approve|reject)$`: note,
+		`replays/\{id\}/approve$`:           note,
 		`\}/limits$`:                        map[string]any{"reset": true, "note": "a test"},
 	} {
 		if regexp.MustCompile(pattern).MatchString(path) {

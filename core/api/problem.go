@@ -235,6 +235,8 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 		return refused(err)
 	case unmended(err) != nil:
 		return unmended(err)
+	case unreplayed(err) != nil:
+		return unreplayed(err)
 	case errors.Is(err, postgres.ErrCursor):
 		return invalid(core.Problems{{Field: "query.cursor", What: "not a cursor that this list gave"}})
 	case errors.Is(err, reconcile.ErrNightRunning):

@@ -19,7 +19,7 @@ type Outbox interface {
 type submission[T any] struct {
 	Hospital       string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
 	Lane           string `query:"lane" maxLength:"64" doc:"keeps its order with the other messages of this lane; by default the visit, or the order where there is no visit"`
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"the same key with the same request replays the first answer for a day"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"the same key with the same request gives the first answer again for a day"`
 	Traceparent    string `header:"traceparent" maxLength:"200" doc:"W3C trace context, kept with the message"`
 	Body           canonical[T]
 }

@@ -44,7 +44,7 @@ type newWebhook struct {
 	Body struct {
 		URL       string   `json:"url" maxLength:"500" doc:"http or https" example:"https://clinic.example/hishub"`
 		Hospitals []string `json:"hospitals,omitempty" maxItems:"1000" doc:"missing: all"`
-		Types     []string `json:"types,omitempty" maxItems:"20" enum:"inbound.decided,inbound.refund.apply,inbound.clinic.stop,inbound.prescription.reviewed,inbound.prescription.dispensed,inbound.report.ready,inbound.bill.created,message.accepted,message.refused,message.delivered,message.parked,message.cancelled,message.refund_now,message.superseded,incident.opened,incident.resolved,night.done,night.late,night.failed" doc:"missing: all"`
+		Types     []string `json:"types,omitempty" maxItems:"20" enum:"inbound.decided,inbound.refund.apply,inbound.clinic.stop,inbound.prescription.reviewed,inbound.prescription.dispensed,inbound.report.ready,inbound.bill.created,message.accepted,message.refused,message.delivered,message.parked,message.cancelled,message.refund_now,message.superseded,incident.opened,incident.resolved,night.done,night.late,night.failed,replay.ended,replay.stopped" doc:"missing: all"`
 		After     *string  `json:"after,omitempty" maxLength:"60" doc:"begin after this cursor, \"\" is the beginning; missing: with what comes from now on"`
 	}
 }

@@ -282,6 +282,16 @@ func (p Preview) Count() (all, may int) {
 	return all, may
 }
 
+// Hospitals are those that have any.
+func (p Preview) Hospitals() (all []string) {
+	for _, g := range p.Groups {
+		if !slices.Contains(all, g.Hospital) {
+			all = append(all, g.Hospital)
+		}
+	}
+	return all
+}
+
 // Group are messages that are alike.
 type Group struct {
 	Hospital string
