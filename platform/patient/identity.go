@@ -1,0 +1,195 @@
+package patient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+)
+
+// Identity is what a hospital's HIS calls a patient (FHIR Identifier).
+type Identity struct {
+	Hospital  string `json:"hospital"`
+	State     State  `json:"state" enum:"linked,registering,stuck"`
+	PatientNo string `json:"patient_no,omitempty" doc:"the HIS's number of the patient"`
+	CardNo    string `json:"card_no,omitempty"`
+	Others    int    `json:"others,omitempty" doc:"how many more records the HIS has of this person"`
+	Problem   string `json:"problem,omitempty" doc:"why the HIS has not registered the patient"`
+}
+
+// State of a patient at a hospital.
+type State string
+
+// The states.
+const (
+	Linked      State = "linked"      // the HIS's number is known
+	Registering State = "registering" // the HIS is being told
+	Stuck       State = "stuck"       // it refused, or does not answer; a person looks
+)
+
+// States is the machine. A number that comes late is taken all the same.
+var States = clinic.States[State]{
+	Registering: {Linked, Stuck},
+	Stuck:       {Linked, Registering},
+}
+
+// ErrNoIdentity: the hospital does not know the patient yet.
+var ErrNoIdentity = fmt.Errorf("%w: the hospital does not know this patient yet; link the patient to it first", clinic.ErrState)
+
+// Identity of a patient at a hospital; ErrNoIdentity while the HIS has no number for him.
+func (s *Service) Identity(ctx context.Context, hospital, no string) (Identity, error) {
+	i, err := s.identity(ctx, s.Database, hospital, no)
+	if errors.Is(err, clinic.ErrNotFound) || err == nil && i.State != Linked {
+		return i, ErrNoIdentity
+	}
+	return i, err
+}
+
+func (s *Service) identity(ctx context.Context, q querier, hospital, no string) (Identity, error) {
+	rows, err := q.Query(ctx, `select $1::text, coalesce(case when i.patient is not null then 'linked' end, r.state), coalesce(i.patient_no, ''), coalesce(i.card_no, ''),
+			(select count(*)::int from patient.identity o where o.hospital = $1 and o.patient = $2 and not o.used), case when i.patient is null then r.problem else '' end
+		from (select) one left join patient.identity i on i.hospital = $1 and i.patient = $2 and i.used
+			left join patient.registration r on r.hospital = $1 and r.patient = $2
+		where i.patient is not null or r.patient is not null`, hospital, no)
+	if err != nil {
+		return Identity{}, fmt.Errorf("read identity: %w", err)
+	}
+	i, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Identity])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return i, clinic.ErrNotFound
+	}
+	return i, err
+}
+
+// Link makes a hospital and a patient known to one another: it asks the HIS for records
+// of this person, and where there is none has him registered, which the hub tells the
+// HIS as soon as that takes it. Linking again changes nothing, or looks at the HIS again when the
+// registration is stuck.
+func (s *Service) Link(ctx context.Context, hospital string, r Record) (Identity, error) {
+	place, err := s.Place(ctx, hospital)
+	if err != nil {
+		return Identity{}, fmt.Errorf("link patient: %w", err)
+	}
+	if i, err := s.identity(ctx, s.Database, hospital, r.No); err == nil && i.State != Stuck {
+		return i, nil
+	} else if err != nil && !errors.Is(err, clinic.ErrNotFound) {
+		return i, err
+	}
+	if !r.Verified {
+		return Identity{}, fmt.Errorf("link patient: %w: real name: this person's name is not verified", clinic.ErrRule)
+	}
+	var found []core.PatientRecord
+	if place.Can(core.PatientFind) && r.IDNo != "" {
+		answer, err := s.Ask(ctx, hospital, core.PatientFind, &core.PatientQuery{PersonID: r.No, Name: r.Name, IDType: r.IDType, IDNo: r.IDNo, Phone: r.Phone})
+		if err != nil {
+			return Identity{}, fmt.Errorf("link patient: %w", err)
+		}
+		if found, err = r.among(answer.(*core.Patients).Patients); err != nil {
+			return Identity{}, fmt.Errorf("link patient: %w", err)
+		}
+	}
+	if len(found) == 0 && !place.Can(core.PatientRegister) {
+		return Identity{}, fmt.Errorf("link patient: %w: the hospital has no record of this person and registers nobody from outside; go to its desk once", clinic.ErrRule)
+	}
+	err = s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
+		if len(found) > 0 {
+			return link(ctx, tx, hospital, r.No, found)
+		}
+		return s.register(ctx, tx, outbox, hospital, r)
+	})
+	if err != nil {
+		return Identity{}, fmt.Errorf("link patient: %w", err)
+	}
+	return s.identity(ctx, s.Database, hospital, r.No)
+}
+
+// among are the HIS's records that are of this person, the one that was used last first.
+// A record of the same document under another name is nobody's to take.
+func (r Record) among(records []core.PatientRecord) ([]core.PatientRecord, error) {
+	var fit []core.PatientRecord
+	for _, p := range records {
+		if p.PatientNo == "" || p.Name != "" && p.Name != r.Name || p.BirthDate != "" && p.BirthDate != r.BirthDate {
+			continue
+		}
+		fit = append(fit, p)
+	}
+	if len(fit) == 0 && len(records) > 0 {
+		return nil, fmt.Errorf("%w: the hospital has this document under another name or birth date; its desk must put that right", clinic.ErrRule)
+	}
+	slices.SortStableFunc(fit, func(a, b core.PatientRecord) int { return b.UsedAt.Compare(a.UsedAt) })
+	return fit, nil
+}
+
+func link(ctx context.Context, tx pgx.Tx, hospital, no string, records []core.PatientRecord) error {
+	if _, err := tx.Exec(ctx, `update patient.identity set used = false where hospital = $1 and patient = $2`, hospital, no); err != nil {
+		return err
+	}
+	for i, p := range records {
+		_, err := tx.Exec(ctx, `insert into patient.identity (hospital, patient, patient_no, card_no, used) values ($1, $2, $3, $4, $5)
+			on conflict (hospital, patient, patient_no) do update set used = excluded.used, card_no = coalesce(nullif(excluded.card_no, ''), identity.card_no)`,
+			hospital, no, p.PatientNo, p.CardNo, i == 0)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// register tells the HIS of a patient. What it refused once is the same message; a
+// person decides about it at the hub.
+func (s *Service) register(ctx context.Context, tx pgx.Tx, outbox core.Outbox, hospital string, r Record) error {
+	_, err := outbox.Enqueue(ctx, hospital, core.Message{Kind: core.PatientRegister, Body: &core.Patient{
+		PersonID: r.No, Name: r.Name, Sex: r.Sex, BirthDate: r.BirthDate, IDType: r.IDType, IDNo: r.IDNo, Phone: r.Phone, Address: r.Address,
+		Guardian: r.Guardian, RegisteredAt: r.created,
+	}})
+	var conflict *core.Conflict
+	if errors.As(err, &conflict) { // told before, with another telephone or address
+		err = nil
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, `insert into patient.registration (hospital, patient, state) values ($1, $2, $3) on conflict do nothing`, hospital, r.No, Registering)
+	}
+	return err
+}
+
+// Take is the module's side of the inbox: the HIS has a number for whom it registered.
+func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
+	if e.Kind != core.PatientRegister {
+		return nil
+	}
+	var state State
+	err := tx.QueryRow(ctx, `select state from patient.registration where hospital = $1 and patient = $2 for update`, e.Hospital, e.Key).Scan(&state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // submitted by somebody else
+	} else if err != nil {
+		return err
+	}
+	to, problem := state, ""
+	switch e.Type {
+	case core.EventDelivered:
+		if e.Receipt == nil || e.Receipt.HisNo == "" {
+			to, problem = Stuck, "the HIS registered the patient and gave no number"
+			break
+		}
+		to = Linked
+		if err := link(ctx, tx, e.Hospital, e.Key, []core.PatientRecord{{PatientNo: e.Receipt.HisNo, CardNo: e.Receipt.CardNo}}); err != nil {
+			return err
+		}
+	case core.EventParked, core.EventCancelled, core.EventRefundNow:
+		to, problem = Stuck, e.Reason
+	default:
+		return nil
+	}
+	if to != state {
+		if _, err := States.Move(state, to); err != nil {
+			return nil // it came late, or twice
+		}
+	}
+	_, err = tx.Exec(ctx, `update patient.registration set state = $3, problem = $4, updated_at = clock_timestamp() where hospital = $1 and patient = $2`, e.Hospital, e.Key, to, problem)
+	return err
+}
