@@ -31,6 +31,8 @@ type Dialect struct {
 	Limits    Limits
 	// Maintenance windows; deliveries wait in them and spend no attempt.
 	Maintenance []Window
+	// Open are the working hours, likewise; none means always, see Rests.
+	Open []Hours
 	// Codes are the code tables by name.
 	Codes map[string]CodeTable
 	// Secrets are values that are masked wherever they appear.
@@ -59,19 +61,6 @@ type Limits struct {
 	Concurrency int
 	// Rate is the most exchanges per second; 0 is unlimited.
 	Rate float64
-}
-
-// Window is a daily stretch in the hospital's zone, as minutes after midnight.
-// End before Start means over midnight.
-type Window struct{ Start, End int }
-
-// Contains reports whether t (in the hospital's zone) lies in the window.
-func (w Window) Contains(t time.Time) bool {
-	m := t.Hour()*60 + t.Minute()
-	if w.Start <= w.End {
-		return w.Start <= m && m < w.End
-	}
-	return m >= w.Start || m < w.End
 }
 
 // ConnectorSpec says how to reach one entrance of the HIS.
@@ -105,6 +94,8 @@ type Operation struct {
 	SettleAfter time.Duration
 	// PassWhenParked lets successors in the lane go on while this one is parked.
 	PassWhenParked bool
+	// AnyHour: it is told, or asked, outside the working hours, too.
+	AnyHour bool
 }
 
 // Step is one exchange of an operation, and how to get out of doubt about it.

@@ -206,6 +206,7 @@ var operationTable = &table{"operation", append(append([]key{}, undoTable.keys..
 	key{name: "page", shape: section(pageTable), doc: "more pages of the answer"},
 	key{name: "settle_after", shape: duration, doc: "how long after the last byte absent is believed (the connector's timeout; money: at least 60s)"},
 	key{name: "when_parked", shape: oneOf("block", "pass"), doc: "whether a parked one holds its lane (block)"},
+	key{name: "any_hour", shape: truth, doc: "it is told, or asked, outside the working hours, too (false)"},
 	key{name: "steps", shape: listOf(section(stepTable)), doc: "several exchanges, instead of send"},
 	key{name: "takes", shape: value, doc: "inbound: the canonical message"},
 	key{name: "reply", shape: value, doc: "inbound: the document that answers, body in the envelope"},
@@ -271,6 +272,7 @@ var hospitalTable = &table{"hospital", []key{
 	{name: "listeners", shape: mapOf(section(listenerTable)), doc: "where the HIS calls us"},
 	{name: "limits", shape: section(limitsTable), doc: "for the whole hospital"},
 	{name: "maintenance", shape: listOf(text), doc: `daily windows "HH:mm-HH:mm" in which deliveries wait`},
+	{name: "working_hours", shape: listOf(text), doc: `when the HIS may be called, "Mon-Sat 07:00-18:30"; outside of them deliveries wait (always)`},
 	{name: "channels", shape: section(channelsTable), doc: "the hospital's accounts at payment channels: where bills come from and refunds go"},
 	{name: "reconcile", shape: section(reconcileTable), doc: "how its days are compared at night"},
 }}

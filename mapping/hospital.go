@@ -44,15 +44,7 @@ func (l *loader) readHospital(d *core.Dialect) {
 	if n := h["limits"]; n != nil {
 		l.readLimits(n, &d.Limits)
 	}
-	if n := h["maintenance"]; n != nil {
-		for _, w := range n.items {
-			if window, ok := readWindow(w.text); ok {
-				d.Maintenance = append(d.Maintenance, window)
-			} else {
-				l.mistake(w.pos, `write "01:00-02:30"`, "%q is not a window of the day", w.text)
-			}
-		}
-	}
+	l.readHours(h, d)
 }
 
 var (
@@ -114,14 +106,6 @@ func (l *loader) readLimits(n *node, limits *core.Limits) {
 		}
 		limits.Rate = rate / per
 	}
-}
-
-func readWindow(text string) (core.Window, bool) {
-	from, to, ok := strings.Cut(text, "-")
-	start, err1 := time.Parse("15:04", strings.TrimSpace(from))
-	end, err2 := time.Parse("15:04", strings.TrimSpace(to))
-	w := core.Window{Start: start.Hour()*60 + start.Minute(), End: end.Hour()*60 + end.Minute()}
-	return w, ok && err1 == nil && err2 == nil && w.Start != w.End
 }
 
 // readFormats makes the formats of the folder and the functions that read them.

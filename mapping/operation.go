@@ -143,6 +143,12 @@ func (l *loader) compileOperation(o *operation) *core.Operation {
 			l.mistake(n.pos, "leave it out", "when_parked cannot be pass for money: it always blocks its lane")
 		}
 	}
+	if n := o.keys["any_hour"]; n != nil && n.text == "true" {
+		out.AnyHour = true
+		if l.hospital["working_hours"] == nil {
+			l.mistake(n.pos, "leave it out", "any_hour is for a folder that has working_hours")
+		}
+	}
 	if n := o.keys["page"]; n != nil && o.t.Mode == core.Write {
 		l.mistake(n.pos, "leave it out", "page is for questions")
 		delete(o.keys, "page")

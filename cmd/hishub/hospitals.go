@@ -295,7 +295,7 @@ func (r *hospitals) place(ctx context.Context, id string) (reconcile.Place, erro
 		return reconcile.Place{}, err
 	}
 	return reconcile.Place{
-		Zone: h.Zone, NightRules: h.Night, Maintenance: h.Maintenance, Bills: h.Billers(),
+		Zone: h.Zone, NightRules: h.Night, Rests: h.Rests, Bills: h.Billers(),
 		Can: func(k core.Kind) bool { return h.Operations[k] != nil || k == core.LedgerPushed && h.Pushes(k) },
 	}, nil
 }

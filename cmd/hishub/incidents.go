@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"slices"
 	"time"
 
-	"hishub/core"
 	"hishub/core/incident"
 	"hishub/core/postgres"
 )
@@ -38,8 +36,7 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		h.clocks.tell(s)
 		s.Variables = h.hospitals.outdated(s.Hospital)
 		if opened, err := h.hospitals.Hospital(ctx, s.Hospital, 0); err == nil {
-			local := time.Now().In(opened.Zone)
-			s.Held = s.Held || slices.ContainsFunc(opened.Maintenance, func(w core.Window) bool { return w.Contains(local) })
+			s.Held = s.Held || opened.Rests("", time.Now())
 		}
 	}
 	return all, nil

@@ -117,6 +117,10 @@ func unanswered(rq *request, err error) error {
 		p = problem("his-invalid", "")
 	} else {
 		p = p.after(max(fault.RetryAfter, time.Second))
+		var closed *delivery.Closed
+		if errors.As(err, &closed) {
+			p.Detail = closed.Error()
+		}
 	}
 	p.Class = fault.Class
 	return p

@@ -94,9 +94,11 @@ type Progress struct {
 	Words  string `json:"words,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Attempts counts all exchanges, Failures those that got nowhere since the
-	// last one that did, Inquiries the questions that gave no answer.
+	// last one that did, Busy the answers since then that put it off, Inquiries the
+	// questions that gave no answer.
 	Attempts  int `json:"attempts,omitempty"`
 	Failures  int `json:"failures,omitempty"`
+	Busy      int `json:"busy,omitempty"`
 	Inquiries int `json:"inquiries,omitempty"`
 	// LastByte is the latest moment at which a byte of the present step may have
 	// reached the HIS; zero before it was sent.

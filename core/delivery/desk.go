@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +28,9 @@ type desk struct {
 	h           *core.Hospital // as it was at the last claim
 	limiter     *rate.Limiter
 	ramp        int       // slots after an outage, one more with each answer; 0: all of them
+	heldUntil   time.Time // the HIS asked us to wait
+	quietUntil  time.Time // nothing that goes at any hour is looked for
+	retries     retries
 	broken      time.Time // since when the breaker is not closed; zero: it is closed
 	inFlight    int       // claims that hold a slot
 	ready       []claimed // claims that wait for a slot; nothing of them is sent
@@ -99,13 +101,13 @@ func (k *desk) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := k.room(h, time.Now())
+	n, kinds := k.room(h, time.Now())
 	if n <= 0 {
 		k.fill(ctx) // the limits may have been raised, for those that wait for a slot
 		return nil
 	}
 	asked := time.Now()
-	got, err := k.Store.Claim(ctx, k.Process, k.hospital, n, k.Lease, deadline(h))
+	got, err := k.Store.Claim(ctx, k.Process, k.hospital, n, k.Lease, deadline(h), kinds...)
 	if err != nil {
 		return err
 	}
@@ -115,6 +117,9 @@ func (k *desk) claim(ctx context.Context) error {
 		k.ready = append(k.ready, claimed{&got[i], asked, had})
 	}
 	k.hungry = len(got) == n
+	if len(kinds) > 0 && len(got) == 0 {
+		k.quietUntil = had.Add(quiet)
+	}
 	if k.limiter != nil {
 		k.limiter.AllowN(time.Now(), len(got))
 	}
@@ -134,7 +139,7 @@ func (k *desk) fill(ctx context.Context) {
 	for len(k.ready) > 0 && !k.isClosed() { // Leave gives up what is left at the end
 		c := k.ready[0]
 		switch {
-		case k.breaker.IsOpen() || closedFor(k.h, time.Now()):
+		case k.held(c.Kind, time.Now()):
 			k.wg.Go(func() { k.giveBack(ctx, c.Delivery) })
 		case k.inFlight >= k.slots():
 			return
@@ -149,77 +154,6 @@ func (k *desk) fill(ctx context.Context) {
 // giveBack returns a claim of which nothing was sent.
 func (k *desk) giveBack(ctx context.Context, d *Delivery) {
 	_, _ = k.settle(ctx, d, nil, Next{State: Queued, Progress: d.asItStands(d.LeaseUntil.Add(-k.Lease)), Class: core.Unavailable, Because: "the hospital is not called at present"})
-}
-
-// slots is how many exchanges may be in flight now. k.mu is held.
-func (k *desk) slots() int {
-	n := max(k.h.Limits.Concurrency, 1)
-	if k.ramp > 0 {
-		n = min(n, k.ramp)
-	}
-	return n
-}
-
-// spare is how many claims may wait for a slot. A hospital that takes few at
-// once gets none: there a claim could wait for long, and be sent after a pause.
-func (k *desk) spare() int {
-	if n := k.slots(); n >= 4 {
-		return n / 2
-	}
-	return 0
-}
-
-// closedFor reports whether a maintenance window is open.
-func closedFor(h *core.Hospital, now time.Time) bool {
-	local := now.In(h.Zone)
-	return slices.ContainsFunc(h.Maintenance, func(w core.Window) bool { return w.Contains(local) })
-}
-
-// room is how many more claims the hospital may have now. Breaker, rate and
-// maintenance windows hold claims back, so waiting in them spends no attempt.
-func (k *desk) room(h *core.Hospital, now time.Time) int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.h = h
-	if closedFor(h, now) {
-		return 0
-	}
-	n := k.slots() + k.spare() - k.inFlight - len(k.ready)
-	n = min(n, 4*k.slots()+16-k.inFlight-k.settling)
-	if k.breaker.IsOpen() {
-		if k.breaker.RemainingDelay() > 0 {
-			return 0 // the sweep comes back
-		}
-		k.breaker.HalfOpen()
-	}
-	if k.breaker.IsHalfOpen() {
-		// One probe at a time. The slots count it, not the breaker's permits: a
-		// permit taken for a claim that finds nothing would never come back.
-		n = min(n, 1-k.inFlight-len(k.ready))
-	}
-	if n <= 0 {
-		k.hungry = true
-		return 0
-	}
-	if h.Limits.Rate > 0 {
-		if k.limiter == nil || float64(k.limiter.Limit()) != h.Limits.Rate {
-			k.limiter = rate.NewLimiter(rate.Limit(h.Limits.Rate), max(1, int(h.Limits.Rate)))
-		}
-		if n = min(n, int(k.limiter.TokensAt(now))); n == 0 {
-			time.AfterFunc(time.Duration(float64(time.Second)/h.Limits.Rate), k.wake)
-			return 0
-		}
-	}
-	return n
-}
-
-// deadline is the longest that a call to this hospital may take.
-func deadline(h *core.Hospital) time.Duration {
-	longest := time.Second
-	for name := range h.Connectors {
-		longest = max(longest, h.Timeout(name))
-	}
-	return longest
 }
 
 // deliver carries one claim through its exchanges until it waits, ends or is
@@ -349,9 +283,24 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	if lost(x.Verdict.Err) {
 		return nil, Next{}, ErrLeaseLost
 	}
-	k.record(x.Verdict.Outcome)
+	k.record(x.Verdict.Outcome, x.RetryAfter)
 	a := &Attempt{Number: d.Attempts + 1, Phase: d.Phase, Step: step.Name, Exchange: x, Now: now()}
-	return a, k.Policy.After(d, op, a), nil
+	n := k.Policy.After(d, op, a)
+	k.budget(d.Phase, &n)
+	return a, n, nil
+}
+
+// budget puts a repeat off where the hospital has had its share of them.
+func (k *desk) budget(was Phase, n *Next) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if was == Send {
+		k.retries.called(now)
+	}
+	if n.State == Queued && n.Phase == Send {
+		n.After = max(n.After, k.retries.wait(now))
+	}
 }
 
 // asItStands is the progress of a delivery that this process does nothing about.
@@ -392,42 +341,6 @@ func (k *desk) settle(ctx context.Context, d *Delivery, a *Attempt, n Next) (pro
 		k.Log.Error("settle; trying again", "hospital", d.Hospital, "message", d.ID, "error", err)
 		if !sleep(ctx, wait) {
 			return false, ctx.Err()
-		}
-	}
-}
-
-// record tells the breaker. After an outage the slots come back one with each
-// answer, so their number doubles in the time of one answer: a HIS that has just
-// started meets first one request, then two, four, eight.
-func (k *desk) record(o core.Outcome) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch o {
-	case core.OutcomeUnavailable, core.OutcomeInDoubt:
-		k.breaker.RecordFailure()
-		k.lastFailure = time.Now()
-		if k.broken.IsZero() && !k.breaker.IsClosed() {
-			k.broken = time.Now()
-		}
-		switch {
-		case !k.broken.IsZero():
-			k.ramp = 1
-		case k.ramp > 0:
-			k.ramp = max(1, k.ramp/2)
-		}
-	case core.OutcomeInvalid: // says nothing about the HIS
-	default:
-		k.breaker.RecordSuccess()
-		k.lastSuccess = time.Now()
-		if !k.breaker.IsClosed() {
-			return // it was sent before the outage
-		}
-		k.broken = time.Time{}
-		if k.ramp > 0 && o != core.OutcomeBusy {
-			k.ramp++
-		}
-		if k.ramp > k.h.Limits.Concurrency {
-			k.ramp = 0
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (n next) reached(at string, captured map[string]string, r *core.Receipt) Ne
 
 func (n next) advance(to int, captured map[string]string, r *core.Receipt) Next {
 	n.keep(captured, r)
-	n.Phase, n.Why, n.Failures, n.Inquiries = Send, "", 0, 0
+	n.Phase, n.Why, n.Failures, n.Busy, n.Inquiries = Send, "", 0, 0, 0
 	n.Words, n.Reason = "", "" // of a refusal that is over
 	n.LastByte, n.Running = time.Time{}, time.Time{}
 	n.Step = to
@@ -215,14 +215,14 @@ func (n next) takeBack(why Why, because string) Next {
 	if !n.undoable() {
 		return n.park(core.Rejected, because+"; a finished step cannot be taken back")
 	}
-	n.Phase, n.Step, n.Failures = Undo, n.lastFinished(), 0
+	n.Phase, n.Step, n.Failures, n.Busy = Undo, n.lastFinished(), 0, 0
 	return n.is(Sending, "", because+"; taking back step "+n.op.Steps[n.Step].Name)
 }
 
 func (n next) undone() Next {
 	undid := n.lastFinished()
 	n.Finished = n.Finished[:len(n.Finished)-1]
-	n.Failures, n.LastByte = 0, time.Time{}
+	n.Failures, n.Busy, n.LastByte = 0, 0, time.Time{}
 	if n.Why == WhyExpired {
 		n.Phase, n.Why, n.Step = Send, "", undid
 		return n.is(Sending, "", "doing step "+n.op.Steps[undid].Name+" again")
@@ -288,8 +288,7 @@ func (n next) money() bool {
 // later queues the same exchange again and spends the budget.
 func (n next) later(class core.Class, because string) Next {
 	n.Failures++
-	// This time nothing reached the HIS; an earlier try in doubt stays in doubt.
-	if n.Phase == Send && class == core.Unavailable && n.LastByte.IsZero() && n.d.CancelWanted {
+	if class == core.Unavailable && n.cancellable() {
 		return n.takeBack(WhyCancelled, "cancelled by a person; nothing reached the HIS")
 	}
 	if n.Failures > n.MaxFailures {
@@ -300,8 +299,33 @@ func (n next) later(class core.Class, because string) Next {
 	return out
 }
 
+// busy queues the same exchange again. The HIS is there and put it off, so it spends
+// no budget of outages; where the HIS says for how long, it spends none at all.
+func (n next) busy(because string) Next {
+	if n.cancellable() {
+		return n.takeBack(WhyCancelled, "cancelled by a person; nothing was done at the HIS")
+	}
+	if n.a.Exchange.RetryAfter == 0 {
+		n.Busy++
+	}
+	if n.Busy > n.MaxBusy {
+		return n.park(core.Unavailable, fmt.Sprintf("given up after the HIS was busy %d times: %s", n.Busy, because))
+	}
+	out := n.is(Queued, core.Unavailable, because)
+	out.After = max(n.wait(n.Busy), n.a.Exchange.RetryAfter)
+	return out
+}
+
+// cancellable: a person wants it cancelled and nothing of this step is at the HIS.
+// An earlier try in doubt stays in doubt.
+func (n next) cancellable() bool {
+	return n.Phase == Send && n.LastByte.IsZero() && n.d.CancelWanted
+}
+
 func (n next) askAgain(because string) Next {
-	n.Inquiries++
+	if x := n.a.Exchange; x.Verdict.Outcome != core.OutcomeBusy || x.RetryAfter == 0 {
+		n.Inquiries++
+	}
 	if n.Inquiries > n.MaxInquiries {
 		return n.park(core.InDoubt, fmt.Sprintf("given up after %d inquiries: %s", n.Inquiries, because))
 	}

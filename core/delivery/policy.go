@@ -9,8 +9,11 @@ import (
 // Policy decides what follows after each exchange. It is pure: the same
 // delivery and attempt give the same answer, but for the jitter.
 type Policy struct {
-	// MaxFailures and MaxInquiries are budgets; spent, a person must look.
-	MaxFailures, MaxInquiries int
+	// MaxFailures, MaxBusy and MaxInquiries are budgets of a message: of outages, of
+	// answers that put it off without saying for how long, and of questions that gave
+	// no answer. Spent, a person must look. What the hospital as a whole may repeat
+	// is bounded apart from them, see retries.
+	MaxFailures, MaxBusy, MaxInquiries int
 	// Base is the first wait, doubled at each failure up to Cap.
 	Base, Cap time.Duration
 	// Jitter spreads a wait; nil takes between half of it and all of it.
@@ -18,7 +21,7 @@ type Policy struct {
 }
 
 // DefaultPolicy holds on for about a day before it asks a person.
-var DefaultPolicy = Policy{MaxFailures: 1500, MaxInquiries: 1500, Base: time.Second, Cap: time.Minute}
+var DefaultPolicy = Policy{MaxFailures: 1500, MaxBusy: 1500, MaxInquiries: 1500, Base: time.Second, Cap: time.Minute}
 
 // After is the whole policy. Each line is a row of the table in docs/design.md.
 func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
@@ -40,7 +43,9 @@ func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
 		return n.already(v)
 	case core.OutcomeRunning:
 		return n.running(v.Captured)
-	case core.OutcomeBusy, core.OutcomeUnavailable:
+	case core.OutcomeBusy:
+		return n.busy("the HIS is busy; nothing was done there")
+	case core.OutcomeUnavailable:
 		return n.later(core.Unavailable, "nothing was done at the HIS")
 	case core.OutcomeInDoubt:
 		return n.inDoubt()
@@ -94,7 +99,9 @@ func (n next) afterUndo(v core.Verdict) Next {
 	switch v.Outcome {
 	case core.OutcomeOK, core.OutcomeAlready:
 		return n.undone()
-	case core.OutcomeBusy, core.OutcomeUnavailable:
+	case core.OutcomeBusy:
+		return n.busy("the HIS is busy; the undo was not done")
+	case core.OutcomeUnavailable:
 		return n.later(core.Unavailable, "the undo did not reach the HIS")
 	case core.OutcomeInDoubt:
 		if undo := n.op.Steps[n.lastFinished()].Undo; undo != nil && undo.RepeatSafe {

@@ -47,7 +47,7 @@ func operation(n int, can ...string) *core.Operation {
 	return op
 }
 
-var still = Policy{MaxFailures: 3, MaxInquiries: 3, Base: time.Second, Cap: time.Minute, Jitter: func(d time.Duration) time.Duration { return d }}
+var still = Policy{MaxFailures: 3, MaxBusy: 3, MaxInquiries: 3, Base: time.Second, Cap: time.Minute, Jitter: func(d time.Duration) time.Duration { return d }}
 
 func outcome(o core.Outcome) core.Verdict { return core.Verdict{Outcome: o} }
 func status(s core.Status) core.Verdict {
@@ -264,7 +264,7 @@ func TestPolicyAgainstAnyHIS(t *testing.T) {
 		can := rapid.SampledFrom([]string{"inquire", "repeat", "neither"}).Draw(t, "can")
 		op := operation(steps, can)
 		p := still
-		p.MaxFailures, p.MaxInquiries = 1000, 1000
+		p.MaxFailures, p.MaxBusy, p.MaxInquiries = 1000, 1000, 1000
 		d := payment()
 		now := t0
 		booked := make([]int, steps) // how often each step took effect

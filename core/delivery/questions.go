@@ -45,6 +45,9 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 	if op == nil || !ok || t.Mode != core.Question {
 		return nil, core.ErrCannot
 	}
+	if now := time.Now(); h.Rests(kind, now) {
+		return nil, resting(h, kind, now)
+	}
 	free, err := q.slot(ctx, h)
 	if err != nil {
 		return nil, &core.Fault{Class: core.Unavailable, Op: string(kind), Err: errors.New("all of the hospital's slots for questions are taken")}
@@ -74,6 +77,27 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 		// A question that was not answered may simply be asked again.
 		return nil, &core.Fault{Class: core.Unavailable, Op: string(kind), Err: err, RetryAfter: x.RetryAfter}
 	}
+}
+
+// Closed: the HIS is not called now, in a maintenance window or outside its working hours.
+type Closed struct {
+	// Opens is when it can be asked again, in the hospital's zone; zero: not within a week.
+	Opens time.Time
+}
+
+func (c *Closed) Error() string {
+	if c.Opens.IsZero() {
+		return "the hospital is closed, and its folder names no time at which it opens"
+	}
+	return "the hospital is closed until " + c.Opens.Format(time.RFC3339)
+}
+
+func resting(h *core.Hospital, kind core.Kind, now time.Time) error {
+	fault := &core.Fault{Class: core.Unavailable, Op: string(kind), Err: &Closed{}}
+	if opens, ok := h.Opens(kind, now); ok {
+		fault.Err, fault.RetryAfter = &Closed{opens}, opens.Sub(now)
+	}
+	return fault
 }
 
 // Refusal is the HIS's no to a question.

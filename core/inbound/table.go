@@ -102,7 +102,7 @@ func (w *watch) look(ctx context.Context) (every time.Duration, err error) {
 		return every, err
 	}
 	every = c.listener.Every
-	if now := time.Now().In(c.hospital.Zone); inMaintenance(c.hospital, now) {
+	if c.hospital.Rests("", time.Now()) {
 		return every, nil
 	}
 	rows, err := table.Rows(c.hospital.Carry(ctx, c.listener.Using, table.Take()))
@@ -144,15 +144,6 @@ func (w *watch) call(ctx context.Context) (*call, core.Table, error) {
 	}
 	table, _ := c.listener.Wire.(core.Table)
 	return c, table, nil
-}
-
-func inMaintenance(h *core.Hospital, now time.Time) bool {
-	for _, m := range h.Maintenance {
-		if m.Contains(now) {
-			return true
-		}
-	}
-	return false
 }
 
 // row takes one and marks it. What is not decided yet stays as it is: the next

@@ -231,9 +231,9 @@ func (r *run) takeInsurance(ctx context.Context) error {
 	return nil
 }
 
-// resting reports whether the HIS is in a maintenance window.
-func (p Place) resting(now time.Time) bool {
-	return slices.ContainsFunc(p.Maintenance, func(w core.Window) bool { return w.Contains(now.In(p.Zone)) })
+// resting reports whether the HIS is not to be asked such a question now.
+func (p Place) resting(kind core.Kind, now time.Time) bool {
+	return p.Rests != nil && p.Rests(kind, now)
 }
 
 // unanswered: a question changes nothing, so that it may be asked again whether

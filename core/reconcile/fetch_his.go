@@ -272,8 +272,8 @@ func (r *run) query(operator string, c core.Channel) core.LedgerQuery {
 
 // question asks the HIS, unless it is to be left alone now.
 func (r *run) question(ctx context.Context, kind core.Kind, q core.LedgerQuery) (any, error) {
-	if r.place.resting(r.clock()) {
-		return nil, &notYet{"the end of the HIS's maintenance window", nil}
+	if r.place.resting(kind, r.clock()) {
+		return nil, &notYet{"the end of the HIS's maintenance window, or its working hours", nil}
 	}
 	answer, err := r.Asker.Question(ctx, r.night.Hospital, kind, &q)
 	switch {

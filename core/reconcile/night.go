@@ -25,8 +25,8 @@ type Asker interface {
 type Place struct {
 	Zone *time.Location
 	core.NightRules
-	// Maintenance windows, in which the HIS is left alone.
-	Maintenance []core.Window
+	// Rests reports when the HIS is left alone, see core.Dialect.Rests; nil: never.
+	Rests func(core.Kind, time.Time) bool
 	// Bills by way of paying. Where insurance is not among them its ledger is asked
 	// of the HIS, if that can be.
 	Bills map[core.Channel]core.Biller

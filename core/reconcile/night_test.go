@@ -117,7 +117,8 @@ func TestWhatTheHISAnswersDecidesWhetherANightWaits(t *testing.T) {
 func TestTheHISIsLeftAloneInItsMaintenance(t *testing.T) {
 	h := newBeishan(t, "01-06 00:10:00")
 	h.asksDetail()
-	h.place.Maintenance = []core.Window{{Start: 23*60 + 30, End: 30}}
+	dialect := core.Dialect{Zone: shanghai, Maintenance: []core.Window{{Start: 23*60 + 30, End: 30}}}
+	h.place.Rests = dialect.Rests
 	n := h.run("2026-01-05")
 	same(t, "state", n.State, NightWaiting)
 	same(t, "asked", len(h.his.took()), 0)

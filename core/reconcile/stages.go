@@ -89,7 +89,10 @@ func (r *run) askAll(ctx context.Context, ours []Prescribed) map[string]*core.St
 	take := func() (Prescribed, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if next == len(ours) || unheard >= silence || ctx.Err() != nil || r.place.resting(r.clock()) {
+		if next == len(ours) || unheard >= silence || ctx.Err() != nil {
+			return Prescribed{}, false
+		}
+		if kind, _ := about(ours[next]); r.place.resting(kind, r.clock()) {
 			return Prescribed{}, false
 		}
 		next++

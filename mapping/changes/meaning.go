@@ -87,6 +87,9 @@ func (m *meaning) coverage(name string, old, new *core.Operation) {
 	if !old.PassWhenParked && new.PassWhenParked {
 		m.warn(name, "one that is parked no longer holds its lane: what follows may overtake it")
 	}
+	if old.AnyHour && !new.AnyHour {
+		m.note(name, "it waits for the working hours now")
+	}
 	steps := map[string]*core.Step{}
 	for i := range old.Steps {
 		steps[old.Steps[i].Name] = &old.Steps[i]

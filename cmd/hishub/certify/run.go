@@ -158,7 +158,7 @@ func (a alone) Hospital(context.Context, string, int) (*core.Hospital, error) { 
 // policy is production's, with budgets for one sitting.
 func (r *run) policy() delivery.Policy {
 	p := delivery.DefaultPolicy
-	p.MaxFailures, p.MaxInquiries, p.Cap = 6, 60, 5*time.Second
+	p.MaxFailures, p.MaxBusy, p.MaxInquiries, p.Cap = 6, 6, 60, 5*time.Second
 	p.Base = r.atMost(p.Base)
 	return p
 }
@@ -180,8 +180,8 @@ func (r *run) capped(d *core.Dialect) *core.Dialect {
 		spec.Timeout = r.atMost(d.Timeout(name))
 		out.Connectors[name] = spec
 	}
-	// A window in which deliveries wait would make the run wait until it is over.
-	out.Maintenance = nil
+	// Hours in which deliveries wait would make the run wait until they are over.
+	out.Maintenance, out.Open = nil, nil
 	out.Operations = map[core.Kind]*core.Operation{}
 	for kind, op := range d.Operations {
 		same := *op

@@ -257,7 +257,7 @@ func (w *world) place(ctx context.Context, id string) (reconcile.Place, error) {
 	if err != nil {
 		return reconcile.Place{}, err
 	}
-	return reconcile.Place{Zone: h.Zone, NightRules: h.Night, Maintenance: h.Maintenance, Bills: h.Billers(),
+	return reconcile.Place{Zone: h.Zone, NightRules: h.Night, Rests: h.Rests, Bills: h.Billers(),
 		Can: func(k core.Kind) bool { return h.Operations[k] != nil }}, nil
 }
 
