@@ -263,7 +263,10 @@ const accept = `
 	)
 	select n, true, true, id, 0, null::bytea from fresh
 	union all
-	select n, held, known, 0, coalesce(old, 0), old_digest from input where not (held and known and old is null)`
+	-- What is known already is answered with a commit, too, which waits for a standby as
+	-- any does: it may be known to this server alone, to be lost with it.
+	select n, held, known, 0, coalesce(old, 0), old_digest from input where not (held and known and old is null)
+		and (old is null or pg_logical_emit_message(true, 'hishub', 'known') is not null)`
 
 // acceptAll accepts a batch in one round trip and one transaction.
 func (s *Store) acceptAll(ctx context.Context, es []enqueueing) ([]enqueued, error) {

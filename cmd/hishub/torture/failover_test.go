@@ -19,15 +19,15 @@ func (c *campaign) pair() (primary, standby *servers.Server) {
 	return primary, standby
 }
 
-// layFailover: in the middle of the load the standby falls silent, so that commits
-// wait for it. Some of those that wait are ended: the primary has what they wrote,
-// nobody else has, and their callers submit it again. Then the primary dies and the
-// standby is promoted; the hubs find it by themselves.
+// layFailover: in the middle of the load the standby dies, so that commits wait for
+// it. Some of those that wait are ended: the primary has what they wrote,
+// nobody else has, and their callers submit it again. Then the primary dies; the
+// standby comes back without it and is promoted, and the hubs find it by themselves.
 func (c *campaign) layFailover() {
 	primary, standby := c.pair()
 	c.faults = func() {
 		c.after(0.4)
-		standby.Pause()
+		standby.Kill()
 		conn, err := pgx.Connect(c.ctx, primary.URL)
 		must(c.T, "connect to the primary", err)
 		defer conn.Close(c.ctx)
@@ -38,7 +38,7 @@ func (c *campaign) layFailover() {
 			c.countMore("ended while they waited for the standby", ended)
 		}
 		c.fail(primary)
-		standby.Resume()
+		must(c.T, "restart the standby", standby.Restart(c.ctx))
 		time.Sleep(c.between(4, 0, time.Second))
 		must(c.T, "promote the standby", standby.Promote(c.ctx))
 		c.count("failovers")
