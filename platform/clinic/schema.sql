@@ -8,3 +8,9 @@ create table if not exists clinic.job (
     name text primary key, times text not null, due timestamptz not null,
     began_at timestamptz, ended_at timestamptz, process text not null default '', problem text not null default '', runs bigint not null default 0
 );
+-- When each list of a HIS was last had, and why not since.
+create table if not exists clinic.list (
+    hospital text not null, list text not null, as_of timestamptz, entries integer not null default 0,
+    tried_at timestamptz not null, problem text not null default '',
+    primary key (hospital, list)
+);

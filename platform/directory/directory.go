@@ -7,7 +7,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,15 +31,6 @@ type Doctor struct {
 	GoodAt       string   `json:"good_at,omitempty"`
 	Closed       bool     `json:"closed,omitempty"`
 	Version      int      `json:"version" doc:"of what the hospital writes about the doctor"`
-}
-
-// List is one of the HIS's lists, and when it was had.
-type List struct {
-	List    string     `json:"list" enum:"department,doctor"`
-	AsOf    *time.Time `json:"as_of,omitempty" doc:"when the HIS gave it; missing: never yet"`
-	Entries int        `json:"entries" doc:"how many it had"`
-	TriedAt time.Time  `json:"tried_at"`
-	Problem string     `json:"problem,omitempty" doc:"why it was not had at the last try; what was had before holds on"`
 }
 
 // Service is the module.
@@ -121,13 +111,4 @@ func (s *Service) Describe(ctx context.Context, hospital, code string, p Page) (
 		return d, fmt.Errorf("describe doctor: %w: it is at version %d meanwhile; read it again", clinic.ErrState, d.Version)
 	}
 	return d, err
-}
-
-// Lists tells when each list was had.
-func (s *Service) Lists(ctx context.Context, hospital string) ([]List, error) {
-	rows, err := s.Database.Query(ctx, `select list, as_of, entries, tried_at, problem from directory.sync where hospital = $1 order by list`, hospital)
-	if err != nil {
-		return nil, fmt.Errorf("read when lists were had: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[List])
 }

@@ -56,7 +56,7 @@ func filled(n int) *his {
 	return h
 }
 
-func synced(t *testing.T, s *Service, sure bool) []List {
+func synced(t *testing.T, s *Service, sure bool) []clinic.List {
 	t.Helper()
 	lists, err := s.Sync(t.Context(), "h1", sure)
 	if err != nil {
@@ -191,19 +191,19 @@ func TestSyncAllAsksWhenItIsTime(t *testing.T) {
 	run := func(want int) { // of two hospitals
 		t.Helper()
 		h.asked = 0
-		if err := s.syncAll(t.Context()); err != nil || h.asked != want {
+		if err := s.Jobs()[0].Run(t.Context()); err != nil || h.asked != want {
 			t.Errorf("asked %d times, want %d; %v", h.asked, want, err)
 		}
 	}
 	run(4)
 	run(0)
-	if _, err := s.Database.Exec(t.Context(), `update directory.sync set as_of = as_of - interval '21 hours' where list = 'doctor'`); err != nil {
+	if _, err := s.Database.Exec(t.Context(), `update clinic.list set as_of = as_of - interval '21 hours' where list = 'doctor'`); err != nil {
 		t.Fatal(err)
 	}
 	h.err = &core.Fault{Class: core.Unavailable, Err: errors.New("down")}
-	run(4)
-	run(4) // still not had
+	run(2)
+	run(2) // still not had
 	h.err = nil
-	run(4)
+	run(2)
 	run(0)
 }

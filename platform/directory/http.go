@@ -51,7 +51,7 @@ func (s *Service) Routes(api *clinic.API) {
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-directory-lists", Method: http.MethodGet, Path: "/hospitals/{hospital}/directory", Right: clinic.Watch,
 		Title: "when the lists were last had from the HIS"},
-		func(ctx context.Context, _ clinic.Person, in *clinic.Hospital) (*clinic.Out[[]List], error) {
+		func(ctx context.Context, _ clinic.Person, in *clinic.Hospital) (*clinic.Out[[]clinic.List], error) {
 			return clinic.Reply(s.Lists(ctx, in.Hospital))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-directory-sync", Method: http.MethodPost, Path: "/hospitals/{hospital}/directory/sync", Right: clinic.Directory,
@@ -59,7 +59,7 @@ func (s *Service) Routes(api *clinic.API) {
 		func(ctx context.Context, _ clinic.Person, in *struct {
 			clinic.Hospital
 			Sure bool `query:"sure" doc:"take a list that is empty, or closes more than half of what is open"`
-		}) (*clinic.Out[[]List], error) {
+		}) (*clinic.Out[[]clinic.List], error) {
 			return clinic.Reply(s.Sync(ctx, in.Hospital.Hospital, in.Sure))
 		})
 }

@@ -17,9 +17,3 @@ create table directory.doctor_department (
     foreign key (hospital, doctor) references directory.doctor
 );
 create index on directory.doctor_department (hospital, department);
--- When each list was last had from the HIS, and why not since.
-create table directory.sync (
-    hospital text not null, list text not null, as_of timestamptz, entries integer not null default 0,
-    tried_at timestamptz not null, problem text not null default '',
-    primary key (hospital, list)
-);

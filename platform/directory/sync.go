@@ -2,9 +2,7 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,116 +10,39 @@ import (
 	"hishub/platform/clinic"
 )
 
-// The lists that a HIS may have.
-const (
-	departments = "department"
-	doctors     = "doctor"
-)
+// lists that the module has from a HIS. What is listed no more is closed and not deleted,
+// because appointments and prescriptions name it.
+var lists = []clinic.ListOf{
+	{Name: "department", Kind: core.DepartmentList, Save: saveDepartments, Open: open(`department`)},
+	{Name: "doctor", Kind: core.DoctorList, Save: saveDoctors, Open: open(`doctor`)},
+}
 
-// Sync has both lists from the HIS. What it lists no more is closed and not deleted,
-// because appointments and prescriptions name it. A list that is empty, or that would
-// close more than half of what is open, is taken only when a person says so (sure):
-// a HIS in trouble answers that way. A HIS that has no such list changes nothing.
-func (s *Service) Sync(ctx context.Context, hospital string, sure bool) ([]List, error) {
-	place, err := s.Place(ctx, hospital)
-	if err != nil {
-		return nil, fmt.Errorf("sync directory: %w", err)
+func open(table string) func(context.Context, pgx.Tx, string) (int, error) {
+	return func(ctx context.Context, tx pgx.Tx, hospital string) (n int, err error) {
+		err = tx.QueryRow(ctx, `select count(*) from directory.`+table+` where hospital = $1 and not closed`, hospital).Scan(&n)
+		return n, err
 	}
-	for _, l := range []struct {
-		name string
-		kind core.Kind
-		save func(context.Context, pgx.Tx, string, any) (int, error)
-	}{
-		{departments, core.DepartmentList, saveDepartments},
-		{doctors, core.DoctorList, saveDoctors},
-	} {
-		if !place.Can(l.kind) {
-			continue
-		}
-		if err := s.sync(ctx, hospital, l.name, sure, func() (any, error) {
-			return s.Ask(ctx, hospital, l.kind, &core.DictionaryQuery{})
-		}, l.save); err != nil {
+}
+
+// Sync has both lists from the HIS now; sure takes them also when they are suspicious
+// (see clinic.Sync).
+func (s *Service) Sync(ctx context.Context, hospital string, sure bool) ([]clinic.List, error) {
+	for _, l := range lists {
+		if err := s.Clinic.Sync(ctx, hospital, l, sure); err != nil {
 			return nil, fmt.Errorf("sync directory: %w", err)
 		}
 	}
 	return s.Lists(ctx, hospital)
 }
 
-// problem is why a list was not taken: something that a person reads.
-type problem string
-
-func (p problem) Error() string { return string(p) }
-
-// sync has one list and saves it. What is wrong with the list is kept beside it and is
-// no error of ours.
-func (s *Service) sync(ctx context.Context, hospital, list string, sure bool, ask func() (any, error), save func(context.Context, pgx.Tx, string, any) (int, error)) error {
-	asOf := time.Now()
-	answer, err := ask()
-	if err != nil {
-		return s.note(ctx, hospital, list, said(err))
-	}
-	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
-		// One at a time; an older answer never comes after a newer one.
-		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, "directory "+hospital+"/"+list); err != nil {
-			return err
-		}
-		var newer bool
-		if err := tx.QueryRow(ctx, `select exists (select from directory.sync where hospital = $1 and list = $2 and as_of > $3)`, hospital, list, asOf).Scan(&newer); err != nil || newer {
-			return err
-		}
-		before, err := open(ctx, tx, hospital, list)
-		if err != nil {
-			return err
-		}
-		n, err := save(ctx, tx, hospital, answer)
-		if err != nil {
-			return err
-		}
-		after, err := open(ctx, tx, hospital, list)
-		if err != nil {
-			return err
-		}
-		switch {
-		case !sure && n == 0 && before > 0:
-			return problem("the HIS lists nothing, and had entries before; nothing was changed. Sync with sure=true if that is right")
-		case !sure && before >= 4 && after < before/2:
-			return problem(fmt.Sprintf("the HIS's list would close %d of %d entries; nothing was changed. Sync with sure=true if that is right", before-after, before))
-		}
-		_, err = tx.Exec(ctx, `insert into directory.sync (hospital, list, as_of, entries, tried_at) values ($1, $2, $3, $4, $3)
-			on conflict (hospital, list) do update set as_of = excluded.as_of, entries = excluded.entries, tried_at = excluded.tried_at, problem = ''`,
-			hospital, list, asOf, n)
-		return err
-	})
-	var wrong problem
-	if errors.As(err, &wrong) {
-		return s.note(ctx, hospital, list, wrong.Error())
-	}
-	return err
+// Lists tells when each was had.
+func (s *Service) Lists(ctx context.Context, hospital string) ([]clinic.List, error) {
+	return s.Clinic.Lists(ctx, hospital, lists)
 }
 
-// said is what an error of a question tells a person; never what the HIS's words name.
-func said(err error) string {
-	var fault *core.Fault
-	switch {
-	case errors.As(err, &fault) && fault.Class == core.Invalid:
-		return "the question cannot be said in the HIS's dialect: mend the hospital's folder"
-	case errors.As(err, &fault):
-		return "the HIS did not answer"
-	}
-	return "the HIS refused to answer"
-}
-
-func (s *Service) note(ctx context.Context, hospital, list, why string) error {
-	_, err := s.Database.Exec(ctx, `insert into directory.sync (hospital, list, tried_at, problem) values ($1, $2, clock_timestamp(), $3)
-		on conflict (hospital, list) do update set tried_at = excluded.tried_at, problem = excluded.problem`, hospital, list, why)
-	return err
-}
-
-// open counts the entries of a list that are not closed. Within the transaction it
-// counts what was just saved.
-func open(ctx context.Context, tx pgx.Tx, hospital, list string) (n int, err error) {
-	err = tx.QueryRow(ctx, `select count(*) from directory.`+list+` where hospital = $1 and not closed`, hospital).Scan(&n)
-	return n, err
+// Jobs of the module.
+func (s *Service) Jobs() []clinic.Job {
+	return []clinic.Job{s.SyncJob("directory.sync", lists)}
 }
 
 func saveDepartments(ctx context.Context, tx pgx.Tx, hospital string, answer any) (int, error) {
@@ -181,44 +102,4 @@ func saveDoctors(ctx context.Context, tx pgx.Tx, hospital string, answer any) (i
 	b.Queue(`delete from directory.doctor_department where hospital = $1`, hospital)
 	b.Queue(`insert into directory.doctor_department (hospital, doctor, department) select distinct $1, a, b from unnest($2::text[], $3::text[]) x(a, b)`, hospital, who, where)
 	return len(codes), tx.SendBatch(ctx, b).Close()
-}
-
-// Jobs has both lists of every hospital once a night and, after a failure or for a
-// new hospital, within the hour.
-func (s *Service) Jobs() []clinic.Job {
-	return []clinic.Job{{Name: "directory.sync", Times: "7 * * * *", Lasts: 30 * time.Minute, Run: s.syncAll}}
-}
-
-// old is when a list is had again.
-const old = 20 * time.Hour
-
-func (s *Service) syncAll(ctx context.Context) error {
-	places, err := s.Places(ctx)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, p := range places {
-		if !p.Can(core.DepartmentList) && !p.Can(core.DoctorList) {
-			continue
-		}
-		lists, err := s.Lists(ctx, p.ID)
-		if err == nil && (len(lists) == 0 || stale(lists, time.Now())) {
-			_, err = s.Sync(ctx, p.ID, false)
-		}
-		failed = errors.Join(failed, err)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return failed
-}
-
-func stale(lists []List, now time.Time) bool {
-	for _, l := range lists {
-		if l.AsOf == nil || now.Sub(*l.AsOf) > old {
-			return true
-		}
-	}
-	return false
 }
