@@ -55,6 +55,8 @@ type Exchange struct {
 	Sent, Received []byte
 	Stamp          Stamp
 	Head           string
+	// Date is that answer's header of the name, "" where there is none: the HIS's clock.
+	Date           string
 	Started, Ended time.Time
 	// Encoding, Encoded, Called and Answered are when the last request of it began to
 	// be encoded, was, was given to the connector, and was answered; zero: not reached.
@@ -183,7 +185,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		x.Verdict = failed(Invalid, "no connector named "+call.Connector)
 		return
 	}
-	x.Stamp, x.Head = in.Stamp, ""
+	x.Stamp, x.Head, x.Date = in.Stamp, "", ""
 	x.Encoding, x.Called, x.Answered = time.Now(), time.Time{}, time.Time{}
 	q, err := call.Mapper.Encode(in)
 	x.Encoded = time.Now()
@@ -206,6 +208,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 	r, err := connector.Call(ctx, q)
 	x.Answered = time.Now()
 	x.Sent, x.Received, x.Head = h.Redact(r.Sent), h.Redact(r.Received), r.Head()
+	x.Date, _ = r.Headers.Get("date").(string)
 	if err != nil {
 		x.Verdict = Verdict{Outcome: Outcome(ClassOf(err)), Err: err}
 		var f *Fault

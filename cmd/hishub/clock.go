@@ -15,7 +15,13 @@ import (
 type clocks struct {
 	mu    sync.Mutex
 	known map[string]clock
+	heard map[string]heard
 	tried map[string]time.Time
+	// ahead is how far the database's clock is ahead of this process's: HISs are
+	// measured by the database's.
+	ahead time.Duration
+	// database asks it; nil: this process's own is good enough.
+	database func(context.Context) (time.Time, error)
 }
 
 type clock struct {
@@ -34,6 +40,7 @@ const (
 // watch asks the hospitals that ids gives until ctx ends, each every ten minutes.
 func (c *clocks) watch(ctx context.Context, ids func() []string, ask func(ctx context.Context, hospital string) (time.Time, error)) {
 	for {
+		c.compare(ctx)
 		var asking errgroup.Group
 		asking.SetLimit(clocksAtOnce)
 		for _, id := range c.due(ids(), time.Now()) {
@@ -46,6 +53,23 @@ func (c *clocks) watch(ctx context.Context, ids func() []string, ask func(ctx co
 		case <-time.After(clocksLook):
 		}
 	}
+}
+
+// compare looks how far the database's clock is ahead.
+func (c *clocks) compare(ctx context.Context) {
+	if c.database == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	began := time.Now()
+	now, err := c.database(ctx)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = now.Sub(began.Add(time.Since(began) / 2))
 }
 
 // due are those that were not tried for ten minutes; they count as tried now.
@@ -80,7 +104,7 @@ func (c *clocks) look(ctx context.Context, id string, ask func(ctx context.Conte
 		c.known = map[string]clock{}
 	}
 	// It was told some time between the question and the answer.
-	c.known[id] = clock{told.Sub(began.Add(took / 2)), began}
+	c.known[id] = clock{told.Sub(began.Add(took/2 + c.ahead)), began}
 }
 
 // tell adds what is known to a hospital's signs.
@@ -88,6 +112,11 @@ func (c *clocks) tell(s *incident.Signs) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.ClockOff, s.ClockAsked = c.known[s.Hospital].off, c.known[s.Hospital].asked
+	if now := time.Now(); now.Sub(s.ClockAsked) > 2*clocksEvery {
+		if off, known := c.heard[s.Hospital].off(now); known {
+			s.ClockOff, s.ClockAsked = off, c.heard[s.Hospital].at
+		}
+	}
 }
 
 // askClock asks a HIS for its time; zero when its dialect has no such question.

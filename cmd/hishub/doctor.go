@@ -26,13 +26,15 @@ type doctorCmd struct {
 	place
 	services
 	variables
+	mailOptions
+	alertsFile
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Healthz string `help:"Only ask a hub at this address whether it is up, as a container's health check does." placeholder:"URL"`
 	JSON    bool   `name:"json" help:"For scripts."`
 }
 
 func (doctorCmd) Help() string {
-	return "Looks at the data folder, the API's port, the master key, the database, its schema and clock, RabbitMQ and its queue, Redis, every hospital's folder, address and certificates, what waits and the last nights. Exit status 1 when something is wrong.\n\nExample:\n  hishub doctor --data /var/lib/hishub\n  hishub doctor --healthz http://127.0.0.1:8080"
+	return "Looks at the data folder, the API's port, the master key, the database, its schema and clock, RabbitMQ and its queue, Redis, every hospital's folder, address and certificates, the routes of alerts, what waits and the last nights. Exit status 1 when something is wrong.\n\nExample:\n  hishub doctor --data /var/lib/hishub\n  hishub doctor --healthz http://127.0.0.1:8080"
 }
 
 // finding is one thing that the doctor looked at.
@@ -115,6 +117,7 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	d.clock(ctx, store)
 	d.masterKey(ctx, store)
 	d.hospitals(ctx, store)
+	d.alerts(ctx, store, c.alertsFile, c.mailOptions)
 	d.waiting(ctx, store)
 	d.nights(ctx, store)
 }

@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"hishub/core"
+	"hishub/core/alert"
 	"hishub/core/delivery"
 	"hishub/core/inbound"
+	"hishub/core/incident"
 	"hishub/core/postgres"
 	"hishub/core/rabbit"
 	"hishub/core/reconcile"
@@ -36,6 +38,8 @@ type hub struct {
 	mailer *report.Mailer // nil sends no mail
 	env    *variables     // files that are read again at a SIGHUP; nil if there are none
 
+	alertsAgain func() // reads the alerts file again; nil if there is none
+
 	store      *postgres.Store
 	redis      *redis.Client
 	broker     *rabbit.Connection // nil without AMQP_URL
@@ -49,6 +53,8 @@ type hub struct {
 	tracing    *tracing // nil traces nothing
 	clocks     clocks
 	unmapped   unmappedCodes
+	rates      incident.Rates
+	alerts     *alert.Teller
 	desk       *inbound.Desk
 	// modules of the clinic, when this process runs them.
 	clinic *clinicModules
@@ -91,8 +97,10 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	if err != nil {
 		return nil, err
 	}
-	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.metrics.exchange)
+	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.exchanged)
 	h.hospitals.certificates = h.metrics.certificates
+	h.clocks.database = h.store.Now
+	h.alerts = &alert.Teller{Store: h.store, Log: log, Result: h.metrics.alerted}
 	h.questions = &delivery.Questions{Hospitals: h.hospitals, Answers: redis.NewCache(h.redis), Codes: h.noteCodes}
 	h.runner = &reconcile.Runner{Store: h.store, Asker: h.questions, Place: h.hospitals.place}
 	h.repairs = &reconcile.Repairs{Store: h.store, Place: h.hospitals.place, Log: log}
@@ -165,13 +173,14 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	})
 	work.Go(func() { h.maintain(background) })
 	work.Go(func() { h.anchor(background) })
-	work.Go(func() { h.hangups(background, h.env) })
+	work.Go(func() { h.hangups(background, h.env, h.alertsAgain) })
 	work.Go(func() {
 		if err := webhooks.Run(background); err != nil && background.Err() == nil {
 			h.log.Error("webhooks are told nothing any more", "error", err)
 		}
 	})
 	work.Go(func() { h.watch().Run(background) })
+	work.Go(func() { h.alerts.Run(background) })
 	work.Go(func() { h.watchServices(background) })
 	work.Go(func() { h.carryOut(background) })
 	work.Go(func() { h.hear(background) })

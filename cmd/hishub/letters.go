@@ -22,11 +22,20 @@ type mailOptions struct {
 
 // mailer is nil when no mail is wanted.
 func (o mailOptions) mailer() (*report.Mailer, error) {
+	m, err := o.server()
+	if err == nil && m != nil && len(m.To) == 0 {
+		return nil, errors.New("mail takes --mail-to beside --mail-server")
+	}
+	return m, err
+}
+
+// server is nil when there is none; alerts have receivers of their own.
+func (o mailOptions) server() (*report.Mailer, error) {
 	switch {
 	case o.MailServer == "":
 		return nil, nil
-	case o.MailFrom == "" || len(o.MailTo) == 0:
-		return nil, errors.New("mail takes --mail-from and --mail-to beside --mail-server")
+	case o.MailFrom == "":
+		return nil, errors.New("mail takes --mail-from beside --mail-server")
 	}
 	return &report.Mailer{
 		Address: o.MailServer, Security: report.Security(o.MailSecurity), User: o.MailUser, Password: o.MailPassword, From: o.MailFrom, To: o.MailTo,

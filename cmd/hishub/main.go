@@ -27,6 +27,8 @@ type cli struct {
 	Codes     codesCmd     `cmd:"" help:"Bring code tables in and out, see what they lack, and have rows proposed."`
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
+	Incident  incidentCmd  `cmd:"" help:"List what needs a look, and say that you look at it."`
+	Alert     alertCmd     `cmd:"" help:"Check who is told of incidents, and try it."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
 	Audit     auditCmd     `cmd:"" help:"See what people did and looked at, and prove that nobody changed it."`
 	Retention retentionCmd `cmd:"" help:"How long contents, bytes, events and books are kept."`

@@ -28,6 +28,8 @@ type metrics struct {
 	batchSize *prometheus.HistogramVec
 	batchTook *prometheus.HistogramVec
 
+	alerts *prometheus.CounterVec
+
 	hospitals    *board
 	certificates *certificates
 	services     *prometheus.GaugeVec
@@ -71,12 +73,15 @@ func newMetrics() *metrics {
 		behind: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "hishub_feed_lag_seconds", Help: "Age of the oldest event that a reader of the feed has not taken: hishub.events (RabbitMQ), webhooks, mail. Told by one process.",
 		}, []string{"reader"}),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hishub_alerts_total", Help: "Tries to tell a route of incidents, by route and result: sent, failed.",
+		}, []string{"route", "result"}),
 		hospitals:    &board{now: time.Now},
 		certificates: &certificates{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hishub_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.exchanges, m.took, m.ends, m.inbound, m.unlimited, m.accepted, m.batchSize, m.batchTook, m.services, m.behind, m.hospitals, build,
+	m.registry.MustRegister(m.exchanges, m.took, m.ends, m.inbound, m.unlimited, m.accepted, m.batchSize, m.batchTook, m.services, m.behind, m.alerts, m.hospitals, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -93,6 +98,8 @@ func (m *metrics) ended(hospital string, n delivery.Next) {
 func (m *metrics) served(hospital string, kind core.Kind, result string) {
 	m.inbound.WithLabelValues(hospital, string(kind), result).Inc()
 }
+
+func (m *metrics) alerted(route, result string) { m.alerts.WithLabelValues(route, result).Inc() }
 
 // ledger is what the store is to tell.
 func (m *metrics) ledger() postgres.Measure {

@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hishub/core"
+	"hishub/core/incident"
 )
 
 // certificates remembers when the certificates of TLS expire, as connectors meet
@@ -54,6 +56,40 @@ func (c *certificates) of(d *core.Dialect) (list []certificate) {
 		}
 	}
 	return list
+}
+
+// first is the one of a hospital that ends first. met: all those of its connectors
+// that speak TLS were met since this process began.
+func (c *certificates) first(d *core.Dialect) (ends time.Time, which incident.Words, met bool) {
+	seen := map[string]bool{}
+	for _, one := range c.of(d) {
+		if one.whose == "his" {
+			seen[one.connector] = true
+		}
+		if !ends.IsZero() && !one.expires.Before(ends) {
+			continue
+		}
+		ends = one.expires
+		which = incident.Words{En: "the HIS's certificate of connector " + one.connector, Zh: "连接 " + one.connector + " 的 HIS 证书"}
+		if one.whose == "ours" {
+			which = incident.Words{En: "our certificate of connector " + one.connector, Zh: "连接 " + one.connector + " 的我方证书"}
+		}
+	}
+	for name, spec := range d.Connectors {
+		if speaksTLS(spec) && !seen[name] {
+			return ends, which, false
+		}
+	}
+	return ends, which, true
+}
+
+func speaksTLS(spec core.ConnectorSpec) bool {
+	for _, option := range []string{"endpoint", "base"} {
+		if text, _ := spec.Options[option].(string); strings.HasPrefix(strings.ToLower(text), "https://") {
+			return true
+		}
+	}
+	return spec.Options["tls"] != nil
 }
 
 // watched is a dialect whose connectors tell of their certificates.

@@ -48,6 +48,7 @@ func full(hospitals int) *metrics {
 	for _, s := range []string{"database", "rabbitmq", "redis"} {
 		m.services.WithLabelValues(s).Set(1)
 	}
+	m.alerted("duty", "sent")
 	for _, r := range []string{"hishub.events", "webhooks", "mail"} {
 		m.behind.WithLabelValues(r).Set(0)
 	}

@@ -115,19 +115,30 @@ func (h *hub) watchCodes(ctx context.Context, hospitals []string) {
 			}
 		}
 	}
-	h.unmapped.set(counts)
+	h.unmapped.set(counts, hospitals)
 }
 
 // unmappedCodes are the counts by hospital at the last look.
 type unmappedCodes struct {
 	mu     sync.Mutex
 	counts map[string]int
+	looked map[string]bool
 }
 
-func (u *unmappedCodes) set(counts map[string]int) {
+func (u *unmappedCodes) set(counts map[string]int, looked []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.counts = counts
+	u.counts, u.looked = counts, make(map[string]bool, len(looked))
+	for _, h := range looked {
+		u.looked[h] = true
+	}
+}
+
+// counted reports whether the hospital was looked at.
+func (u *unmappedCodes) counted(hospital string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.looked[hospital]
 }
 
 func (u *unmappedCodes) of(hospital string) int {

@@ -36,9 +36,9 @@ func (c consulted) changed() bool {
 	return false
 }
 
-// hangups reads the key file and the files of --env, of which there may be none (nil),
-// again at every SIGHUP, until ctx ends.
-func (h *hub) hangups(ctx context.Context, v *variables) {
+// hangups reads the key file, the files of --env and the alerts file again at every
+// SIGHUP, until ctx ends; of both there may be none (nil).
+func (h *hub) hangups(ctx context.Context, v *variables, alerts func()) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -53,20 +53,26 @@ func (h *hub) hangups(ctx context.Context, v *variables) {
 		} else {
 			h.log.Info("the master key was read again")
 		}
-		if v == nil {
-			continue
+		if v != nil {
+			h.variablesAgain(ctx, v)
 		}
-		if err := v.again(); err != nil {
-			// A half of them would be worse than the former ones.
-			h.log.Error("read the variables again; the former ones stay", "error", err)
-			continue
+		if alerts != nil {
+			alerts()
 		}
-		compiled, failed := h.hospitals.again(ctx)
-		for k, err := range failed {
-			h.log.Error("the changed variables do not fit; the former ones stay", "hospital", k.hospital, "revision", k.number, "error", err)
-		}
-		h.log.Info("the variables were read again", "compiled", len(compiled), "failed", len(failed))
 	}
+}
+
+func (h *hub) variablesAgain(ctx context.Context, v *variables) {
+	if err := v.again(); err != nil {
+		// A half of them would be worse than the former ones.
+		h.log.Error("read the variables again; the former ones stay", "error", err)
+		return
+	}
+	compiled, failed := h.hospitals.again(ctx)
+	for k, err := range failed {
+		h.log.Error("the changed variables do not fit; the former ones stay", "hospital", k.hospital, "revision", k.number, "error", err)
+	}
+	h.log.Info("the variables were read again", "compiled", len(compiled), "failed", len(failed))
 }
 
 // again opens every revision anew whose variables changed. One that does not open

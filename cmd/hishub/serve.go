@@ -16,6 +16,7 @@ type serveCmd struct {
 	variables
 	tlsFiles
 	mailOptions
+	alertsFile
 	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Nights  string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
 	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
@@ -62,7 +63,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer h.close()
 	h.listen, h.nights, h.tls, h.tlsAPI = c.Listen, c.Nights, https, c.TLSAPIClient
-	if h.mailer, err = c.mailer(); err != nil {
+	if err := h.tellPeople(c.mailOptions, c.alertsFile); err != nil {
 		return err
 	}
 	if len(c.Env) > 0 {

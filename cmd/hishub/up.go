@@ -22,6 +22,7 @@ type upCmd struct {
 	variables
 	tlsFiles
 	mailOptions
+	alertsFile
 	Listen    string `help:"Address of the API and the pages." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
 	Hospitals string `help:"Folder of hospital folders to apply at the start." placeholder:"DIR"`
 	Nights    string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
@@ -86,7 +87,7 @@ func (c *upCmd) up(ctx context.Context, log *slog.Logger, ready func(address str
 	}
 	defer h.close()
 	h.listen, h.nights, h.tls, h.tlsAPI = c.Listen, c.Nights, https, c.TLSAPIClient
-	if h.mailer, err = c.mailer(); err != nil {
+	if err := h.tellPeople(c.mailOptions, c.alertsFile); err != nil {
 		return err
 	}
 	if len(c.Env) > 0 {

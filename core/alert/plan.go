@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -76,8 +78,23 @@ func (r Route) wants(hospital string, kind incident.Kind) bool {
 		hospital = HubName
 	}
 	return (r.Hospitals == nil || slices.Contains(r.Hospitals, hospital)) &&
-		(r.Kinds == nil || slices.Contains(r.Kinds, kind)) &&
-		(r.Severity != incident.Critical || kind.Severity() == incident.Critical)
+		r.Wants(kind)
+}
+
+// Wants reports whether it is told of such incidents.
+func (r Route) Wants(kind incident.Kind) bool {
+	return (r.Kinds == nil || slices.Contains(r.Kinds, kind)) && (r.Severity != incident.Critical || kind.Severity() == incident.Critical)
+}
+
+// Send tells it something at once.
+func (r Route) Send(ctx context.Context, l Letter) error { return r.channel.Send(ctx, l) }
+
+// QuietHours are as the file has them, with their zone; "" if there are none.
+func (r Route) QuietHours() string {
+	if r.quiet == nil {
+		return ""
+	}
+	return fmt.Sprintf("%02d:%02d-%02d:%02d %s", r.quiet.from/60, r.quiet.from%60, r.quiet.until/60, r.quiet.until%60, r.zone)
 }
 
 // wanted are the routes that may be told something now.
