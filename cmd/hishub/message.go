@@ -7,72 +7,19 @@ import (
 	"fmt"
 	"time"
 
-	"hishub/core"
-	"hishub/core/delivery"
 	"hishub/core/postgres"
 )
 
 // messageCmd works on messages straight in the database, as an administrator of
 // this machine; every act is recorded under --by.
 type messageCmd struct {
-	List    messageList    `cmd:"" help:"List messages, newest first."`
+	Search  messageSearch  `cmd:"" aliases:"list" help:"List or search messages, newest first: by any number, by patient, state, fault, time."`
 	Show    messageShow    `cmd:"" help:"Show one message with its attempts."`
+	Trace   messageTrace   `cmd:"" help:"Follow one message through all its hops, in the order of time."`
 	Retry   messageRetry   `cmd:"" help:"Try a waiting message now, without waiting for its back-off."`
 	Cancel  messageCancel  `cmd:"" help:"Cancel a message; what may have been sent is decided once it is known what the HIS has."`
 	Release messageRelease `cmd:"" help:"Let a parked message go on, or mark it delivered after you looked."`
-	Replay  messageReplay  `cmd:"" help:"Release many parked messages, throttled; counts them first."`
-}
-
-type messageList struct {
-	place
-	Hospital string `help:"Only this hospital."`
-	Kind     string `help:"Only this kind, as payment.settle."`
-	State    string `help:"queued, sending, parked, delivered or cancelled." enum:",queued,sending,parked,delivered,cancelled" default:""`
-	Key      string `help:"Business number."`
-	HisNo    string `help:"The HIS's number."`
-	Class    string `help:"unavailable, in_doubt, rejected or invalid." enum:",unavailable,in_doubt,rejected,invalid" default:""`
-	Cursor   string `help:"Go on after the last page."`
-	Limit    int    `default:"50"`
-	JSON     bool   `name:"json" help:"For scripts."`
-}
-
-func (messageList) Help() string {
-	return "Examples:\n  hishub message list --state parked\n  hishub message list --key RX20260105000001 --json"
-}
-
-func (c *messageList) Run(ctx context.Context) error {
-	f := postgres.Filter{Kind: core.Kind(c.Kind), State: delivery.State(c.State), Key: c.Key, HisNo: c.HisNo, Class: core.Class(c.Class)}
-	if c.Hospital != "" {
-		f.Hospitals = []string{c.Hospital}
-	}
-	return c.with(ctx, func(s *postgres.Store) error {
-		page, next, err := s.List(ctx, f, c.Cursor, c.Limit)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			return printJSON(map[string]any{"messages": page, "next": next})
-		}
-		t := newTable("ID", "HOSPITAL", "KIND", "KEY", "STATE", "ACCEPTED", "HIS NO", "REASON")
-		for _, m := range page {
-			his := ""
-			if m.Receipt != nil {
-				his = m.Receipt.HisNo
-			}
-			reason := m.Reason
-			if m.BlockedBy != 0 {
-				reason = fmt.Sprintf("behind %d in its lane", m.BlockedBy)
-			}
-			t.row(m.ID, m.Hospital, m.Kind, m.Key, m.State, m.AcceptedAt.Local().Format(time.DateTime), his, reason)
-		}
-		if err := t.print(); err != nil {
-			return err
-		}
-		if next != "" {
-			fmt.Printf("more: --cursor %s\n", next)
-		}
-		return nil
-	})
+	Replay  messageReplay  `cmd:"" help:"Tell many messages again, throttled; shows first what it would do."`
 }
 
 type oneMessage struct {

@@ -15,6 +15,8 @@ import (
 type Ledger interface {
 	Message(ctx context.Context, id int64) (postgres.Message, []postgres.Attempt, error)
 	List(ctx context.Context, f postgres.Filter, cursor string, limit int) (page []postgres.Message, next string, err error)
+	SearchPatient(ctx context.Context, f postgres.Filter, patient, who, purpose, cursor string, limit int) (page []postgres.Message, next string, err error)
+	Trace(ctx context.Context, id int64) (postgres.Trace, error)
 	Body(ctx context.Context, id int64) (core.Body, error)
 	Exchange(ctx context.Context, id int64, number int) ([]postgres.ExchangeBytes, error)
 }
@@ -83,43 +85,8 @@ type oneMessage struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-type messageList struct {
-	Body struct {
-		Messages []Message `json:"messages"`
-		Next     string    `json:"next,omitempty" doc:"the cursor of the next page"`
-	}
-}
-
-type messageFilter struct {
-	Hospital string         `query:"hospital" maxLength:"64"`
-	Kind     core.Kind      `query:"kind" enum:"prescription.create,prescription.void,payment.settle,refund.create"`
-	State    delivery.State `query:"state" enum:"queued,sending,delivered,parked,cancelled"`
-	Key      string         `query:"key" maxLength:"64" doc:"the business key"`
-	HisNo    string         `query:"his_no" maxLength:"64" doc:"the HIS's own number, from a receipt"`
-	Lane     string         `query:"lane" maxLength:"64"`
-	Class    core.Class     `query:"class" enum:"unavailable,in_doubt,rejected,invalid"`
-	Since    time.Time      `query:"since" doc:"accepted at or after"`
-	Until    time.Time      `query:"until" doc:"accepted before"`
-	Cursor   string         `query:"cursor" maxLength:"40" doc:"next of the page before"`
-	Limit    int            `query:"limit" minimum:"1" maximum:"200" default:"50"`
-}
-
 func (a *api) messages() {
-	register(a, operation{
-		id: "list-messages", method: http.MethodGet, path: "/v1/messages", right: mayRead, tag: "Messages",
-		title: "List messages", doc: "Newest first. Answers never hold message bodies.", errors: []int{404},
-	}, func(ctx context.Context, rq *request, in *messageFilter) (*messageList, error) {
-		page, next, err := a.list(ctx, rq.caller, in)
-		if err != nil {
-			return nil, err
-		}
-		out := &messageList{}
-		out.Body.Messages, out.Body.Next = make([]Message, 0, len(page)), next
-		for _, m := range page {
-			out.Body.Messages = append(out.Body.Messages, shown(m, rq.caller))
-		}
-		return out, nil
-	})
+	a.search()
 	register(a, operation{
 		id: "get-message", method: http.MethodGet, path: "/v1/messages/{id}", right: mayRead, tag: "Messages",
 		title: "See one message", doc: "With every exchange, but without its bytes.",
@@ -128,21 +95,7 @@ func (a *api) messages() {
 		return &struct{ Body MessageDetail }{d}, err
 	})
 	a.exchanges()
-}
-
-// list narrows a filter to what the caller sees.
-func (a *api) list(ctx context.Context, c Caller, in *messageFilter) ([]postgres.Message, string, error) {
-	f := postgres.Filter{
-		Hospitals: c.scope(), Kind: in.Kind, State: in.State, Key: in.Key, HisNo: in.HisNo, Lane: in.Lane, Class: in.Class,
-		Since: in.Since, Until: in.Until,
-	}
-	if in.Hospital != "" {
-		if !c.Sees(in.Hospital) {
-			return nil, "", problem("not-found", "")
-		}
-		f.Hospitals = []string{in.Hospital}
-	}
-	return a.Store.List(ctx, f, in.Cursor, in.Limit)
+	a.trace()
 }
 
 // message finds a message that the caller may see.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/postgres"
 )
@@ -258,102 +256,6 @@ func why(r *http.Request) string {
 	return text[:min(len(text), 500)]
 }
 
-// search is the form of the list, and what it found.
-type search struct {
-	Hospital, Kind, State, Key, HisNo string
-	Hospitals                         []Hospital
-	Kinds                             []core.Kind
-	States                            []delivery.State
-	Found                             []Message
-	Next                              string // address of the next page
-}
-
-func (p *pages) messages(ctx context.Context, c Caller, r *http.Request) (any, error) {
-	q := r.URL.Query()
-	s := search{
-		Hospital: q.Get("hospital"), Kind: q.Get("kind"), State: q.Get("state"), Key: strings.TrimSpace(q.Get("key")), HisNo: strings.TrimSpace(q.Get("his_no")),
-		States: []delivery.State{delivery.Queued, delivery.Sending, delivery.Delivered, delivery.Parked, delivery.Cancelled},
-	}
-	for _, t := range core.Catalogue {
-		if t.Mode == core.Write {
-			s.Kinds = append(s.Kinds, t.Kind)
-		}
-	}
-	var err error
-	if s.Hospitals, err = p.lights(ctx, c); err != nil {
-		return nil, err
-	}
-	found, next, err := p.list(ctx, c, &messageFilter{
-		Hospital: s.Hospital, Kind: core.Kind(s.Kind), State: delivery.State(s.State), Key: s.Key, HisNo: s.HisNo, Cursor: q.Get("cursor"), Limit: 50,
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range found {
-		s.Found = append(s.Found, shown(m, c))
-	}
-	if next != "" {
-		q.Set("cursor", next)
-		s.Next = "?" + q.Encode()
-	}
-	return s, nil
-}
-
-// messageTrace is all that is known of one message.
-type messageTrace struct {
-	MessageDetail
-	Body      string // canonical JSON, masked
-	Exchanges []Exchange
-	More      int // exchanges before those
-	// Proposed is the correction that waits for a second person, if there is one.
-	Proposed   *ProposalDetail
-	Correction string // canonical JSON, masked
-}
-
-// exchangesShown is how many of the last exchanges a trace shows.
-const exchangesShown = 10
-
-func (p *pages) message(ctx context.Context, c Caller, r *http.Request) (any, error) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		return nil, problem("not-found", "")
-	}
-	t := messageTrace{}
-	if t.MessageDetail, err = p.detail(ctx, c, id); err != nil {
-		return nil, err
-	}
-	_, masked, err := p.maskedBody(ctx, id)
-	if err != nil && !errors.Is(err, postgres.ErrNotFound) {
-		return nil, err
-	}
-	t.Body = indented(masked)
-	if len(t.Proposals) > 0 { // never more than one is open
-		d, err := p.proposal(ctx, c, id, t.Proposals[0].ID)
-		if err != nil {
-			return nil, err
-		}
-		t.Proposed, t.Correction = &d, indented(d.Correction)
-	}
-	seen := map[int]bool{}
-	for i := len(t.History) - 1; i >= 0; i-- {
-		n := t.History[i].Number
-		if seen[n] {
-			continue
-		}
-		if len(seen) == exchangesShown {
-			t.More = i + 1
-			break
-		}
-		seen[n] = true
-		all, err := p.wires(ctx, id, n, false)
-		if err != nil && !errors.Is(err, postgres.ErrNotFound) {
-			return nil, err
-		}
-		t.Exchanges = append(t.Exchanges, all...)
-	}
-	return t, nil
-}
-
 func (p *pages) decide(ctx context.Context, rq *request, r *http.Request) (string, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
@@ -405,7 +307,11 @@ type parkedPage struct {
 }
 
 func (p *pages) parked(ctx context.Context, c Caller, r *http.Request) (any, error) {
-	found, next, err := p.list(ctx, c, &messageFilter{State: delivery.Parked, Hospital: r.URL.Query().Get("hospital"), Cursor: r.URL.Query().Get("cursor"), Limit: 50})
+	f, err := MessageFilter{State: delivery.Parked, Hospital: r.URL.Query().Get("hospital")}.of(c)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := p.Store.List(ctx, f, r.URL.Query().Get("cursor"), 50)
 	if err != nil {
 		return nil, err
 	}

@@ -118,8 +118,8 @@ func TestPages(t *testing.T) {
 		t.Error("another hospital is shown")
 	}
 	see("/pages/messages", "R1", "A1", fmt.Sprint("behind ", id))
-	see("/pages/messages?key=R1&state=parked&hospital=dongshan", "R1")
-	see("/pages/messages?key=none", "Nothing here")
+	see("/pages/messages?number=R1&state=parked&hospital=dongshan", "R1")
+	see("/pages/messages?number=none", "Nothing here")
 	see(fmt.Sprint("/pages/messages/", id), "parked", "医生未备案 &lt;b&gt;", "张***", "&lt;script&gt;", "the HIS refused it", "Release")
 	see(fmt.Sprint("/pages/messages/", behind), fmt.Sprintf("Waits behind <a href=\"/pages/messages/%d\">", id))
 	see("/pages/parked", "R1", "医生未备案", "The HIS has it")

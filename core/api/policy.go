@@ -34,6 +34,7 @@ const (
 	mayApprove  Right = "approve"  // approve and reject repairs
 	maySettle   Right = "settle"   // record what the bank received
 	mayUnmask   Right = "unmask"   // see what names a patient, for a purpose that is recorded
+	mayPatients Right = "patients" // look for the messages of a patient, for a purpose that is recorded
 	mayKeys     Right = "keys"     // make and revoke keys
 	mayWebhooks Right = "webhooks" // make and remove webhooks
 	mayAudit    Right = "audit"    // see what people did and looked at
@@ -43,10 +44,10 @@ const (
 // by the key itself; an admin's key is good for all.
 var policy = map[Role][]Right{
 	Submitter: {mayRead, maySubmit, mayAsk},
-	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayUnmask},
+	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayUnmask, mayPatients},
 	Finance:   {mayRead, mayRunNight, mayCases, mayApprove, maySettle},
 	Auditor:   {mayRead, mayAudit},
-	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayKeys, mayWebhooks, mayAudit},
+	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayPatients, mayKeys, mayWebhooks, mayAudit},
 }
 
 // Caller is who makes a request.

@@ -23,7 +23,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"ask":    {Submitter, Operator, Admin},
 		"decide": {Operator, Admin}, "pause": {Operator, Admin},
 		"night": {Operator, Finance, Admin}, "cases": {Operator, Finance, Admin}, "approve": {Finance, Admin}, "settle": {Finance, Admin},
-		"keys": {Admin}, "webhooks": {Admin}, "unmask": {Operator, Admin}, "audit": {Auditor, Admin},
+		"keys": {Admin}, "webhooks": {Admin}, "unmask": {Operator, Admin}, "patients": {Operator, Admin}, "audit": {Auditor, Admin},
 	}
 	own := w.submit("dongshan", core.PaymentSettle, payment("A1"))
 	foreign := w.submit("xihu", core.PaymentSettle, payment("A1"))

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"hishub/core"
 )
 
@@ -34,35 +36,43 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 	// By the columns of the table: xid alone would be the text that is selected,
 	// and sort "10000" before "9999".
 	rows, err := s.calm.Query(ctx, `
-		select xid::text, id, at, hospital, message, kind, key, type, data, words from hub.event
+		select `+eventColumns+` from hub.event
 		where `+later+` and event.xid < pg_snapshot_xmin(pg_current_snapshot())
 		order by event.xid, event.id limit $3`, xid, id, limit)
 	if err != nil {
 		return nil, "", fmt.Errorf("read events: %w", err)
 	}
+	if events, err = s.scanEvents(ctx, rows); err != nil {
+		return nil, "", fmt.Errorf("read events: %w", err)
+	}
+	if len(events) == 0 {
+		return nil, after, nil
+	}
+	return events, events[len(events)-1].Cursor, nil
+}
+
+const eventColumns = `xid::text, id, at, hospital, message, kind, key, type, data, words`
+
+func (s *Store) scanEvents(ctx context.Context, rows pgx.Rows) (events []core.Event, err error) {
 	defer rows.Close()
-	next = after
 	for rows.Next() {
 		var e core.Event
 		var xid string
 		var id int64
 		var data, words []byte
 		if err := rows.Scan(&xid, &id, &e.At, &e.Hospital, &e.Message, &e.Kind, &e.Key, &e.Type, &data, &words); err != nil {
-			return nil, "", fmt.Errorf("read events: %w", err)
+			return nil, err
 		}
 		if err := json.Unmarshal(data, &e); err != nil {
-			return nil, "", fmt.Errorf("read event %d: %w", id, err)
+			return nil, fmt.Errorf("event %d: %w", id, err)
 		}
 		if e.Words, err = s.openText(ctx, words, sealedWords, e.Message); err != nil {
-			return nil, "", fmt.Errorf("read event %d: %w", id, err)
+			return nil, fmt.Errorf("event %d: %w", id, err)
 		}
 		e.Cursor = xid + "-" + strconv.FormatInt(id, 10)
-		events, next = append(events, e), e.Cursor
+		events = append(events, e)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, "", fmt.Errorf("read events: %w", err)
-	}
-	return events, next, nil
+	return events, rows.Err()
 }
 
 // adoptEvents makes the feed go on after pg_restore into a new cluster, whose
