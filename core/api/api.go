@@ -211,6 +211,9 @@ var format = huma.Format{
 		return e.Encode(v)
 	},
 	Unmarshal: func(data []byte, v any) error {
+		if itself, ok := v.(interface{ read([]byte) error }); ok {
+			return itself.read(data)
+		}
 		if err := json.Unmarshal(data, v); err != nil {
 			return errors.New("not of the right form")
 		}
@@ -265,6 +268,8 @@ type operation struct {
 	errors []int
 	// later says when it answers 202 with the same content as a success; "" is never.
 	later string
+	// itself: the body's type reads and checks its JSON itself.
+	itself bool
 	// files are the media types of an answer that is no JSON object.
 	files []string
 }
@@ -284,6 +289,7 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTime, Extensions: map[string]any{"x-right": o.right, "x-roles": rolesWith(o.right)},
 		Middlewares: huma.Middlewares{a.admit(o.right)},
 	}
+	op.SkipValidateBody = o.itself
 	op.Responses = map[string]*huma.Response{}
 	if len(o.files) > 0 {
 		content := map[string]*huma.MediaType{}

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,16 +16,37 @@ import (
 // own Validate, so that one answer names everything that is wrong.
 type canonical[T any] struct {
 	content T
-	// shapeless: some value has the wrong type, and what came after it was perhaps
-	// not read. The schema names it; the content is not judged, because sums would
-	// be wrong by what could not be read.
-	shapeless bool
+	// slow is the JSON when it was not read in one pass.
+	slow []byte
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It leaves complaints to the schema,
-// which names all of them.
-func (c *canonical[T]) UnmarshalJSON(data []byte) error {
-	c.shapeless = json.Unmarshal(data, &c.content) != nil
+// reading is how the content of one type is read. Its operation skips huma's own
+// validation, which reads everything twice more.
+type reading struct {
+	registry huma.Registry
+	schema   *huma.Schema
+	quick    quick
+}
+
+// readings by type; there are as many as kinds in the catalogue.
+var readings sync.Map
+
+func readingOf[T any]() *reading {
+	t := reflect.TypeFor[T]()
+	if found, ok := readings.Load(t); ok {
+		return found.(*reading)
+	}
+	r := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	schema := r.Schema(t, true, "")
+	made, _ := readings.LoadOrStore(t, &reading{r, schema, compile(t, schema, r)})
+	return made.(*reading)
+}
+
+// read takes the JSON of a request. It leaves complaints to Resolve.
+func (c *canonical[T]) read(data []byte) error {
+	if q := readingOf[T]().quick; q == nil || !q.read(data, reflect.ValueOf(&c.content).Elem()) {
+		c.slow = bytes.Clone(data)
+	}
 	return nil
 }
 
@@ -34,20 +57,41 @@ func (*canonical[T]) Schema(r huma.Registry) *huma.Schema {
 
 // Resolve implements huma.Resolver.
 func (c *canonical[T]) Resolve(huma.Context) (errs []error) {
-	if c.shapeless {
-		return nil
+	if c.slow != nil {
+		var readable bool
+		if readable, errs = c.readSlowly(); !readable {
+			return errs
+		}
 	}
 	switch err := c.body().Validate().(type) {
 	case nil:
-		return nil
+		return errs
 	case core.Problems:
 		for _, p := range err {
 			errs = append(errs, (*fieldError)(&p))
 		}
 		return errs
 	default:
-		return []error{err}
+		return append(errs, err)
 	}
+}
+
+// readSlowly names all that the schema finds wrong. The content is not readable
+// when some value has the wrong type: what came after it was perhaps not read, and
+// sums would be wrong by what could not be.
+func (c *canonical[T]) readSlowly() (readable bool, errs []error) {
+	var parsed any
+	if err := json.Unmarshal(c.slow, &parsed); err != nil {
+		return false, []error{problem("malformed", "")}
+	}
+	r := readingOf[T]()
+	at, found := huma.NewPathBuffer(nil, 0), &huma.ValidateResult{}
+	at.Push("body")
+	huma.Validate(r.registry, r.schema, at, huma.ModeWriteToServer, parsed, found)
+	var content T
+	err := json.Unmarshal(c.slow, &content)
+	c.content = content
+	return err == nil, found.Errors
 }
 
 func (c *canonical[T]) body() core.Body { return any(&c.content).(core.Body) }

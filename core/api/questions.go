@@ -66,7 +66,7 @@ func asks[Q, A any](a *api, kind core.Kind) {
 	}
 	register(a, operation{
 		id: "ask-" + dashed(kind), method: http.MethodPost, path: "/v1/hospitals/{hospital}/questions/" + string(kind),
-		right: mayAsk, tag: "Questions", title: sentence(t.Title), errors: []int{502}, doc: doc,
+		right: mayAsk, tag: "Questions", title: sentence(t.Title), errors: []int{502}, doc: doc, itself: true,
 	}, func(ctx context.Context, rq *request, in *asked[Q]) (*answered[A], error) {
 		answer, asOf, err := a.Questions.Fresh(ctx, in.Hospital, kind, in.Body.body())
 		if err != nil {

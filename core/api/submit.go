@@ -60,7 +60,7 @@ func submits[T any](a *api, kind core.Kind) {
 	t, _ := core.Lookup(kind)
 	register(a, operation{
 		id: "submit-" + dashed(kind), method: http.MethodPost, path: "/v1/hospitals/{hospital}/messages/" + string(kind),
-		right: maySubmit, tag: "Messages", title: sentence(t.Title), status: http.StatusAccepted, errors: []int{409},
+		right: maySubmit, tag: "Messages", title: sentence(t.Title), status: http.StatusAccepted, errors: []int{409}, itself: true,
 		doc: "Answered once the message is durable. The business key de-duplicates for ever: the same content again is the same message (`duplicate`), other content is a conflict.",
 	}, func(ctx context.Context, rq *request, in *submission[T]) (*accepted, error) {
 		m := core.Message{Kind: kind, Body: in.Body.body(), Lane: in.Lane}
