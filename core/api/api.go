@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +63,9 @@ type Options struct {
 	// More registers the operations of other modules, each with {hospital} in its
 	// path; they are for callers who may submit. May be nil.
 	More func(huma.API)
+	// People registers operations under the tag Clinic that people call with the token
+	// of a session; they admit their callers themselves (SignedIn). May be nil.
+	People func(huma.API)
 	// ClientCert demands a verified client certificate of every request but those of health.
 	ClientCert bool
 	// Secure marks the pages' cookie as one for https only.
@@ -161,6 +165,13 @@ func New(o Options) http.Handler {
 		a.More(more)
 	}
 
+	if a.People != nil {
+		described := a.huma.OpenAPI()
+		described.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "the token of a person's session, `cs_…`, given by a sign-in"}
+		described.Tags = append(slices.Clone(tags), &huma.Tag{Name: "Clinic", Description: "What patients and staff do, signed in with a session of their own. A hospital that is none of the caller's does not exist for him."})
+		a.People(a.huma)
+	}
+
 	a.health(mux)
 	document(mux, a.huma.OpenAPI())
 	a.pages(mux)
@@ -254,6 +265,10 @@ func schemaName(t reflect.Type, hint string) string {
 		return "Shadow" + huma.DefaultSchemaNamer(t, hint)
 	case "hishub/core/replay":
 		return "ReplayOf" + huma.DefaultSchemaNamer(t, hint)
+	}
+	// A module of the clinic knows nothing of its neighbours' names.
+	if module, ok := strings.CutPrefix(t.PkgPath(), "hishub/platform/"); ok && module != "clinic" && t.Name() != "" {
+		return strings.ToUpper(module[:1]) + module[1:] + huma.DefaultSchemaNamer(t, hint)
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }

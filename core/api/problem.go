@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,8 +69,8 @@ var problemTypes = []struct {
 	doc    string
 }{
 	{"malformed", 400, "the request cannot be read", "The body is no JSON, or a parameter cannot be read."},
-	{"unauthenticated", 401, "no valid API key", "Send `Authorization: Bearer hk_…`. The key is missing, unknown or revoked."},
-	{"forbidden", 403, "the key's role may not do this", "Another role can; see the operation's description."},
+	{"unauthenticated", 401, "no valid API key or session", "Send `Authorization: Bearer hk_…` with an API key, or `Bearer cs_…` with the token of a person's session where the operation says so. It is missing, unknown, revoked or over. A sign-in that is refused says no more than this."},
+	{"forbidden", 403, "the role may not do this", "Another role can; see the operation's description."},
 	{"four-eyes", 403, "a second person must do this", "A correction that moves money, or a repair from the hospital's limit on, is approved by another key than the one that proposed it."},
 	{"not-found", 404, "no such thing", "It does not exist, or it belongs to a hospital outside the key's scope."},
 	{"cannot", 404, "the HIS has no such transaction", "The hospital's dialect does not know this kind of message or question."},
@@ -81,12 +82,13 @@ var problemTypes = []struct {
 	{"too-large", 413, "the request is too large", "A body has at most 256 KiB."},
 	{"media-type", 415, "the body is not application/json", ""},
 	{"validation", 422, "the request does not hold", "`errors` lists everything that is wrong with it, by field."},
+	{"rule", 422, "forbidden by a rule", "`detail` names the rule of the law or the house."},
 	{"rate", 429, "too many requests", "Wait for `Retry-After` seconds."},
 	{"internal", 500, "something went wrong here", "Tell the operator the `incident`. A message that was being submitted may be submitted again: its key de-duplicates it."},
 	{"his-refused", 502, "the HIS refused to answer", "`words` are the HIS's own, for those who may see them."},
 	{"his-invalid", 502, "the question cannot be said in the HIS's dialect", "The hospital's folder must be mended."},
 	{"his-unavailable", 503, "the HIS does not answer", "Asking again is harmless."},
-	{"unavailable", 503, "not now", "The database is away. Nothing was accepted that was not answered with 202."},
+	{"unavailable", 503, "not now", "The database, or another thing that `detail` names, is away. Nothing was accepted that was not answered with 202."},
 }
 
 func problem(name, detail string) *Problem {
@@ -98,8 +100,16 @@ func problem(name, detail string) *Problem {
 	panic("no problem is called " + name)
 }
 
-// byStatus is the problem of errors that arise before an operation is reached.
+// byStatus is the problem of errors that arise before an operation is reached, or in
+// another module's. The conflicts and absences that only our own operations can tell
+// apart are not meant.
 func byStatus(status int, detail string) *Problem {
+	switch status {
+	case http.StatusConflict:
+		return problem("state", detail)
+	case http.StatusServiceUnavailable:
+		return problem("unavailable", detail)
+	}
 	for _, t := range problemTypes {
 		if t.status == status {
 			return problem(t.name, detail)
@@ -116,13 +126,18 @@ func fromHuma(status int, message string, errs ...error) huma.StatusError {
 		return byStatus(status, "")
 	case status == http.StatusRequestTimeout:
 		return problem("malformed", "the body came too slowly")
-	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusConflict:
-		return byStatus(status, message) // said by an operation itself
+	case status == http.StatusUnprocessableEntity && len(errs) == 0:
+		return problem("rule", message)
+	case slices.Contains(saidByOperations, status):
+		return byStatus(status, message)
 	case status != http.StatusUnprocessableEntity:
 		return byStatus(status, "")
 	}
 	return invalid(problemsOf(errs))
 }
+
+// saidByOperations are statuses that huma itself never answers: the words are an operation's own.
+var saidByOperations = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable}
 
 func invalid(ps core.Problems) *Problem {
 	p := problem("validation", "")

@@ -25,8 +25,19 @@ type request struct {
 	id     string
 	log    *slog.Logger
 	caller Caller
+	// account of the clinic that is signed in; 0 is none.
+	account int64
 	// origin is the same for the audit.
 	origin *postgres.Origin
+}
+
+// SignedIn says that a request is a person's of the clinic, for its log line and the
+// audit.
+func SignedIn(ctx context.Context, account int64, who, role string) {
+	if rq := requestOf(ctx); rq != nil {
+		rq.account = account
+		rq.origin.Who, rq.origin.Role = who, role
+	}
 }
 
 // is says whose request it is, once that is known.
@@ -77,8 +88,12 @@ func (a *api) around(mux *http.ServeMux) http.Handler {
 			if r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz" || r.Pattern == "GET /metrics" {
 				level = slog.LevelDebug
 			}
-			rq.log.Log(r.Context(), level, "request", "route", r.Pattern, "method", methodName(r.Method), "status", out.status, "bytes", out.bytes,
-				"ms", time.Since(began).Milliseconds(), "key", rq.caller.Name)
+			attributes := []any{"route", r.Pattern, "method", methodName(r.Method), "status", out.status, "bytes", out.bytes,
+				"ms", time.Since(began).Milliseconds(), "key", rq.caller.Name}
+			if rq.account != 0 {
+				attributes = append(attributes, "account", rq.account)
+			}
+			rq.log.Log(r.Context(), level, "request", attributes...)
 		}()
 		if !readable(r) {
 			writeProblem(out, byStatus(http.StatusBadRequest, "the address or a header holds bytes that are no text"))

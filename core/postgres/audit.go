@@ -44,6 +44,7 @@ func originOf(ctx context.Context) Origin {
 // Act is what a person did, or looked at.
 type Act struct {
 	Who  string // "": that of the Origin; the hub itself if there is none
+	Role string // "": that of the Origin
 	Verb string
 	// Hospital that it is about; "" is none, or more than one.
 	Hospital string
@@ -82,12 +83,23 @@ func (a Act) row(ctx context.Context) ([]any, error) {
 			return nil, err
 		}
 	}
-	return []any{clean(a.Who), o.Role, a.Verb, a.Hospital, clean(a.Subject), clean(a.Purpose), o.Request, string(data)}, nil
+	if a.Role == "" {
+		a.Role = o.Role
+	}
+	return []any{clean(a.Who), a.Role, a.Verb, a.Hospital, clean(a.Subject), clean(a.Purpose), o.Request, string(data)}, nil
 }
 
 // Audit keeps an act that changes nothing in the database, such as a login.
 func (s *Store) Audit(ctx context.Context, a Act) error {
 	if err := record(ctx, s.calm, a); err != nil {
+		return fmt.Errorf("audit %s: %w", a.Verb, err)
+	}
+	return nil
+}
+
+// AuditIn keeps an act in the transaction of another module that carries it out.
+func AuditIn(ctx context.Context, tx pgx.Tx, a Act) error {
+	if err := record(ctx, tx, a); err != nil {
 		return fmt.Errorf("audit %s: %w", a.Verb, err)
 	}
 	return nil

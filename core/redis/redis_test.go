@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -270,6 +271,100 @@ func conformance(t *testing.T, open func(*testing.T) (a, b *Client)) {
 		}
 	})
 
+	t.Run("memory is swapped and counted by one at a time", func(t *testing.T) {
+		a, b := open(t)
+		memories := []*Memory{NewMemory(a), NewMemory(b)}
+		here, there := memories[0], memories[1]
+		if _, ok, err := here.Get(ctx, "k"); ok || err != nil {
+			t.Errorf("found %v, %v; want nothing", ok, err)
+		}
+		if swapped, err := here.Swap(ctx, "k", []byte("0"), []byte("1"), time.Hour); swapped || err != nil {
+			t.Errorf("swapped what is not there: %v, %v", swapped, err)
+		}
+		var won atomic.Int32
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() {
+				swapped, err := memories[i%2].Swap(ctx, "k", nil, []byte("0"), time.Hour)
+				if err != nil {
+					t.Error(err)
+				}
+				if swapped {
+					won.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d put the first value", won.Load())
+		}
+		for i := range 8 { // each adds one, whoever else does
+			all.Go(func() {
+				m := memories[i%2]
+				for {
+					old, _, err := m.Get(ctx, "k")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					swapped, err := m.Swap(ctx, "k", old, append(bytes.Clone(old), 'x'), time.Hour)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if swapped {
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if value, ok, err := there.Get(ctx, "k"); string(value) != "0xxxxxxxx" || !ok || err != nil {
+			t.Errorf("%q, %v, %v: a swap was lost", value, ok, err)
+		}
+		if swapped, err := here.Swap(ctx, "k", []byte("other"), []byte("1"), time.Hour); swapped || err != nil {
+			t.Errorf("swapped another value: %v, %v", swapped, err)
+		}
+		won.Store(0)
+		for i := range 8 {
+			all.Go(func() {
+				n, err := memories[i%2].Delete(ctx, "k", "none")
+				if err != nil {
+					t.Error(err)
+				}
+				won.Add(int32(n))
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d deleted it", won.Load())
+		}
+		seen := make([]atomic.Bool, 33)
+		for i := range 32 {
+			all.Go(func() {
+				n, err := memories[i%2].Count(ctx, "n", time.Hour)
+				if err != nil || n < 1 || n > 32 || seen[n].Swap(true) {
+					t.Errorf("counted %d, %v", n, err)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := here.Count(ctx, "soon", 150*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		if err := here.Put(ctx, "soon too", []byte("v"), 150*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "counts and values end", func() bool {
+			n, err := there.Count(ctx, "soon", 150*time.Millisecond)
+			_, ok, err2 := there.Get(ctx, "soon too")
+			return n == 1 && !ok && err == nil && err2 == nil
+		})
+		if err := here.Put(ctx, "soon too", []byte("v"), -time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+
 	t.Run("everything lost is asked for again", func(t *testing.T) {
 		a, _ := open(t)
 		sessions, cache := NewSessions(a), NewCache(a)
@@ -378,6 +473,9 @@ func TestLoss(t *testing.T) {
 			}
 			if client.Ready(ctx) == nil {
 				t.Error("ready without Redis")
+			}
+			if _, ok, err := NewMemory(client).Get(ctx, "k"); ok || err == nil {
+				t.Error("what is in memory was guessed without Redis")
 			}
 
 			loss.back(t, server)

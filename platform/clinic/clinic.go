@@ -31,6 +31,8 @@ type Clinic struct {
 	Outbox func(pgx.Tx) core.Outbox
 	// Wake tells the hub after a commit that a hospital has work.
 	Wake func(hospital string)
+	// Trail is bound to the caller's transaction: an act and its record are saved together.
+	Trail func(pgx.Tx) Trail
 	// Ask asks a hospital's HIS at once: the canonical answer, core.ErrCannot when the
 	// HIS has no such question, a *core.Fault when it does not answer.
 	Ask func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error)
@@ -55,6 +57,9 @@ type Place struct {
 type Vault interface {
 	Seal(plain []byte, purpose, number string) ([]byte, error)
 	Open(sealed []byte, purpose, number string) ([]byte, error)
+	// Index is a digest of text, keyed, the same for ever: what is sealed is found by it,
+	// and nobody who reads the database can try out numbers.
+	Index(text, purpose string) []byte
 }
 
 // Errors that a person can mend; each module wraps them with what it was doing.

@@ -32,6 +32,10 @@ type Act struct {
 	Subject  string // as "prescription RX1"
 	// Patients whose data it showed or changed, by our own number.
 	Patients []string
+	// Note is why, in the person's words.
+	Note string
+	// Data of the act that names no patient; may be nil.
+	Data map[string]any
 }
 
 // ErrSignedOut: nobody, or nobody any more, is signed in with that token.
@@ -74,6 +78,7 @@ type visit struct {
 	mu       sync.Mutex
 	subject  string
 	patients []string
+	note     string
 }
 
 // About says which record a request is about and whose it is, for the audit. An
@@ -93,6 +98,15 @@ func About(ctx context.Context, subject string, patients ...string) {
 	}
 }
 
+// Because says why a person looks, in his words, for the audit.
+func Because(ctx context.Context, note string) {
+	if v, _ := ctx.Value(visitKey{}).(*visit); v != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.note = note
+	}
+}
+
 // hospitalOf is the hospital of an input: those with a Hospital in their path embed it.
 type hospitalOf interface{ hospital() string }
 
@@ -106,7 +120,7 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 		OperationID: e.ID, Method: e.Method, Path: Prefix + e.Path, Summary: e.Title, Description: e.Doc, Tags: []string{"Clinic"},
 		DefaultStatus: e.Status, MaxBodyBytes: e.MaxBody, BodyReadTimeout: 10 * time.Second,
 		Errors:      []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
-		Extensions:  map[string]any{"x-right": e.Right, "x-roles": RolesWith(e.Right), "x-shows-patient": e.Shows},
+		Extensions:  map[string]any{"x-right": string(e.Right), "x-roles": names(RolesWith(e.Right)), "x-shows-patient": e.Shows},
 		Security:    []map[string][]string{{"session": {}}},
 		Middlewares: huma.Middlewares{a.admit(e.Right)},
 	}
@@ -127,7 +141,7 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 			return out, nil
 		}
 		v.mu.Lock()
-		act := Act{Person: v.person, Verb: e.ID, Subject: v.subject, Patients: v.patients}
+		act := Act{Person: v.person, Verb: e.ID, Subject: v.subject, Patients: v.patients, Note: v.note}
 		v.mu.Unlock()
 		if h, ok := any(in).(hospitalOf); ok {
 			act.Hospital = h.hospital()
@@ -207,6 +221,26 @@ func Bearer(header string) string {
 		return ""
 	}
 	return strings.TrimSpace(token)
+}
+
+// From is embedded by an input that must know where its request comes from.
+type From struct{ remote string }
+
+// Resolve implements huma.Resolver.
+func (f *From) Resolve(hc huma.Context) []error {
+	f.remote = address(hc.RemoteAddr())
+	return nil
+}
+
+// Address without its port.
+func (f *From) Address() string { return f.remote }
+
+func names(roles []Role) []string {
+	out := []string{}
+	for _, r := range roles {
+		out = append(out, string(r))
+	}
+	return out
 }
 
 // address without its port.
