@@ -10,14 +10,18 @@ import (
 	"hishub/core/postgres"
 	"hishub/core/rabbit"
 	"hishub/core/redis"
+	"hishub/core/shadow"
 )
 
 // handler is the API with the clinic's routes, what HIS call, and the sender of webhooks.
 func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
-		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Background: background, Lights: h.dispatcher.Lights,
+		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Repeats: h.hospitals.repeats, Background: background, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil, ClientCert: h.tlsAPI,
 		Ready: h.dependencies(),
+	}
+	o.Shadow = func(ctx context.Context, of shadow.Store, hospital string, limit int) (*shadow.Report, error) {
+		return saidNewest(ctx, h.store, of, hospital, limit)
 	}
 	if h.clinic != nil {
 		o.More = h.clinic.routes

@@ -183,6 +183,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	work.Go(func() { h.alerts.Run(background) })
 	work.Go(func() { h.watchServices(background) })
 	work.Go(func() { h.carryOut(background) })
+	work.Go(func() { h.replays().Run(background) })
 	work.Go(func() { h.hear(background) })
 	if h.mailer != nil {
 		work.Go(func() { h.letters(background) })

@@ -30,6 +30,7 @@ type metrics struct {
 
 	alerts *prometheus.CounterVec
 
+	replays      *replayMetrics
 	hospitals    *board
 	certificates *certificates
 	services     *prometheus.GaugeVec
@@ -76,12 +77,13 @@ func newMetrics() *metrics {
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hishub_alerts_total", Help: "Tries to tell a route of incidents, by route and result: sent, failed.",
 		}, []string{"route", "result"}),
+		replays:      newReplayMetrics(),
 		hospitals:    &board{now: time.Now},
 		certificates: &certificates{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hishub_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.exchanges, m.took, m.ends, m.inbound, m.unlimited, m.accepted, m.batchSize, m.batchTook, m.services, m.behind, m.alerts, m.hospitals, build,
+	m.registry.MustRegister(m.exchanges, m.took, m.ends, m.inbound, m.unlimited, m.accepted, m.batchSize, m.batchTook, m.services, m.behind, m.alerts, m.replays.items, m.replays.waiting, m.hospitals, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

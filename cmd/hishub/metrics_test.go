@@ -39,8 +39,10 @@ func full(hospitals int) *metrics {
 			m.ended(id, delivery.Next{State: s})
 		}
 		m.served(id, core.RefundApply, "done")
+		m.replays.told(id, "released")
 	}
 	m.hospitals.set(state)
+	m.replays.left(map[string]int{"hospital-0000": 3})
 	for _, work := range []string{"accept", "claim", "mark", "settle"} {
 		m.ledger().Batch(work, 3, time.Millisecond)
 	}

@@ -1,91 +1,181 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/postgres"
+	"hishub/core/replay"
 )
 
-// messageReplay releases many parked messages. Without --yes it only counts.
+// messageReplay makes a replay. Without --yes it only shows what it would do.
 type messageReplay struct {
 	place
-	Hospital string  `help:"Of this hospital." required:""`
-	Class    string  `help:"Parked with this class." enum:"unavailable,in_doubt,rejected,invalid" required:""`
-	Kind     string  `help:"Only this kind, as payment.settle."`
-	Rate     float64 `help:"Messages a second." default:"5"`
-	Yes      bool    `help:"Do it; without it, only the count is shown."`
-	By       string  `default:"${user}" help:"Who."`
-	Note     string  `help:"What was mended; recorded with each message." default:"replayed"`
+	Hospital    []string  `help:"Of this hospital; may be given more than once. All, if none." placeholder:"ID"`
+	State       string    `help:"Messages that are parked, cancelled or delivered." enum:"parked,cancelled,delivered" default:"parked"`
+	Kind        string    `help:"Only this kind, as payment.settle."`
+	Class       string    `help:"Parked or cancelled with this class." enum:",unavailable,in_doubt,rejected,invalid" default:""`
+	Reason      string    `help:"With this in why it was parked, in our words." placeholder:"TEXT"`
+	Code        string    `help:"Parked because a code table had no row for this code." placeholder:"TABLE:CODE"`
+	Since       time.Time `help:"Accepted then or later." placeholder:"2026-01-05T08:00:00+08:00"`
+	Until       time.Time `help:"Accepted before."`
+	Key         []string  `help:"With this business number; may be given more than once." placeholder:"KEY"`
+	Keys        string    `help:"With the business numbers of a file, one a line; - is the standard input." placeholder:"FILE"`
+	Message     []int64   `help:"With this number; may be given more than once." placeholder:"ID"`
+	With        string    `help:"Which revision of the folder says it again: original or newest. If nothing is said: the newest for what never reached the HIS, else the original." enum:",original,newest" default:""`
+	Compare     int       `help:"Say so many of each hospital with the newest folder, too, and show what differs." default:"1000"`
+	Rate        float64   `help:"Messages a second at each hospital, at most." default:"5"`
+	Concurrency int       `help:"On their way at once at each hospital, at most." default:"50"`
+	StopAfter   int       `help:"Stop by itself when so many in a row are parked again, as the same class." default:"10"`
+	Yes         bool      `help:"Do it; without it, only what would be done is shown."`
+	Detach      bool      `help:"Do not follow it."`
+	By          string    `default:"${user}" help:"Who."`
+	Note        string    `help:"What was mended; recorded with each message." default:"replayed"`
 }
 
 func (messageReplay) Help() string {
-	return "Releases, one by one, what is parked: after a code table was mended, or a HIS explained its refusals. Each release is recorded. Ctrl-C pauses; the same command goes on, because what was released is no longer parked.\n\nExamples:\n  hishub message replay --hospital xihu --class invalid\n  hishub message replay --hospital xihu --class invalid --yes --rate 20 --note 'route codes mended'"
+	return "Tells many messages again: what is parked goes on, what was delivered is told anew when the HIS, asked first, does not have it any more. " +
+		"The list is frozen when it is made; the hub works on it in the order of the lanes, also when this command ends (Ctrl-C), and stops by itself where everything is parked again. " +
+		"One that tells again of money that was decided waits for a second person: hishub replay approve. Exit status 3 when some were parked again or refused.\n\n" +
+		"Examples:\n  hishub message replay --hospital xihu --class invalid\n" +
+		"  hishub message replay --hospital xihu --class invalid --yes --rate 20 --note 'route codes mended'\n" +
+		"  hishub message replay --hospital xihu --code frequency:q9h --yes\n" +
+		"  hishub message replay --hospital xihu --state delivered --since 2026-01-05T00:00:00+08:00 --note 'their database was restored' --yes"
+}
+
+func (c *messageReplay) plan() (p replay.Plan, err error) {
+	p = replay.Plan{
+		Filter: replay.Filter{Hospitals: c.Hospital, State: delivery.State(c.State), Kind: core.Kind(c.Kind), Class: core.Class(c.Class), Reason: c.Reason,
+			Since: c.Since, Until: c.Until, Keys: c.Key, Messages: c.Message},
+		With: replay.With(c.With), Rate: c.Rate, Concurrency: c.Concurrency, StopAfter: c.StopAfter, Note: c.Note,
+	}
+	if c.Code != "" {
+		var ok bool
+		if p.Filter.Codes, p.Filter.Code, ok = strings.Cut(c.Code, ":"); !ok {
+			return p, core.Problems{{Field: "code", What: "not a table and its code, as frequency:q9h"}}
+		}
+	}
+	if c.Keys != "" {
+		more, err := readKeys(c.Keys)
+		if err != nil {
+			return p, err
+		}
+		if p.Filter.Keys = append(p.Filter.Keys, more...); len(p.Filter.Keys) == 0 {
+			return p, core.Problems{{Field: "keys", What: "the file holds no number"}}
+		}
+	}
+	return p, p.Check()
+}
+
+func readKeys(file string) (keys []string, err error) {
+	in := io.Reader(os.Stdin)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the keys: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if key := strings.TrimSpace(lines.Text()); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the keys: %w", err)
+	}
+	return keys, nil
 }
 
 func (c *messageReplay) Run(ctx context.Context) error {
-	if c.Rate <= 0 {
-		return core.Problems{{Field: "--rate", What: "not more than 0"}}
+	p, err := c.plan()
+	if err != nil {
+		return err
 	}
 	return c.with(ctx, func(s *postgres.Store) error {
-		ids, err := c.parked(ctx, s)
+		v, err := s.PreviewReplay(ctx, p, repeatsStored(s))
 		if err != nil {
 			return err
 		}
-		if !c.Yes {
-			fmt.Printf("%d messages of %s are parked as %s; nothing was done. Add --yes to release them at %g a second.\n", len(ids), c.Hospital, c.Class, c.Rate)
+		all, may := v.Count()
+		if !c.Yes || may == 0 {
+			return c.preview(ctx, s, p, v)
+		}
+		r, err := s.CreateReplay(ctx, p, all, c.By)
+		if err != nil {
+			return err
+		}
+		if r.State == replay.Proposed {
+			fmt.Printf("replay %d of %d messages is proposed: it tells again of money that was decided, so a second person must say yes: hishub replay approve %d\n", r.ID, all, r.ID)
 			return nil
 		}
-		bar := progressbar.NewOptions(len(ids), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(), progressbar.OptionSetDescription("releasing"))
-		released, meanwhile := 0, 0
-		pace := time.NewTicker(time.Duration(float64(time.Second) / c.Rate))
-		defer pace.Stop()
-		for _, id := range ids {
-			select {
-			case <-ctx.Done():
-				fmt.Fprintln(os.Stderr)
-				return fmt.Errorf("paused: %d of %d released; the same command goes on", released, len(ids))
-			case <-pace.C:
-			}
-			var refusal *postgres.Refusal
-			switch err := s.Release(ctx, id, c.By, postgres.Again, c.Note); {
-			case errors.As(err, &refusal):
-				meanwhile++ // somebody else decided about it
-			case err != nil:
-				return fmt.Errorf("message %d, after %d were released: %w", id, released, err)
-			default:
-				released++
-			}
-			_ = bar.Add(1)
+		if c.Detach {
+			fmt.Printf("replay %d of %d messages runs; follow it: hishub replay show %d --follow\n", r.ID, all, r.ID)
+			return nil
 		}
-		fmt.Fprintln(os.Stderr)
-		fmt.Printf("%d released, %d had been decided meanwhile\n", released, meanwhile)
-		return nil
+		return followReplay(ctx, s, r.ID)
 	})
 }
 
-// parked lists all of them, oldest first, so that lanes keep their order.
-func (c *messageReplay) parked(ctx context.Context, s *postgres.Store) (ids []int64, err error) {
-	f := postgres.Filter{Hospitals: []string{c.Hospital}, State: delivery.Parked, Class: core.Class(c.Class), Kind: core.Kind(c.Kind)}
-	for cursor := ""; ; {
-		page, next, err := s.List(ctx, f, cursor, 500)
-		if err != nil {
-			return nil, err
+// preview says what would be done.
+func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay.Plan, v replay.Preview) error {
+	all, may := v.Count()
+	if all == 0 {
+		fmt.Println("no message fits; nothing was done")
+		return nil
+	}
+	printPreview(v)
+	if c.Compare > 0 && p.With != replay.Original {
+		for _, hospital := range v.Hospitals() {
+			report, err := saidNewest(ctx, s, s.ToldOf(p.Filter), hospital, c.Compare)
+			if err != nil {
+				fmt.Printf("\n%s: what the newest folder would say cannot be shown: %v\n", hospital, err)
+				continue
+			}
+			fmt.Printf("\nThe newest folder, against the revision that each was said with, for %d of %d; what names a person is masked:\n", report.Messages, v.Of(hospital))
+			printShadow(report)
 		}
-		for _, m := range page {
-			ids = append(ids, m.ID)
+		fmt.Println()
+	}
+	if may == 0 {
+		fmt.Printf("%d messages fit, and none may be told again; nothing was done\n", all)
+		return nil
+	}
+	fmt.Printf("%d messages fit, %d of them may be told again; nothing was done. Add --yes to do it, at %g a second.\n", all, may, p.Rate)
+	return nil
+}
+
+func printPreview(v replay.Preview) {
+	t := newTable("HOSPITAL", "KIND", "CLASS", "MESSAGES", "OLDEST", "NEWEST", "")
+	slices.SortStableFunc(v.Groups, func(a, b replay.Group) int {
+		return strings.Compare(a.Hospital+string(a.Kind), b.Hospital+string(b.Kind))
+	})
+	for _, g := range v.Groups {
+		why := ""
+		if g.Refusal != "" {
+			why = "may not: " + g.Refusal
 		}
-		if cursor = next; cursor == "" {
-			slices.Reverse(ids)
-			return ids, nil
-		}
+		t.row(g.Hospital, g.Kind, g.Class, g.Count, g.Oldest.Local().Format("01-02 15:04"), g.Newest.Local().Format("01-02 15:04"), why)
+	}
+	_ = t.print()
+	if v.Behind > 0 {
+		fmt.Printf("%d messages wait in lanes behind them\n", v.Behind)
+	}
+	if v.Money {
+		fmt.Println("money that was decided would be told again: it takes a second person")
 	}
 }
+
+// errReplayStopped is the end of a follow whose replay waits for a person.
+var errReplayStopped = errors.New("the replay does not go on by itself")

@@ -158,7 +158,10 @@ func (t step) tell(ctx context.Context) (goes int64, err error) {
 		return 0, err
 	}
 	again, err := t.rules(ctx, m.hospital, m.kind, t.with.Revision(u))
-	if err != nil {
+	switch gone := t.with.Revision(u) != 0 && !Away(err) && ctx.Err() == nil; {
+	case err != nil && gone: // the newest one is waited for, as its deliveries do
+		return 0, core.Problems{{Field: "message", What: becauseNotOpen(t.with.Revision(u))}}
+	case err != nil:
 		return 0, err
 	}
 	if why := u.Refusal(t.with, again); why != "" {
@@ -177,6 +180,10 @@ func (t step) tell(ctx context.Context) (goes int64, err error) {
 		return 0, err
 	}
 	return goes, m.decide(ctx, t.who, "replay", t.note, map[string]any{"replay": t.replay, "by": goes})
+}
+
+func becauseNotOpen(revision int) string {
+	return fmt.Sprintf("revision %d of the hospital's folder, which would say it again, cannot be opened; replay it with the newest", revision)
 }
 
 // sealed marks the error of stored bytes that cannot be opened. What the database or
@@ -311,7 +318,7 @@ func follow(ctx context.Context, tx pgx.Tx, id int64, hospital string) error {
 	if part.EndedAt == nil && part.Waiting == 0 && part.OnWay == 0 {
 		now := time.Now()
 		part.EndedAt = &now
-		if err := endPart(ctx, tx, part, told(part.Tally)); err != nil {
+		if err := endPart(ctx, tx, part, part.Tally.String()); err != nil {
 			return err
 		}
 	}

@@ -142,12 +142,17 @@ func (s *Store) preview(ctx context.Context, v *replay.Preview, p replay.Plan, h
 		return err
 	}
 	for _, a := range all {
+		g := a.Group
+		g.Hospital, g.Kind, g.Class = hospital, a.Subject.Kind, a.Subject.Class
 		again, err := rules(ctx, hospital, a.Subject.Kind, p.With.Revision(a.Subject))
-		if err != nil {
+		switch revision := p.With.Revision(a.Subject); {
+		case err == nil:
+			g.Refusal = a.Subject.Refusal(p.With, again)
+		case revision != 0 && !Away(err) && ctx.Err() == nil:
+			g.Refusal = becauseNotOpen(revision)
+		default:
 			return fmt.Errorf("hospital %s: %w", hospital, err)
 		}
-		g := a.Group
-		g.Hospital, g.Kind, g.Class, g.Refusal = hospital, a.Subject.Kind, a.Subject.Class, a.Subject.Refusal(p.With, again)
 		v.Groups = append(v.Groups, g)
 		if v.Oldest.IsZero() || g.Oldest.Before(v.Oldest) {
 			v.Oldest = g.Oldest

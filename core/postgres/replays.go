@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -183,7 +182,7 @@ func (s *Store) CancelReplay(ctx context.Context, id int64, who, note string) (r
 			if p.EndedAt != nil {
 				continue
 			}
-			if err := endPart(ctx, tx, p, "cancelled: "+told(p.Tally)); err != nil {
+			if err := endPart(ctx, tx, p, "cancelled: "+p.Tally.String()); err != nil {
 				return err
 			}
 		}
@@ -237,20 +236,6 @@ func saveReplay(ctx context.Context, tx pgx.Tx, r replay.Replay) error {
 		ended_at = case when $2 in ('done', 'cancelled') then coalesce(ended_at, clock_timestamp()) end where id = $1`,
 		r.ID, string(r.State), r.Money, clean(r.ApprovedBy), clean(r.PausedBy), clean(r.Problem))
 	return err
-}
-
-// told says how a part stands, in words.
-func told(t replay.Tally) string {
-	words := []string{fmt.Sprintf("%d of %d delivered", t.Delivered, t.Items)}
-	for _, n := range []struct {
-		count int
-		what  string
-	}{{t.Parked, "parked again"}, {t.Cancelled, "cancelled"}, {t.Skipped, "decided meanwhile"}, {t.Refused, "refused"}, {t.OnWay, "on their way"}, {t.Waiting, "not told"}} {
-		if n.count > 0 {
-			words = append(words, fmt.Sprintf("%d %s", n.count, n.what))
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 // endPart ends one and tells so.
@@ -349,6 +334,15 @@ func (s *Store) Replays(ctx context.Context, hospitals []string, open bool, befo
 		return nil, fmt.Errorf("list replays: %w", err)
 	}
 	return all, nil
+}
+
+// Worked reports whether any hub works at this database.
+func (s *Store) Worked(ctx context.Context) (yes bool, err error) {
+	err = s.calm.QueryRow(ctx, `select exists (select from hub.process where seen_until > clock_timestamp())`).Scan(&yes)
+	if err != nil {
+		return false, fmt.Errorf("look for processes: %w", err)
+	}
+	return yes, nil
 }
 
 // ReplayItems lists up to limit messages of a replay, by number, with a greater one

@@ -220,6 +220,20 @@ type Tally struct {
 	Refused   int `json:"refused"`
 }
 
+// String says how it stands, in words.
+func (t Tally) String() string {
+	words := []string{fmt.Sprintf("%d of %d delivered", t.Delivered, t.Items)}
+	for _, n := range []struct {
+		count int
+		what  string
+	}{{t.Parked, "parked again"}, {t.Cancelled, "cancelled"}, {t.Skipped, "decided meanwhile"}, {t.Refused, "refused"}, {t.OnWay, "on their way"}, {t.Waiting, "not told"}} {
+		if n.count > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n.count, n.what))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 // Part is what a replay has of one hospital.
 type Part struct {
 	Replay   int64
@@ -280,6 +294,16 @@ func (p Preview) Count() (all, may int) {
 		}
 	}
 	return all, may
+}
+
+// Of counts the messages of one hospital.
+func (p Preview) Of(hospital string) (n int) {
+	for _, g := range p.Groups {
+		if g.Hospital == hospital {
+			n += g.Count
+		}
+	}
+	return n
 }
 
 // Hospitals are those that have any.
