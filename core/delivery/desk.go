@@ -286,20 +286,17 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	k.record(x.Verdict.Outcome, x.RetryAfter)
 	a := &Attempt{Number: d.Attempts + 1, Phase: d.Phase, Step: step.Name, Exchange: x, Now: now()}
 	n := k.Policy.After(d, op, a)
-	k.budget(d.Phase, &n)
+	k.budget(x, &n)
 	return a, n, nil
 }
 
 // budget puts a repeat off where the hospital has had its share of them.
-func (k *desk) budget(was Phase, n *Next) {
+func (k *desk) budget(x core.Exchange, n *Next) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	if was == Send {
-		k.retries.called(now)
-	}
+	k.retries.answered(x.Verdict.Outcome, x.Ended.Sub(x.Started))
 	if n.State == Queued && n.Phase == Send {
-		n.After = max(n.After, k.retries.wait(now))
+		n.After = max(n.After, k.retries.wait(time.Now(), k.h.Limits))
 	}
 }
 

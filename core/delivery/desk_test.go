@@ -3,7 +3,9 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,10 +23,12 @@ type shelf struct {
 	back    int  // settled without an attempt
 	most    int  // claims at the same time
 	keep    bool // what failed comes back when it is due
+	kinds   map[int64]core.Kind
+	saved   map[int64]Progress
 }
 
 func newShelf(n int) *shelf {
-	s := &shelf{claimed: map[int64]bool{}, done: map[int64]int{}}
+	s := &shelf{claimed: map[int64]bool{}, done: map[int64]int{}, kinds: map[int64]core.Kind{}, saved: map[int64]Progress{}}
 	for i := range n {
 		s.waiting = append(s.waiting, int64(i+1))
 	}
@@ -60,18 +64,36 @@ func (s *shelf) Due(context.Context, string) ([]string, error) {
 	return []string{"h1"}, nil
 }
 
-func (s *shelf) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration, _ ...core.Kind) (ds []Delivery, _ error) {
+func (s *shelf) Claim(_ context.Context, _, _ string, n int, lease, _ time.Duration, kinds ...core.Kind) (ds []Delivery, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for range min(n, len(s.waiting)) {
-		id := s.waiting[0]
-		s.waiting = s.waiting[1:]
+	for i := 0; i < len(s.waiting) && len(ds) < n; {
+		id := s.waiting[i]
+		kind := s.kind(id)
+		if len(kinds) > 0 && !slices.Contains(kinds, kind) {
+			i++
+			continue
+		}
+		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.claimed[id] = true
-		ds = append(ds, Delivery{ID: id, Hospital: "h1", Kind: core.PrescriptionCreate, Body: &core.Prescription{No: "RX1"}, LeaseUntil: time.Now().Add(lease), Progress: Progress{Phase: Send}})
+		p := s.saved[id]
+		if p.Phase == "" {
+			p.Phase = Send
+		}
+		ds = append(ds, Delivery{ID: id, Hospital: "h1", Kind: kind, Body: &core.Prescription{No: number(id)}, LeaseUntil: time.Now().Add(lease), Progress: p})
 	}
 	s.most = max(s.most, len(s.claimed))
 	return ds, nil
 }
+
+func (s *shelf) kind(id int64) core.Kind {
+	if kind, ok := s.kinds[id]; ok {
+		return kind
+	}
+	return core.PrescriptionCreate
+}
+
+func number(id int64) string { return fmt.Sprint("RX", id) }
 
 func (s *shelf) Settle(_ context.Context, d *Delivery, a *Attempt, n Next) (bool, error) {
 	s.mu.Lock()
@@ -80,6 +102,7 @@ func (s *shelf) Settle(_ context.Context, d *Delivery, a *Attempt, n Next) (bool
 		return false, ErrLeaseLost
 	}
 	delete(s.claimed, d.ID)
+	s.saved[d.ID] = n.Progress
 	switch {
 	case n.State == Delivered:
 		s.done[d.ID]++

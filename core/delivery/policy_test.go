@@ -98,6 +98,9 @@ func TestPolicy(t *testing.T) {
 		{"unavailable, third time", with(payment(), func(d *Delivery) { d.Failures = 2 }), operation(1), outcome(core.OutcomeUnavailable), "queued send[0] unavailable 4s"},
 		{"unavailable, budget spent", with(payment(), func(d *Delivery) { d.Failures = 3 }), operation(1), outcome(core.OutcomeUnavailable), "parked unavailable"},
 		{"busy", payment(), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
+		{"busy when the outages are spent", with(payment(), func(d *Delivery) { d.Failures = 3 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
+		{"busy for the third time", with(payment(), func(d *Delivery) { d.Busy = 2 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 4s"},
+		{"busy too often", with(payment(), func(d *Delivery) { d.Busy = 3 }), operation(1), outcome(core.OutcomeBusy), "parked unavailable"},
 
 		{"in doubt, can be asked", payment(), operation(1, "inquire"), outcome(core.OutcomeInDoubt), "sending inquire[0] in_doubt"},
 		{"in doubt, harmless to repeat", payment(), operation(1, "repeat"), outcome(core.OutcomeInDoubt), "queued send[0] in_doubt 1s"},
