@@ -57,12 +57,9 @@ func (k *desk) room(h *core.Hospital, now time.Time) (n int, kinds []core.Kind) 
 		if k.breaker.RemainingDelay() > 0 {
 			return 0, nil
 		}
+		// One probe at a time, because the ramp is at one. The slots count it, not the
+		// breaker's permits: one taken for a claim that finds nothing would never come back.
 		k.breaker.HalfOpen()
-	}
-	if k.breaker.IsHalfOpen() {
-		// One probe at a time. The slots count it, not the breaker's permits: a
-		// permit taken for a claim that finds nothing would never come back.
-		n = min(n, 1-k.inFlight-len(k.ready))
 	}
 	if n <= 0 {
 		k.hungry = true
