@@ -36,6 +36,9 @@ type Clinic struct {
 	// Ask asks a hospital's HIS at once: the canonical answer, core.ErrCannot when the
 	// HIS has no such question, a *core.Fault when it does not answer.
 	Ask func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error)
+	// Recent is Ask, or what was answered within the time that the catalogue allows for the
+	// kind; asOf is when.
+	Recent func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (answer any, asOf time.Time, err error)
 	// Place is what the clinic knows of a hospital; ErrNotFound when there is none.
 	// Places are all of them, by their id.
 	Place  func(ctx context.Context, hospital string) (Place, error)

@@ -60,14 +60,10 @@ func New(t *testing.T) *Clinic {
 	c.Clinic = &clinic.Clinic{
 		Database: db, Vault: Vault{}, Log: slog.New(slog.DiscardHandler),
 		Outbox: func(tx pgx.Tx) core.Outbox { return outbox{c, tx} }, Wake: func(string) {},
-		Ask: func(_ context.Context, hospital string, kind core.Kind, body core.Body) (any, error) {
-			if err := body.Validate(); err != nil {
-				return nil, err
-			}
-			if c.Answer == nil || c.Cannot[kind] {
-				return nil, core.ErrCannot
-			}
-			return c.Answer(hospital, kind, body)
+		Ask: c.ask,
+		Recent: func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, time.Time, error) {
+			answer, err := c.ask(ctx, hospital, kind, body)
+			return answer, time.Now(), err
 		},
 		Place: func(_ context.Context, id string) (clinic.Place, error) {
 			p, ok := places[id]
@@ -82,6 +78,16 @@ func New(t *testing.T) *Clinic {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func (c *Clinic) ask(_ context.Context, hospital string, kind core.Kind, body core.Body) (any, error) {
+	if err := body.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Answer == nil || c.Cannot[kind] {
+		return nil, core.ErrCannot
+	}
+	return c.Answer(hospital, kind, body)
 }
 
 // outbox notes a message in the caller's transaction, as the hub's own does: what is
