@@ -171,7 +171,7 @@ func (s *Store) enqueueing(hospital string, m core.Message, c EnqueueOptions) (e
 		test: m.Test, done: done, EnqueueOptions: c, entry: entryOf(m.Body), body: m.Body,
 	}
 	e.laneLock, e.keyLock = laneLock(hospital, e.lane), keyLock(hospital, m.Kind, e.key)
-	e.found = s.foundBy(m.Body, e.key, e.lane)
+	e.found = s.FoundBy(m.Body, e.key, e.lane)
 	return e, nil
 }
 

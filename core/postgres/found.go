@@ -28,8 +28,8 @@ func (s *Store) token(of, value string) int64 {
 	return int64(binary.BigEndian.Uint64(s.keys.Digest(text)))
 }
 
-// foundBy are the tokens of a message. Its key and its lane have indexes of their own.
-func (s *Store) foundBy(b core.Body, key, lane string) (tokens []int64) {
+// FoundBy are the tokens of a message. Its key and its lane have indexes of their own.
+func (s *Store) FoundBy(b core.Body, key, lane string) (tokens []int64) {
 	numbers, patient := core.FoundBy(b)
 	for _, n := range core.Distinct(numbers, key, lane) {
 		tokens = append(tokens, s.numberToken(clean(n)))

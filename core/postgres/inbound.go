@@ -69,7 +69,7 @@ func (s *Store) arrive(ctx context.Context, tx pgx.Tx, f inbound.Fact, body, dig
 	if _, err := tx.Exec(ctx, `insert into hub.body (message, accepted_at, sealed) values ($1, $2, $3)`, id, arrived, s.sealBody(f.Hospital, f.Kind, key, body)); err != nil {
 		return inbound.Stored{}, err
 	}
-	if tokens := s.foundBy(f.Body, key, ""); len(tokens) > 0 {
+	if tokens := s.FoundBy(f.Body, key, ""); len(tokens) > 0 {
 		if _, err := tx.Exec(ctx, insertFoundBy, tokens, id, arrived); err != nil {
 			return inbound.Stored{}, err
 		}

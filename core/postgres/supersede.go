@@ -102,7 +102,7 @@ func (m *subject) replace(ctx context.Context, correction core.Body, left delive
 	b.Queue(`insert into hub.body (message, accepted_at, sealed) select id, accepted_at, $2 from hub.message where id = $1`,
 		id, m.s.sealBody(m.hospital, m.kind, m.key, content))
 	b.Queue(`insert into hub.found_by (token, message, accepted_at) select t.token, m.id, m.accepted_at from hub.message m, unnest($2::bigint[]) t(token) where m.id = $1`,
-		id, m.s.foundBy(correction, m.key, ""))
+		id, m.s.FoundBy(correction, m.key, ""))
 	// Not the head yet: the promotion that follows every act sees to that.
 	var plain *string
 	var secret []byte
