@@ -10,6 +10,7 @@ import (
 	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/platform/clinic"
+	"hishub/platform/identity"
 	"hishub/platform/payment"
 	"hishub/platform/prescription"
 )
@@ -17,6 +18,7 @@ import (
 // clinicModules are the modules of the thin clinic.
 type clinicModules struct {
 	database      *pgxpool.Pool
+	identity      *identity.Service
 	prescriptions *prescription.Service
 	payments      *payment.Service
 	inboxes       []*clinic.Inbox
@@ -29,8 +31,8 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	shared := &clinic.Clinic{Database: db, Outbox: h.store.In, Wake: h.wakes.Wake, Vault: h.store.Vault(), Log: h.log}
-	m := &clinicModules{database: db, prescriptions: &prescription.Service{Clinic: shared}}
+	shared := &clinic.Clinic{Database: db, Outbox: h.store.In, Wake: h.wakes.Wake, Trail: trailIn, Vault: h.store.Vault(), Log: h.log}
+	m := &clinicModules{database: db, identity: h.openIdentity(shared), prescriptions: &prescription.Service{Clinic: shared}}
 	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: channels{h.store, h.hospitals}}
 	h.desk.Deciders[core.RefundApply] = windowRefunds(m.payments)
 	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.payments}
@@ -39,6 +41,9 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 		{Clinic: shared, Module: "payment", Feed: h.store, Take: m.payments.Take},
 	}
 	h.clinic = m
+	if err := m.identity.Migrate(ctx); err != nil {
+		return err
+	}
 	if err := m.prescriptions.Migrate(ctx); err != nil {
 		return err
 	}
@@ -55,6 +60,7 @@ func (m *clinicModules) run(ctx context.Context) {
 	for _, in := range m.inboxes {
 		all.Go(func() { in.Run(ctx) })
 	}
+	all.Go(func() { m.identity.Run(ctx) })
 	all.Wait()
 	m.database.Close()
 }

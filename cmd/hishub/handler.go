@@ -25,6 +25,7 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	}
 	if h.clinic != nil {
 		o.More = h.clinic.routes
+		o.People = h.people
 	}
 	return h.withInbound(api.New(o)), &api.Webhooks{Store: h.store, Log: h.log}, nil
 }

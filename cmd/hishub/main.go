@@ -31,6 +31,7 @@ type cli struct {
 	Incident  incidentCmd  `cmd:"" help:"List what needs a look, and say that you look at it."`
 	Alert     alertCmd     `cmd:"" help:"Check who is told of incidents, and try it."`
 	Key       keyCmd       `cmd:"" help:"Make, list and revoke API keys."`
+	Person    personCmd    `cmd:"" help:"The clinic's staff: invite, grant and revoke roles, disable, sign out."`
 	Audit     auditCmd     `cmd:"" help:"See what people did and looked at, and prove that nobody changed it."`
 	Retention retentionCmd `cmd:"" help:"How long contents, bytes, events and books are kept."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`

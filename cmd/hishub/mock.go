@@ -40,6 +40,7 @@ type mockCmd struct {
 	Alerts mockAlerts `cmd:"" help:"The robots of WeCom and DingTalk and a mail server, to see what alerts say."`
 
 	Fhir      mockFhir      `cmd:"" help:"星光: a FHIR R4 server with transactions, searches in pages and a login; it also tells the hub what was handed out."`
+	SMS       mockSMS       `cmd:"" name:"sms" help:"A gateway for short messages, with a page that shows them."`
 	Regulator mockRegulator `cmd:"" help:"省监管平台: rows about prescriptions with a signature, checked later, a verdict for each."`
 	Sealed    mockSealed    `cmd:"" help:"永安: JSON in JSON, sealed with SM4 and signed with SM3, in two steps; it also calls the hub."`
 }

@@ -175,6 +175,20 @@ func (s *Service) attemptRight(ctx context.Context, subject []byte) error {
 	return err
 }
 
+// Run tidies up until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	for {
+		if err := s.Tidy(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("tidy the tries to sign in", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Hour):
+		}
+	}
+}
+
 // Tidy drops tries that are forgotten anyway, and invitations long over.
 func (s *Service) Tidy(ctx context.Context) error {
 	_, err := s.Database.Exec(ctx, `delete from identity.attempt where last_at < $1 and until < $2`, s.now().Add(-24*time.Hour), s.now())
