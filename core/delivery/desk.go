@@ -213,12 +213,18 @@ func (k *desk) deliver(ctx context.Context, c claimed) {
 		if promoted {
 			k.wake()
 		}
+		if n.State == Queued && n.After < soon {
+			time.AfterFunc(n.After+time.Millisecond, k.wake)
+		}
 		if n.State != Sending {
 			return
 		}
 		d.Progress, d.Interrupted = n.Progress, false
 	}
 }
+
+// soon is how short a wait must be for the sweep to be too slow for it.
+const soon = 2 * time.Second
 
 // exchange makes the next exchange of a delivery and decides what follows. The
 // attempt is nil when it was decided without one.

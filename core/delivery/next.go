@@ -312,7 +312,8 @@ func (n next) busy(because string) Next {
 		return n.park(core.Unavailable, fmt.Sprintf("given up after the HIS was busy %d times: %s", n.Busy, because))
 	}
 	out := n.is(Queued, core.Unavailable, because)
-	out.After = max(n.wait(n.Busy), n.a.Exchange.RetryAfter)
+	// It is there, so the first waits are short.
+	out.After = max(n.wait(n.Busy)/4, n.a.Exchange.RetryAfter)
 	return out
 }
 

@@ -97,9 +97,9 @@ func TestPolicy(t *testing.T) {
 		{"unavailable", payment(), operation(1), outcome(core.OutcomeUnavailable), "queued send[0] unavailable 1s"},
 		{"unavailable, third time", with(payment(), func(d *Delivery) { d.Failures = 2 }), operation(1), outcome(core.OutcomeUnavailable), "queued send[0] unavailable 4s"},
 		{"unavailable, budget spent", with(payment(), func(d *Delivery) { d.Failures = 3 }), operation(1), outcome(core.OutcomeUnavailable), "parked unavailable"},
-		{"busy", payment(), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
-		{"busy when the outages are spent", with(payment(), func(d *Delivery) { d.Failures = 3 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
-		{"busy for the third time", with(payment(), func(d *Delivery) { d.Busy = 2 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 4s"},
+		{"busy", payment(), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 250ms"},
+		{"busy when the outages are spent", with(payment(), func(d *Delivery) { d.Failures = 3 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 250ms"},
+		{"busy for the third time", with(payment(), func(d *Delivery) { d.Busy = 2 }), operation(1), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
 		{"busy too often", with(payment(), func(d *Delivery) { d.Busy = 3 }), operation(1), outcome(core.OutcomeBusy), "parked unavailable"},
 
 		{"in doubt, can be asked", payment(), operation(1, "inquire"), outcome(core.OutcomeInDoubt), "sending inquire[0] in_doubt"},
@@ -153,7 +153,7 @@ func TestPolicy(t *testing.T) {
 		{"parts, some refused, asked: done, but what of it", inPart(asking(payment())), operation(1, "inquire"), status(core.Status{State: core.StateDone}), "parked rejected"},
 		{"parts, some refused, asked: absent", settled(inPart(asking(payment()))), operation(1, "inquire"), status(core.Status{State: core.StateAbsent}), "parked in_doubt"},
 
-		{"busy after a try in doubt, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted, d.LastByte = true, t0 }), operation(1, "repeat"), outcome(core.OutcomeBusy), "queued send[0] unavailable 1s"},
+		{"busy after a try in doubt, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted, d.LastByte = true, t0 }), operation(1, "repeat"), outcome(core.OutcomeBusy), "queued send[0] unavailable 250ms"},
 		{"rejected after a try in doubt", with(payment(), func(d *Delivery) { d.LastByte = t0 }), operation(1, "repeat"), outcome(core.OutcomeRejected), "parked in_doubt"},
 		{"rejected, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeRejected), "cancelled"},
 		{"unavailable, cancel wanted", with(payment(), func(d *Delivery) { d.CancelWanted = true }), operation(1), outcome(core.OutcomeUnavailable), "cancelled"},

@@ -23,6 +23,9 @@ func (h *HIS) AddFaults(ctx context.Context, rules []fault.Rule) error {
 		if err := r.Check(known); err != nil {
 			return fmt.Errorf("rule %d: %w", i+1, err)
 		}
+		if r.First {
+			return fmt.Errorf("rule %d: first is not played here", i+1)
+		}
 	}
 	for _, r := range rules {
 		if slices.Contains(dbproxy.Kinds, r.Fault) {

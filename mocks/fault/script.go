@@ -51,6 +51,7 @@ type Rule struct {
 	Key       string  `json:"key,omitempty"`       // part of the business key; "": any
 	Times     int     `json:"times,omitempty"`     // 0: until deleted
 	Rate      float64 `json:"rate,omitempty"`      // probability of each strike; 0: always
+	First     bool    `json:"first,omitempty"`     // only the first request with a key can meet it
 	Delay     Delay   `json:"delay,omitempty"`
 	Hits      int     `json:"hits"` // how often it struck
 }
@@ -86,6 +87,8 @@ func (r Rule) Check(known []Kind) error {
 		return errors.New("times must be 0 or more, rate between 0 and 1")
 	case r.Fault == Down && (r.Operation != "" || r.Key != ""):
 		return errors.New("down reads nothing, so it takes no operation and no key; cut_before does")
+	case r.Fault == Down && r.First:
+		return errors.New("down reads nothing, so it does not know whose first request it meets")
 	}
 	return nil
 }
@@ -104,6 +107,7 @@ type Script struct {
 	active  atomic.Int32 // rules in force: the way out when there are none
 	mu      sync.Mutex
 	rules   []*Rule
+	came    map[*Rule]map[string]bool // keys that had their first request
 	random  *rand.Rand
 	release chan struct{} // closed by Clear: what hangs is let go
 	changed []func()
@@ -141,7 +145,7 @@ func (s *Script) Add(rules ...Rule) error {
 // Clear drops all rules and lets go what hangs.
 func (s *Script) Clear() {
 	s.mu.Lock()
-	s.rules = nil
+	s.rules, s.came = nil, nil
 	close(s.release)
 	s.release = make(chan struct{})
 	s.mu.Unlock()
@@ -188,7 +192,24 @@ type Strike struct {
 // Strike finds the fault for a request, which may be several operations at once;
 // the zero Strike is none.
 func (s *Script) Strike(key string, operations ...string) Strike {
-	return s.strike(func(r *Rule) bool { return r.Fault != Down && r.fits(key, operations) })
+	return s.strike(func(r *Rule) bool { return r.Fault != Down && r.fits(key, operations) && s.chosen(r, key) })
+}
+
+// chosen notes that a request with the key came; false when it cannot meet the rule.
+// s.mu is held.
+func (s *Script) chosen(r *Rule, key string) bool {
+	if !r.First {
+		return true
+	}
+	if s.came == nil {
+		s.came = map[*Rule]map[string]bool{}
+	}
+	if s.came[r] == nil {
+		s.came[r] = map[string]bool{}
+	}
+	again := s.came[r][key]
+	s.came[r][key] = true
+	return !again
 }
 
 // StrikeDown reports whether this connection is one to be closed unread.
@@ -210,6 +231,7 @@ func (s *Script) strike(fits func(*Rule) bool) Strike {
 		r.Hits++
 		found = Strike{Kind: r.Fault, Key: r.Key, Delay: r.Delay, Released: s.release}
 		if spent = r.Times > 0 && r.Hits >= r.Times; spent {
+			delete(s.came, r)
 			s.rules = slices.Delete(s.rules, i, i+1)
 		}
 		break

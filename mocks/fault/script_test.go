@@ -3,6 +3,7 @@ package fault
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"testing"
@@ -138,5 +139,30 @@ func TestRulesAreWrittenAsTheManualSays(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"fault":"slow","delay":"soon"}`), &r); err == nil {
 		t.Error("delay soon was read")
+	}
+}
+
+func TestOnlyTheFirstRequestOfAKey(t *testing.T) {
+	s := NewScript(1, HTTPKinds)
+	if err := s.Add(Rule{Fault: Busy, First: true, Rate: 0.5}); err != nil {
+		t.Fatal(err)
+	}
+	struck := 0
+	for i := range 1000 {
+		key := fmt.Sprint("RX", i)
+		if s.Strike(key, "Save").Kind == Busy {
+			struck++
+		}
+		for range 3 {
+			if s.Strike(key, "Save").Kind != "" {
+				t.Fatal("a later request met it")
+			}
+		}
+	}
+	if struck < 400 || struck > 600 {
+		t.Errorf("%d of 1000 met it, at a rate of a half", struck)
+	}
+	if err := s.Add(Rule{Fault: Down, First: true}); err == nil {
+		t.Error("down knows no keys")
 	}
 }
