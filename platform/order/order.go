@@ -130,6 +130,16 @@ type Subject interface {
 	// Refunded is told of a refund when it is decided, before the channel pays it; it may
 	// refuse with ErrRule (the drugs were handed out).
 	Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order, r Refund) error
+	// Returned is told once the channel has paid a refund: what the HIS must hear of it
+	// goes into the outbox. It is not told of one that the HIS's window started.
+	Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order, r Refund, b Back) error
+}
+
+// Back is money that a channel gave back.
+type Back struct {
+	Payment         Payment // whose money it was
+	ChannelRefundNo string
+	At              time.Time
 }
 
 // Service is the module.
@@ -324,7 +334,12 @@ func (s *Service) Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no 
 	if err := s.refundable(ctx, tx, o, r); err != nil {
 		return o, err
 	}
-	if _, err := tx.Exec(ctx, `insert into clinic_order.refund (no, order_no, amount, lines) values ($1, $2, $3, $4)`, r.No, no, r.Amount, ints(r.Lines)); err != nil {
+	reason, err := s.Vault.Seal([]byte(r.Reason), "refund reason", r.No)
+	if err != nil {
+		return o, err
+	}
+	if _, err := tx.Exec(ctx, `insert into clinic_order.refund (no, order_no, amount, lines, by_window, reason) values ($1, $2, $3, $4, $5, $6)`,
+		r.No, no, r.Amount, ints(r.Lines), r.ByWindow, reason); err != nil {
 		return o, err
 	}
 	if err := s.Subjects[o.Kind].Refunded(ctx, tx, outbox, o, r); err != nil {
@@ -395,6 +410,38 @@ func ints(lines []int) []int {
 	return lines
 }
 
+// Returned is called when a channel has paid a refund. Again it does nothing.
+func (s *Service) Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, refundNo string, b Back) error {
+	r := Refund{No: refundNo}
+	var no string
+	err := tx.QueryRow(ctx, `select order_no from clinic_order.refund where no = $1`, refundNo).Scan(&no)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return clinic.ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
+		return err
+	}
+	var reason []byte
+	err = tx.QueryRow(ctx, `update clinic_order.refund set returned_at = $2 where no = $1 and returned_at is null returning amount, lines, by_window, reason`, refundNo, b.At).
+		Scan(&r.Amount, &r.Lines, &r.ByWindow, &reason)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // told before
+	} else if err != nil {
+		return err
+	}
+	if r.ByWindow {
+		return nil
+	}
+	if reason, err = s.Vault.Open(reason, "refund reason", refundNo); err != nil {
+		return err
+	}
+	r.Reason = string(reason)
+	return s.Subjects[o.Kind].Returned(ctx, tx, outbox, o, r, b)
+}
+
 // Undo takes back a refund that the channel refused for good.
 func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
 	var no string
@@ -408,7 +455,7 @@ func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
 	if _, err := s.Lock(ctx, tx, no); err != nil {
 		return err
 	}
-	tag, err := tx.Exec(ctx, `delete from clinic_order.refund where no = $1`, refundNo)
+	tag, err := tx.Exec(ctx, `delete from clinic_order.refund where no = $1 and returned_at is null`, refundNo)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}

@@ -59,6 +59,10 @@ func opened(t *testing.T) (*Service, *thing) {
 	return s, b
 }
 
+func (b *thing) Returned(_ context.Context, _ pgx.Tx, _ core.Outbox, o Order, r Refund, k Back) error {
+	return b.tell("returned " + o.Subject + " " + r.Amount.String() + " " + r.Reason + k.ChannelRefundNo)
+}
+
 var three = []Line{{Name: "甲", Amount: 1000}, {Name: "乙", Amount: 250}, {Name: "丙", Amount: 5}}
 
 type tester interface {
@@ -135,7 +139,7 @@ func TestAnOrderFromPriceToRefund(t *testing.T) {
 
 	refund := func(no string, amount core.Fen, lines ...int) (Order, error) {
 		return in(t, s, func(tx pgx.Tx, outbox core.Outbox) (Order, error) {
-			return s.Refund(ctx, tx, outbox, o.No, Refund{No: no, Amount: amount, Lines: lines})
+			return s.Refund(ctx, tx, outbox, o.No, Refund{No: no, Amount: amount, Lines: lines, Reason: "为什么"})
 		})
 	}
 	var ps core.Problems
@@ -165,13 +169,22 @@ func TestAnOrderFromPriceToRefund(t *testing.T) {
 	if o, err = refund("R3", 1105); err != nil || o.State != Refunded || o.Refunded != 1355 {
 		t.Fatalf("%+v, %v", o, err)
 	}
-	if err := s.Transact(ctx, "h1", func(tx pgx.Tx, _ core.Outbox) error { return s.Undo(ctx, tx, "R3") }); err != nil {
-		t.Fatal(err)
+	for range 2 { // the channel says it twice
+		if err := s.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+			return s.Returned(ctx, tx, outbox, "R1", Back{ChannelRefundNo: "50300", At: time.Now()})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, no := range []string{"R1", "R3"} { // what was paid back is not undone
+		if err := s.Transact(ctx, "h1", func(tx pgx.Tx, _ core.Outbox) error { return s.Undo(ctx, tx, no) }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if o, err = s.Get(ctx, o.No); err != nil || o.State != Paid || o.Refunded != 250 {
 		t.Errorf("the channel refused: %+v, %v", o, err)
 	}
-	if want := []string{"paid RX1 13.55", "refunded RX1 2.50", "refunded RX1 11.05"}; !slices.Equal(b.told, want) {
+	if want := []string{"paid RX1 13.55", "refunded RX1 2.50", "refunded RX1 11.05", "returned RX1 2.50 为什么50300"}; !slices.Equal(b.told, want) {
 		t.Errorf("told %q, want %q", b.told, want)
 	}
 }

@@ -27,6 +27,9 @@ create table clinic_order.refund (
     order_no    text not null references clinic_order.orders,
     amount      bigint not null check (amount > 0),
     lines       integer[] not null,               -- which lines it gives back; empty: a part of the whole
+    by_window   boolean not null,                 -- the HIS started it
+    reason      bytea not null,                   -- sealed
+    returned_at timestamptz,                      -- the channel paid it
     created_at  timestamptz not null default clock_timestamp()
 );
 create index on clinic_order.refund (order_no);
