@@ -42,7 +42,7 @@ const (
 func (h *hub) people(a huma.API) {
 	limits := redis.NewLimits(h.redis, h.metrics.unlimited.Inc)
 	h.clinic.people(&clinic.API{
-		Huma: a, People: h.clinic.identity, Trail: trail(h.store.Audit), Known: known,
+		Huma: a, People: h.clinic.identity, Trail: trail(h.store.Audit), Known: signedIn,
 		Allow: func(ctx context.Context, who string) (bool, time.Duration, error) {
 			if strings.HasPrefix(who, "nobody ") {
 				return limits.Allow(ctx, "clinic:"+who, addressRate, addressBurst)
@@ -57,8 +57,8 @@ func (m *clinicModules) people(a *clinic.API) {
 	m.identity.Routes(a)
 }
 
-// known puts who asks into the request's log line and the audit.
-func known(ctx context.Context, p clinic.Person) {
+// signedIn puts who asks into the request's log line and the audit.
+func signedIn(ctx context.Context, p clinic.Person) {
 	api.SignedIn(ctx, p.Account, whoIs(p), rolesAt(p, ""))
 }
 
