@@ -56,7 +56,11 @@ type claimRow struct {
 	progress, secret, sealed []byte
 }
 
-// claim keeps sent_at of a claim that ran out: if this process ends too before
+// claim gives a fence that was never given before, also not by a claim that was lost
+// with a crash of the database or a failover: its holder may still be there, and must
+// neither send nor settle under what another holds now.
+//
+// It keeps sent_at of a claim that ran out: if this process ends too before
 // it has settled anything, the next one must still know that bytes may have left.
 //
 // It serves several hospitals at once, each with its own number: a thousand of
@@ -76,7 +80,7 @@ const claim = `
 			order by q.due limit a.wanted
 			for update of q skip locked) q
 	), claimed as (
-		update hub.queue q set fence = q.fence + 1, process = p.process, lease_us = p.lease_us, deadline_us = p.deadline_us,
+		update hub.queue q set fence = q.fence + 1 + floor(random() * 1000000000)::bigint, process = p.process, lease_us = p.lease_us, deadline_us = p.deadline_us,
 			lease_until = clock_timestamp() + p.lease_us * interval '1 microsecond',
 			takeover_at = clock_timestamp() + (p.lease_us + p.deadline_us) * interval '1 microsecond'
 		from picked p where q.message = p.message

@@ -263,10 +263,14 @@ const accept = `
 	)
 	select n, true, true, id, 0, null::bytea from fresh
 	union all
-	-- What is known already is answered with a commit, too, which waits for a standby as
-	-- any does: it may be known to this server alone, to be lost with it.
+	-- What is known already may be known to this server alone, to be lost with it: see waitsForStandby.
 	select n, held, known, 0, coalesce(old, 0), old_digest from input where not (held and known and old is null)
-		and (old is null or pg_logical_emit_message(true, 'hishub', 'known') is not null)`
+		and (old is null or ` + waitsForStandby + `)`
+
+// waitsForStandby is true, and makes of a statement that only reads one whose commit waits for
+// the synchronous standby, if there is one. What is visible is not always there, too:
+// whoever wrote it may have been ended while he waited.
+const waitsForStandby = `(current_setting('synchronous_standby_names') = '' or pg_logical_emit_message(true, 'hishub', '') is not null)`
 
 // acceptAll accepts a batch in one round trip and one transaction.
 func (s *Store) acceptAll(ctx context.Context, es []enqueueing) ([]enqueued, error) {

@@ -48,6 +48,11 @@ func (s *Store) Read(ctx context.Context, after string, limit int) (events []cor
 	if len(events) == 0 {
 		return nil, after, nil
 	}
+	// A reader that was told what is lost then would step over what comes in its place.
+	var replicated bool
+	if err := s.calm.QueryRow(ctx, `select `+waitsForStandby).Scan(&replicated); err != nil {
+		return nil, "", fmt.Errorf("read events: wait for the standby to have them: %w", err)
+	}
 	return events, events[len(events)-1].Cursor, nil
 }
 

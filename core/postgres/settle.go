@@ -21,6 +21,7 @@ type settlement struct {
 	message, fence int64
 	lane           string
 	hospital       string
+	accepted       time.Time
 	lock           int64 // of the lane; 0 when its membership stays
 
 	state      string
@@ -99,7 +100,7 @@ func (s *Store) Settle(ctx context.Context, d *delivery.Delivery, a *delivery.At
 
 func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery.Next) settlement {
 	w := settlement{
-		message: d.ID, fence: d.Fence, hospital: d.Hospital, lane: d.Lane,
+		message: d.ID, fence: d.Fence, hospital: d.Hospital, lane: d.Lane, accepted: d.Accepted,
 		state: string(n.State), after: n.After.Microseconds(), attempts: n.Attempts,
 		class: string(n.Class), reason: clean(n.Because), show: n.ShowPatient, refund: n.RefundNow,
 		mayBeSent: !n.LastByte.IsZero(), because: clean(n.Because),
@@ -195,11 +196,11 @@ const settle = `
 		from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[], $7::bytea[], $8::integer[],
 			$9::text[], $10::text[], $11::bytea[], $12::boolean[], $13::boolean[], $14::jsonb[], $15::text[], $16::boolean[], $17::boolean[],
 			$18::boolean[], $19::integer[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[],
-			$28::bigint[], $29::bytea[], $30::bytea[], $31::bytea[], $32::bigint[], $33::timestamptz[], $34::text[])
+			$28::bigint[], $29::bytea[], $30::bytea[], $31::bytea[], $32::bigint[], $33::timestamptz[], $34::text[], $35::timestamptz[])
 			with ordinality as i(message, fence, lock, state, after, progress, secret, attempts,
 				class, reason, words, show, refund, receipt, his_no, pass, may_be_sent,
 				attempted, number, phase, step, connector, operation, outcome, rule, because, said,
-				duration, request, answer, stamp, serial, asked_at, head, n)
+				duration, request, answer, stamp, serial, asked_at, head, accepted, n)
 	), mine as materialized (
 		select i.*, q.hospital, q.kind, q.key, q.revision, q.cancel_wanted, clock_timestamp() as now,
 			clock_timestamp() + q.lease_us * interval '1 microsecond' as lease_until
@@ -207,7 +208,9 @@ const settle = `
 		where i.held and q.fence = i.fence and q.lease_until is not null
 		for update of q
 	), lost as materialized (
-		select i.*, i.attempted and exists (select from hub.attempt a
+		-- After a failover the number may be another message's than the one that was claimed.
+		select i.*, i.attempted and exists (select from hub.message g where g.id = i.message and g.accepted_at = i.accepted) as late,
+			i.attempted and exists (select from hub.attempt a
 			where a.message = i.message and a.fence = i.fence and a.number = i.number and not a.late) as repeated
 		from input i where i.held and i.n not in (select n from mine)
 	), gone as (
@@ -242,14 +245,14 @@ const settle = `
 		select message, number, fence, now, false, phase, step, connector, operation, outcome, rule, class, because, said, duration from mine where attempted
 		union all
 		select message, number, fence, clock_timestamp(), true, phase, step, connector, operation, outcome, rule, class, because, said, duration
-		from lost where attempted and not repeated
+		from lost where late and not repeated
 	), exchange as (
 		insert into hub.exchange (message, number, late, at, request, answer, stamp, serial, asked_at, head)
 		select message, number, false, now, request, answer, stamp, serial, asked_at, nullif(head, '') from mine
 		where attempted and (request is not null or answer is not null)
 		union all
 		select message, number, true, clock_timestamp(), request, answer, stamp, serial, asked_at, nullif(head, '')
-		from lost where attempted and not repeated and (request is not null or answer is not null)
+		from lost where late and not repeated and (request is not null or answer is not null)
 	), event as (
 		insert into hub.event (hospital, message, kind, key, type, data, words)
 		select hospital, message, kind, key, 'message.' || case when refund then 'refund_now' else state end,
@@ -408,6 +411,7 @@ func settleArgs(ws []settlement) []any {
 		column(ws, func(w *settlement) int64 { return w.serial }),
 		column(ws, func(w *settlement) time.Time { return w.askedAt }),
 		column(ws, func(w *settlement) string { return w.head }),
+		column(ws, func(w *settlement) time.Time { return w.accepted }),
 	}
 }
 
