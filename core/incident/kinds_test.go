@@ -1,0 +1,173 @@
+package incident
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// story plays signs at times and gives what was told at each.
+func story(t *testing.T, steps []struct {
+	after time.Duration
+	signs Signs
+	told  string
+}) {
+	t.Helper()
+	t0 := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	b := &board{open: map[int64]Incident{}}
+	var signs Signs
+	w := &Watch{Store: b, Log: slog.New(slog.DiscardHandler), Look: func(context.Context) ([]Signs, error) { return []Signs{signs}, nil }}
+	for i, step := range steps {
+		signs, b.told = step.signs, nil
+		signs.Hospital = "h"
+		if err := w.Round(t.Context(), t0.Add(step.after)); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(b.told)
+		if told := strings.ReplaceAll(strings.Join(b.told, " "), "h ", ""); told != step.told {
+			t.Errorf("step %d: told %q, want %q", i, told, step.told)
+		}
+	}
+}
+
+type steps = []struct {
+	after time.Duration
+	signs Signs
+	told  string
+}
+
+// Each kind opens once and resolves once, with a gap between its beginning and end.
+func TestFailures(t *testing.T) {
+	story(t, steps{
+		{0, Signs{Exchanges: 19, Failed: 19}, ""}, // too few to say
+		{1, Signs{Exchanges: 100, Failed: 19}, ""},
+		{2, Signs{Exchanges: 100, Failed: 20}, "+failures"},
+		{3, Signs{Exchanges: 100, Failed: 90}, ""},
+		{4, Signs{Exchanges: 100, Failed: 11}, ""},                                  // in between
+		{5, Signs{Exchanges: 3}, ""},                                                // a new process has seen little
+		{6, Signs{Exchanges: 100, Failed: 90, Broken: time.Unix(1, 0)}, "+breaker"}, // the breaker tells
+		{7, Signs{Exchanges: 100, Failed: 9, Answered: true}, "-breaker -failures"},
+		{8, Signs{Exchanges: 100, Failed: 90, Broken: time.Unix(1, 0)}, "+breaker"}, // and alone
+		{9, Signs{Exchanges: 100, Failed: 50, Answered: true}, "+failures -breaker"},
+		{10, Signs{Exchanges: 0, Whole: true, Answered: true}, "-failures"}, // nothing is said to it any more
+	})
+}
+
+func TestParkedGrowth(t *testing.T) {
+	story(t, steps{
+		{0, Signs{Parked: 3, Lately: 3}, "+parked"},
+		{1, Signs{Parked: 19, Lately: 19}, ""},
+		{2, Signs{Parked: 30, Lately: 27}, "+parked_growth"},
+		{3, Signs{Parked: 300, Lately: 290}, ""},
+		{4, Signs{Parked: 300, Lately: 10}, ""},
+		{5, Signs{Parked: 300, Lately: 9}, "-parked_growth"}, // they are known by now
+		{6, Signs{Parked: 330, Lately: 30}, "+parked_growth"},
+		{7, Signs{}, "-parked -parked_growth"},
+	})
+}
+
+func TestCodes(t *testing.T) {
+	story(t, steps{
+		{0, Signs{Unmapped: 0}, ""},
+		{1, Signs{Unmapped: 2, Counted: true}, "+codes"},
+		{2, Signs{Unmapped: 9, Counted: true}, ""},
+		{3, Signs{}, ""}, // another process, which has not counted yet
+		{4, Signs{Counted: true}, "-codes"},
+	})
+}
+
+func TestCertificates(t *testing.T) {
+	const day = 24 * time.Hour
+	ends := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) // 55 days after the beginning
+	with := func(ends time.Time, met bool) Signs {
+		return Signs{Ends: ends, Met: met, Certificate: Words{"the HIS's certificate of connector default", "证书"}}
+	}
+	story(t, steps{
+		{0, with(time.Time{}, false), ""},
+		{1, with(ends, true), ""},
+		{25 * day, with(ends, true), "+certificate"},
+		{30 * day, with(ends, true), ""},
+		{40 * day, with(time.Time{}, false), ""},          // a new process has met none
+		{40 * day, with(ends.Add(365*day), false), ""},    // and only another one
+		{48 * day, with(ends, true), "+certificate_ends"}, // one that knows of weeks hears again
+		{60 * day, with(ends, true), ""},
+		{61 * day, with(ends.Add(365*day), true), "-certificate -certificate_ends"},
+	})
+	got := with(ends, true).troubles(ends.Add(-6*day), DefaultThresholds())
+	if got[CertificateEnds].En != "the HIS's certificate of connector default ends on 2026-03-01" || got[Certificate].Zh != "证书将于 2026-03-01 到期" {
+		t.Errorf("%+v", got)
+	}
+	if got = with(ends, true).troubles(ends.Add(day), DefaultThresholds()); got[CertificateEnds].Zh != "证书已于 2026-03-01 到期" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Thresholds are each hospital's own, and the routes are asked once.
+func TestThresholdsAndRoutes(t *testing.T) {
+	b := &board{open: map[int64]Incident{}}
+	asked := 0
+	w := &Watch{
+		Store: b, Log: slog.New(slog.DiscardHandler),
+		Look: func(context.Context) ([]Signs, error) {
+			return []Signs{{Hospital: "h1", Lately: 5}, {Hospital: "h2", Lately: 5}}, nil
+		},
+		Thresholds: func(h string) Thresholds {
+			d := DefaultThresholds()
+			if h == "h1" {
+				d.ParkedGrowth = 5
+			}
+			return d
+		},
+		Routes: func(h string, k Kind) []string { asked++; return []string{h + string(k)} },
+	}
+	for range 3 {
+		if err := w.Round(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fmt.Sprint(b.told) != "[h1 +parked_growth]" || asked != 1 {
+		t.Errorf("told %v, asked %d times", b.told, asked)
+	}
+}
+
+func TestRates(t *testing.T) {
+	var r Rates
+	t0 := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	look := func(after time.Duration, all, failed int, whole bool) {
+		t.Helper()
+		if a, f, w := r.Look("h", t0.Add(after)); a != all || f != failed || w != whole {
+			t.Errorf("after %s: %d of %d, %v; want %d of %d, %v", after, f, a, w, failed, all, whole)
+		}
+	}
+	look(0, 0, 0, false)
+	for i := range 100 {
+		r.Note("h", i%4 == 0, t0.Add(time.Duration(i)*time.Second))
+		r.Note("other", true, t0)
+	}
+	look(50*time.Second, 100, 25, false) // those of the last seconds are counted by their slots
+	for i := 1; i <= 9; i++ {
+		look(time.Duration(i)*time.Minute, 100, 25, false)
+	}
+	look(10*time.Minute, 70, 17, true) // the first half minute is over
+	look(10*time.Minute+50*time.Second, 40, 10, true)
+	look(11*time.Minute+40*time.Second, 0, 0, true)
+	look(20*time.Minute, 0, 0, false) // it was another process's meanwhile
+	r.Note("h", true, t0.Add(20*time.Minute))
+	look(20*time.Minute+time.Second, 1, 1, false)
+}
+
+// Every kind says itself in both languages.
+func TestKinds(t *testing.T) {
+	for _, k := range Kind("").Values() {
+		if title := Kind(k).Title(); title.En == "" || title.Zh == "" || title.In("zh") != title.Zh || title.In("en") != title.En {
+			t.Errorf("%s: %+v", k, title)
+		}
+	}
+	if Breaker.Severity() != Critical || Parked.Severity() != Warning || (Words{En: "x"}).In("zh") != "x" {
+		t.Error("severities or words")
+	}
+}
