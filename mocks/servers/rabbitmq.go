@@ -58,7 +58,14 @@ func rabbitmqPrograms() (string, error) {
 type rabbitNode struct {
 	bin, dir         string
 	port, dist, epmd int
+	// cluster are the ports of all its nodes, which share one epmd; none for a node
+	// by itself, which starts its own.
+	cluster []int
 }
+
+func (n rabbitNode) name() string { return nodeName(n.port) }
+
+func nodeName(port int) string { return fmt.Sprintf("hishub-%d@localhost", port) }
 
 // env is what server and rabbitmqctl share; nothing of the machine's own node
 // (/etc/rabbitmq, ~/.erlang.cookie) may show through.
@@ -68,7 +75,7 @@ func (n rabbitNode) env() []string {
 		"HOME=" + filepath.Join(n.dir, "home"), // the Erlang cookie lives there
 		"LANG=C.UTF-8",
 		"RABBITMQ_CONF_ENV_FILE=/dev/null",
-		fmt.Sprintf("RABBITMQ_NODENAME=hishub-%d@localhost", n.port),
+		"RABBITMQ_NODENAME=" + n.name(),
 		"ERL_EPMD_PORT=" + strconv.Itoa(n.epmd),
 	}
 }
@@ -84,24 +91,20 @@ func (n rabbitNode) launch(ctx context.Context) (_ running, err error) {
 		}
 	}
 	conf := filepath.Join(n.dir, "rabbitmq.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "listeners.tcp.1 = 127.0.0.1:%d\n", n.port), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte(n.settings()), 0o644); err != nil {
 		return nil, err
 	}
-
-	// Erlang would start a daemon that stays behind; ours is a child like the node.
-	path, err := program("epmd")
-	if err != nil {
-		return nil, err
-	}
-	epmd, err := startProcess(exec.Command(path, "-address", "127.0.0.1", "-port", strconv.Itoa(n.epmd)), filepath.Join(n.dir, "epmd.log"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			epmd.kill()
+	var epmd *process
+	if n.cluster == nil {
+		if epmd, err = startEpmd(n.epmd, n.dir); err != nil {
+			return nil, err
 		}
-	}()
+		defer func() {
+			if err != nil {
+				epmd.kill()
+			}
+		}()
+	}
 	cmd := exec.Command(filepath.Join(n.bin, "rabbitmq-server"))
 	cmd.Dir = n.dir
 	cmd.Env = append(n.env(),
@@ -114,7 +117,7 @@ func (n rabbitNode) launch(ctx context.Context) (_ running, err error) {
 		// The script then becomes the node instead of staying its parent, so that
 		// the node itself dies with us; -noinput takes back what the name says.
 		"RABBITMQ_ALLOW_INPUT=1",
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} -kernel net_ticktime 8",
 	)
 	node, err := startProcess(cmd, filepath.Join(n.dir, "start.log"))
 	if err != nil {
@@ -130,21 +133,54 @@ func (n rabbitNode) launch(ctx context.Context) (_ running, err error) {
 	return rabbit{node, epmd}, err
 }
 
+// rabbit is a node, with an epmd where it has one of its own.
 type rabbit struct{ node, epmd *process }
 
-func (r rabbit) pids() []int { return append(r.node.pids(), r.epmd.pids()...) }
+func (r rabbit) pids() []int {
+	if r.epmd == nil {
+		return r.node.pids()
+	}
+	return append(r.node.pids(), r.epmd.pids()...)
+}
 
 func (r rabbit) stop(ctx context.Context) error {
 	if err := r.node.stop(ctx); err != nil {
 		return err
 	}
-	r.epmd.kill()
+	if r.epmd != nil {
+		r.epmd.kill()
+	}
 	return nil
 }
 
 func (r rabbit) kill() {
 	r.node.kill()
-	r.epmd.kill()
+	if r.epmd != nil {
+		r.epmd.kill()
+	}
+}
+
+// settings is the text of the node's rabbitmq.conf.
+func (n rabbitNode) settings() string {
+	text := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\n", n.port)
+	if n.cluster == nil {
+		return text
+	}
+	text += "cluster_partition_handling = pause_minority\ncluster_formation.discovery_retry_limit = 2\n"
+	for i, port := range n.cluster {
+		text += fmt.Sprintf("cluster_formation.classic_config.nodes.%d = %s\n", i+1, nodeName(port))
+	}
+	return text
+}
+
+// startEpmd starts Erlang's name server. Erlang would start a daemon that stays
+// behind; ours is a child like the nodes.
+func startEpmd(port int, dir string) (*process, error) {
+	path, err := program("epmd")
+	if err != nil {
+		return nil, err
+	}
+	return startProcess(exec.Command(path, "-address", "127.0.0.1", "-port", strconv.Itoa(port)), filepath.Join(dir, "epmd.log"))
 }
 
 // RabbitMQ returns the URL of a new, empty virtual host, deleted at the end of

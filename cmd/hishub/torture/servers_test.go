@@ -24,7 +24,11 @@ type timeline struct {
 
 var timelines = []timeline{
 	{"failover", true, (*campaign).layFailover},
+	{"broker", true, (*campaign).layBroker},
 	{"crash", false, (*campaign).layCrash},
+	{"broker cluster", false, (*campaign).layBrokerCluster},
+	{"redis", false, (*campaign).layRedis},
+	{"all away", false, (*campaign).layAllAway},
 }
 
 // TestTortureServers plays the time lines in which servers fail.

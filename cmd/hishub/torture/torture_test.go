@@ -156,6 +156,9 @@ type campaign struct {
 	processes int
 	// faults are what happens while messages come in; nil: strike.
 	faults func()
+	// ended is what else must hold once everything is decided, while the hubs still
+	// run; nil: nothing.
+	ended func(found)
 	// submitting hands in one message and returns the API's answer; nil: post.
 	submitting func(n int, h *hospital, kind core.Kind, body core.Body) (status int, answer []byte)
 	// through puts something between two programs: it gives the address at which the
@@ -203,6 +206,9 @@ func (c *campaign) run() {
 	}
 	final := c.decided()
 	found := c.collect(final)
+	if c.ended != nil {
+		c.ended(found)
+	}
 	for _, h := range c.hubs {
 		h.stop()
 	}
