@@ -84,6 +84,7 @@ func TestACodeHolds(t *testing.T) {
 	w.wait(time.Hour)
 	code = send()
 	p := w.phoneSignIn(phone)
+	w.wait(time.Minute)
 	ok(t, w.SendProof(w.ctx, w.person(p.Token), "192.0.2.1"))
 	is(t, by(w.sent.code(phone)), ErrRefused)
 }
