@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"hishub/mocks/fault"
+	"hishub/mocks/robots"
 	"hishub/mocks/servers"
 	"hishub/mocks/soaphis"
 )
@@ -67,7 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "edit": edit, "seed": seed, "mistakes": mistakes, "database": database, "his": openHIS, "fault": setFault, "books": editBooks, "until": until,
-			"serve": startServe, "submit": submit, "stop": stopServe, "nobody": nobody, "gb18030": gb18030,
+			"serve": startServe, "submit": submit, "stop": stopServe, "nobody": nobody, "gb18030": gb18030, "robots": openRobots, "shown": shownByRobots,
 		},
 	})
 }
@@ -164,6 +165,29 @@ func openHIS(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Defer(func() { h.Close() })
 	ts.Setenv("DONGSHAN_URL", h.URL())
 	ts.Setenv("CONTROL", h.ControlURL())
+}
+
+// robots opens those of WeCom and DingTalk and sets ROBOTS.
+func openRobots(ts *testscript.TestScript, _ bool, _ []string) {
+	r, err := robots.Start(context.Background(), robots.Options{})
+	ts.Check(err)
+	ts.Defer(func() { r.Close() })
+	ts.Setenv("ROBOTS", r.URL())
+	ts.Setenv("ROBOTSCONTROL", r.ControlURL())
+}
+
+// shown N TEXT: the robots have shown so many messages, and each holds the text.
+func shownByRobots(ts *testscript.TestScript, _ bool, args []string) {
+	var all []robots.Message
+	ts.Check(json.Unmarshal(call(ts, http.MethodGet, ts.Getenv("ROBOTSCONTROL")+"/messages", nil), &all))
+	if fmt.Sprint(len(all)) != args[0] {
+		ts.Fatalf("%d messages, want %s", len(all), args[0])
+	}
+	for _, m := range all {
+		if !strings.Contains(m.Text, args[1]) {
+			ts.Fatalf("no %s in %s", args[1], m.Text)
+		}
+	}
 }
 
 // fault KIND makes 东山 fail so; "fault none" mends it.
