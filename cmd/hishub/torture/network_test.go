@@ -3,6 +3,7 @@ package torture
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"hishub/core"
+	"hishub/core/postgres"
 	"hishub/mocks/books"
 	"hishub/mocks/fault"
 	"hishub/mocks/hl7his"
@@ -93,6 +95,13 @@ func (n *network) turns() {
 		if t.what != illForgotten {
 			n.heal(t.hop)
 		}
+	}
+	// What is forgotten stays so. Each hub finds out by itself and works again.
+	for _, h := range n.hubs {
+		n.eventually("hub "+h.name+" works again over new connections", time.Minute, func() bool {
+			status, _, err := n.request(n.ctx, h, http.MethodGet, "/v1/hospitals", nil)
+			return err == nil && status == http.StatusOK && n.ledger.shards(h.pid) == postgres.Shards/len(n.hubs)
+		})
 	}
 }
 
