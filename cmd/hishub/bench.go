@@ -16,6 +16,7 @@ type benchCmd struct {
 	Quick    bool   `help:"300 messages: shows that it works; its figures mean nothing."`
 	Nights   bool   `help:"Only compare books of nights; no deliveries."`
 	Rates    bool   `help:"Only deliver as fast as it goes, and measure the space."`
+	Isolated bool   `help:"Only what a hospital's trouble costs itself and others."`
 	Profile  string `help:"Write the hub's processor profile of the throughput run, for 'go tool pprof'." type:"path" placeholder:"FILE"`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
@@ -29,7 +30,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := bench.Options{Binary: binary, Messages: c.Messages, Nights: c.Nights, Rates: c.Rates, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
+	o := bench.Options{Binary: binary, Messages: c.Messages, Nights: c.Nights, Rates: c.Rates, Isolated: c.Isolated, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
 	if c.Quick {
 		o.Messages = min(o.Messages, 300)
 	}

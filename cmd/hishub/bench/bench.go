@@ -23,6 +23,8 @@ type Options struct {
 	Nights bool
 	// Rates leaves out what is not a closed loop of deliveries.
 	Rates bool
+	// Isolated leaves all but a hospital's trouble out.
+	Isolated bool
 	// Quick only shows that everything works: its figures mean nothing.
 	Quick bool
 	// Profile is a file for the hub's processor profile of the throughput run.
@@ -50,10 +52,11 @@ type Report struct {
 	AtMost     OpenLoop   `json:"at_seventy_percent"`
 	// Ready is from the start of a hub on a migrated database to its first 202, in
 	// milliseconds.
-	Ready    float64  `json:"ready_ms"`
-	Own      OwnRate  `json:"postgresql_own"`
-	Space    Space    `json:"space"`
-	Encoding Encoding `json:"encoding"`
+	Ready     float64    `json:"ready_ms"`
+	Own       OwnRate    `json:"postgresql_own"`
+	Space     Space      `json:"space"`
+	Encoding  Encoding   `json:"encoding"`
+	Isolation *Isolation `json:"isolation,omitempty"`
 	// Nights are days of books compared.
 	Nights []Comparison `json:"nights"`
 	// Booked is how many messages the HIS has, each exactly once.
@@ -110,6 +113,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		r.Nights, err = s.comparisons(ctx, tell)
 		return r, err
 	}
+	if o.Isolated {
+		r.Isolation, err = s.isolation(ctx, tell)
+		return r, err
+	}
 	content, err := json.Marshal(prescription(1))
 	if err != nil {
 		return r, err
@@ -141,6 +148,9 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		return r, nil
 	}
 	if r.Own, err = s.ownRate(ctx); err != nil {
+		return r, err
+	}
+	if r.Isolation, err = o.isolation(ctx, tell); err != nil {
 		return r, err
 	}
 	tell("encoding, beside encoding/xml")

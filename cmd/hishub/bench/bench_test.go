@@ -40,6 +40,9 @@ func TestQuick(t *testing.T) {
 			t.Errorf("at %d/s the HIS answered after %.1f ms, but it takes %s", o.PerSec, o.Answered.P50, latency)
 		}
 	}
+	if i := r.Isolation; i.Busy.Busy <= 0 || i.Busy.Calm <= 0 || i.Ordered.PerSec <= 0 || i.Hanging.With.P99 <= 0 || i.Hanging.Without.P99 <= 0 || i.Backlog.With.P99 <= 0 || i.Backlog.Without.P99 <= 0 {
+		t.Errorf("not all of a hospital's trouble was measured: %+v", i)
+	}
 	var table bytes.Buffer
 	r.Print(&table)
 	t.Logf("\n%s", &table)

@@ -17,6 +17,9 @@ func (r Report) Print(w io.Writer) {
 	if r.Throughput.Messages > 0 {
 		r.deliveries(row)
 	}
+	if r.Isolation != nil {
+		r.Isolation.print(row)
+	}
 	for _, n := range r.Nights {
 		row("", "")
 		row(fmt.Sprintf("night %d x %d", n.Hospitals, n.Entries), "entries of three parties, %d differences, the HIS carries %s", n.Differences, n.HISCarries)
