@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/totp"
 
+	"hishub/core"
 	"hishub/platform/clinic"
 )
 
@@ -196,6 +198,9 @@ func (s *Service) StepUp(ctx context.Context, p clinic.Person, code, address str
 		err = s.prove(ctx, r, code, "")
 	} else {
 		err = s.takeCode(ctx, r.phone, useProof, code, address)
+	}
+	if errors.Is(err, ErrRefused) { // who asks is signed in all the same
+		return Opened{}, core.Problems{{Field: "code", What: "wrong, over, or used already"}}
 	}
 	if err != nil {
 		return Opened{}, err
