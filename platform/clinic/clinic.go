@@ -39,6 +39,8 @@ type Clinic struct {
 	// Recent is Ask, or what was answered within the time that the catalogue allows for the
 	// kind; asOf is when.
 	Recent func(ctx context.Context, hospital string, kind core.Kind, body core.Body) (answer any, asOf time.Time, err error)
+	// Heard is what a HIS told us, by the number in its event.
+	Heard func(ctx context.Context, inbound int64) (core.Body, error)
 	// Place is what the clinic knows of a hospital; ErrNotFound when there is none.
 	// Places are all of them, by their id.
 	Place  func(ctx context.Context, hospital string) (Place, error)

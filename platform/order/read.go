@@ -29,11 +29,12 @@ func (s *Service) scan(row pgx.CollectableRow) (Order, error) {
 	return o, json.Unmarshal(text, &o.Lines)
 }
 
-type querier interface {
+// Querier is the database, or a transaction.
+type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-func (s *Service) one(ctx context.Context, q querier, where string, args ...any) (Order, error) {
+func (s *Service) one(ctx context.Context, q Querier, where string, args ...any) (Order, error) {
 	rows, err := q.Query(ctx, `select `+columns+` from clinic_order.orders where `+where, args...)
 	if err != nil {
 		return Order{}, fmt.Errorf("read order: %w", err)
@@ -56,7 +57,7 @@ func (s *Service) Lock(ctx context.Context, tx pgx.Tx, no string) (Order, error)
 }
 
 // OfSubject is the order that pays for a thing, or may; clinic.ErrNotFound when it has none.
-func (s *Service) OfSubject(ctx context.Context, q querier, hospital string, kind Kind, subject string) (Order, error) {
+func (s *Service) OfSubject(ctx context.Context, q Querier, hospital string, kind Kind, subject string) (Order, error) {
 	return s.one(ctx, q, `hospital = $1 and kind = $2 and subject = $3 and state in ('created', 'paying', 'paid')`, hospital, kind, subject)
 }
 
