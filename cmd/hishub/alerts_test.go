@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"hishub/core"
+	"hishub/core/alert"
+	"hishub/core/report"
 	"hishub/mocks/postbox"
 	"hishub/mocks/robots"
 	"hishub/mocks/servers"
@@ -179,4 +181,21 @@ func scraped(t *testing.T, address string) string {
 	page, err := io.ReadAll(answer.Body)
 	ok(t, err)
 	return string(page)
+}
+
+// The file that is deployed, and the one that the docs show, load.
+func TestShownAlertsFiles(t *testing.T) {
+	docs, err := os.ReadFile(filepath.Join(repository(t), "docs", "operations.md"))
+	ok(t, err)
+	_, shown, found := strings.Cut(string(docs), "```yaml\nurl: ")
+	shown, _, closed := strings.Cut(shown, "```")
+	if !found || !closed {
+		t.Fatal("the docs show no alerts file")
+	}
+	for name, text := range map[string]string{"deploy/alerts.yaml": deployed(t, "alerts.yaml"), "docs/operations.md": "url: " + shown} {
+		plan, err := alert.Load([]byte(text), alert.Options{File: name, Env: func(string) (string, bool) { return "secret", true }, Mail: &report.Mailer{}})
+		if err != nil || len(plan.Routes) != 4 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
