@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -123,6 +124,8 @@ type hospitals struct {
 	mu     sync.Mutex
 	open   map[revisionKey]*opening
 	active map[string]postgres.HospitalRecord
+	// compiling bounds how many folders are compiled at a time.
+	compiling chan struct{}
 	// retired are those in whose place one with other variables was opened.
 	retired map[*core.Hospital]*time.Timer
 }
@@ -155,7 +158,7 @@ func (o *opening) worthAnother() bool {
 }
 
 func newHospitals(store *postgres.Store, sessions core.SessionStore, observe func(core.Exchange)) *hospitals {
-	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}, retired: map[*core.Hospital]*time.Timer{}}
+	return &hospitals{store: store, sessions: sessions, observe: observe, open: map[revisionKey]*opening{}, active: map[string]postgres.HospitalRecord{}, retired: map[*core.Hospital]*time.Timer{}, compiling: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 // follow keeps the list of active revisions true until ctx ends, and tells
@@ -264,7 +267,11 @@ func (r *hospitals) load(ctx context.Context, k revisionKey, variables consulted
 	if err != nil {
 		return nil, err
 	}
+	// A thousand hospitals that are first needed at the same moment take turns: the
+	// processors are everybody's.
+	r.compiling <- struct{}{}
 	folder, err := loadFrom(files, variables.look)
+	<-r.compiling
 	if err != nil {
 		return nil, fmt.Errorf("revision %d of %s does not load on this machine: %w", k.number, k.hospital, err)
 	}

@@ -30,7 +30,7 @@ func (s *stage) backlogRun(ctx context.Context, tell func(string, ...any)) (r Ba
 	if err := s.copies(ctx, []string{brisk}, func(string) string { return service }, inFlight); err != nil {
 		return r, err
 	}
-	r.Queued, r.PerSec = 100_000, 100
+	r.Queued, r.PerSec = 10*s.Messages, 100
 	turns := 2
 	if s.Quick {
 		r.Queued, r.PerSec, turns = 200, 40, 1
