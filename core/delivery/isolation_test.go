@@ -321,6 +321,53 @@ func TestQuestionsKeepWorkingHours(t *testing.T) {
 	})
 }
 
+// A HIS that hangs holds its own slots for questions; who comes when many wait
+// already is told at once, and another hospital's questions go on.
+func TestQuestionsToAHISThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hanging, well := &rules{says: ok, takes: time.Hour, told: map[string][]time.Time{}}, &rules{says: ok, told: map[string][]time.Time{}}
+		hospital := func(id string, r *rules) *core.Hospital {
+			return core.NewHospital(&core.Dialect{Hospital: id, Zone: time.UTC, Limits: core.Limits{Concurrency: 4},
+				Operations: map[core.Kind]*core.Operation{core.PaymentStatus: {Steps: []core.Step{{Call: core.Call{Connector: "default", Mapper: answering{}}}}}}},
+				1, map[string]core.Connector{"default": r}, nil, nil)
+		}
+		q := &Questions{Hospitals: several{"h1": hospital("h1", hanging), "h2": hospital("h2", well)}}
+		began := time.Now()
+		var mu sync.Mutex
+		atOnce := 0
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				if _, err := q.Question(ctx, "h1", core.PaymentStatus, &core.PaymentQuery{OrderID: "IH1"}); err == nil {
+					t.Error("it was answered")
+				}
+				mu.Lock()
+				if time.Since(began) < time.Second {
+					atOnce++
+				}
+				mu.Unlock()
+			})
+		}
+		synctest.Wait()
+		asked := len(hanging.all)
+		if _, err := q.Question(t.Context(), "h2", core.PaymentStatus, &core.PaymentQuery{OrderID: "IH1"}); err != nil || time.Since(began) != 0 {
+			t.Errorf("the other after %s: %v", time.Since(began), err)
+		}
+		all.Wait()
+		if asked != 2 || atOnce != 100-2-2*crowd {
+			t.Errorf("%d were asked of it, %d told at once", asked, atOnce)
+		}
+	})
+}
+
+type several map[string]*core.Hospital
+
+func (s several) Hospital(_ context.Context, id string, _ int) (*core.Hospital, error) {
+	return s[id], nil
+}
+
 type answering struct{}
 
 func (answering) Encode(core.Input) (core.Request, error) { return core.Request{Operation: "Ask"}, nil }

@@ -22,7 +22,7 @@ type Questions struct {
 	Codes func(hospital string, uses []core.CodeUse)
 
 	mu    sync.Mutex
-	slots map[string]chan struct{}
+	slots map[string]*asked
 }
 
 // Answers caches answers by key. Its fetch runs once for callers that come
@@ -140,23 +140,43 @@ func empty(t core.Transaction) any {
 	return answer
 }
 
+// asked are a hospital's slots for questions, and how many wait for one.
+type asked struct {
+	slots   chan struct{}
+	waiting int
+}
+
+// crowd is how many may wait for each slot. Where the HIS hangs, whoever comes then
+// hears so at once, in place of holding a request of ours until it gives up.
+const crowd = 16
+
 // slot waits for one of the hospital's slots for questions: half as many as it
 // has for deliveries, so that a night or a busy clinic never starves the queue.
 func (q *Questions) slot(ctx context.Context, h *core.Hospital) (free func(), err error) {
 	q.mu.Lock()
 	if q.slots == nil {
-		q.slots = map[string]chan struct{}{}
+		q.slots = map[string]*asked{}
 	}
 	n := max(1, h.Limits.Concurrency/2)
 	s := q.slots[h.ID()]
-	if s == nil || cap(s) != n {
-		s = make(chan struct{}, n)
+	if s == nil || cap(s.slots) != n {
+		s = &asked{slots: make(chan struct{}, n)}
 		q.slots[h.ID()] = s
 	}
+	if s.waiting >= crowd*n {
+		q.mu.Unlock()
+		return nil, errors.New("too many wait for an answer")
+	}
+	s.waiting++
 	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		s.waiting--
+		q.mu.Unlock()
+	}()
 	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
