@@ -243,7 +243,9 @@ func peopleSuite(t *testing.T, o *office) {
 	}
 	o.sms.Down(false)
 
-	said := o.words.last()
+	o.words.mu.Lock()
+	said := o.words.text.String()
+	o.words.mu.Unlock()
 	if !regexp.MustCompile(`route="GET /clinic/v1/account".* account=[0-9]+`).MatchString(said) {
 		t.Error("the log does not name the account")
 	}

@@ -55,8 +55,13 @@ func (p *Problem) after(d time.Duration) *Problem {
 	return p
 }
 
-// GetHeaders implements huma.HeadersError.
-func (p *Problem) GetHeaders() http.Header { return p.headers }
+// GetHeaders implements huma.HeadersError. What it returns may be added to.
+func (p *Problem) GetHeaders() http.Header {
+	if p.headers == nil {
+		p.headers = http.Header{}
+	}
+	return p.headers
+}
 
 // ContentType implements huma.ContentTypeFilter.
 func (*Problem) ContentType(string) string { return "application/problem+json" }
