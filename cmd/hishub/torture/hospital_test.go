@@ -36,6 +36,8 @@ type hospital struct {
 	control string // address of its control port
 	// neither answers inquiries nor knows repeats: at most once, then parked.
 	neither bool
+	// mayRepeat: what was done may be sent again, for it is booked once all the same.
+	mayRepeat bool
 	// inTables: its journal is kept by several hands and tells the order only to
 	// the millisecond.
 	inTables bool

@@ -211,7 +211,7 @@ func (j *judgement) repeats(m *message, own []books.Entry) {
 		if e.Effect == string(books.Again) {
 			j.wrong(m, "booked a second time")
 		}
-		if e.Effect == string(books.Already) && m.kind != core.PrescriptionVoid {
+		if e.Effect == string(books.Already) && m.kind != core.PrescriptionVoid && !j.hospital.mayRepeat {
 			j.wrong(m, "sent again after it had been done")
 		}
 		if e.Effect != "busy" {
