@@ -17,7 +17,6 @@ type Desk interface {
 	Retry(ctx context.Context, id int64, who string) error
 	Cancel(ctx context.Context, id int64, who, note string) (done bool, err error)
 	Release(ctx context.Context, id int64, who string, v postgres.Verdict, note string) error
-	ReleaseAll(ctx context.Context, hospital string, class core.Class, who, note string) (n int, err error)
 	Supersede(ctx context.Context, id int64, correction core.Body, who, note string) (core.Accepted, error)
 	ProposeCorrection(ctx context.Context, id int64, correction core.Body, who, note string) (proposal int64, err error)
 	Proposals(ctx context.Context, hospitals []string) ([]postgres.Proposal, error)
@@ -41,17 +40,6 @@ type released struct {
 		Decision postgres.Verdict `json:"decision" enum:"again,delivered" doc:"again: go on where it was parked (in doubt: ask the HIS, where it can be asked); delivered: you looked, the HIS has it"`
 		Note
 	}
-}
-
-type releasedAll struct {
-	Hospital string     `path:"hospital" maxLength:"64" doc:"the hospital's id"`
-	Class    core.Class `query:"class" required:"true" enum:"invalid,unavailable" doc:"invalid: once the folder is mended; unavailable: once the HIS is back"`
-	Body     Note
-}
-
-// Released counts.
-type Released struct {
-	Released int `json:"released"`
 }
 
 type superseded struct {
@@ -97,13 +85,6 @@ func (a *api) decisions() {
 		return a.decide(ctx, rq, in.ID, func() error {
 			return a.Store.Release(ctx, in.ID, rq.who(), in.Body.Decision, in.Body.Note.Note)
 		})
-	})
-	register(a, operation{
-		id: "release-messages", method: http.MethodPost, path: "/v1/hospitals/{hospital}/release", right: mayDecide, tag: "Decisions",
-		title: "Release all parked messages of a class",
-	}, func(ctx context.Context, rq *request, in *releasedAll) (*struct{ Body Released }, error) {
-		n, err := a.Store.ReleaseAll(ctx, in.Hospital, in.Class, rq.who(), in.Body.Note)
-		return &struct{ Body Released }{Released{n}}, err
 	})
 	register(a, operation{
 		id: "supersede-message", method: http.MethodPost, path: "/v1/messages/{id}/supersede", right: mayDecide, tag: "Decisions",

@@ -49,9 +49,6 @@ func TestWhoMayDoWhat(t *testing.T) {
 					p = strings.ReplaceAll(p, "{id}", fmt.Sprint(message))
 				}
 				p = strings.ReplaceAll(p, "{id}", "999999")
-				if strings.HasSuffix(path, "/release") && strings.Contains(path, "{hospital}") {
-					p += "?class=invalid"
-				}
 				if strings.HasSuffix(path, "/settlements") && method == "GET" {
 					p += "?from=2026-01-05&to=2026-01-05"
 				}

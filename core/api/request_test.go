@@ -48,7 +48,7 @@ func TestNothingSubmittedComesBack(t *testing.T) {
 		{marker, pay, nil, nil},
 		{"POST", "/v1/hospitals/dongshan/questions/ledger.detail", map[string]any{"day": marker, "from": marker, "to": marker}, nil},
 		{"POST", "/v1/hospitals/dongshan/nights/" + marker, nil, nil},
-		{"POST", "/v1/hospitals/dongshan/release?class=" + marker, map[string]any{"note": "x"}, nil},
+		{"POST", "/v1/replays", map[string]any{"filter": map[string]any{"state": marker, "kind": marker, "class": marker, "since": marker}, "with": marker, "note": "x"}, nil},
 	}
 	for name, value := range with(prescription("R1"), nil) {
 		for _, wrong := range []any{marker, []any{marker}, map[string]any{marker: marker}, strings.Repeat(marker, 100), marker + "\u0001", 1} {

@@ -226,30 +226,6 @@ func (s *Store) Release(ctx context.Context, id int64, who string, v Verdict, no
 	})
 }
 
-// ReleaseAll releases, to go on, every message of a hospital that is parked with
-// this class: invalid, after the mapping was mended. It returns how many; those
-// that somebody else released meanwhile are not counted.
-func (s *Store) ReleaseAll(ctx context.Context, hospital string, class core.Class, who, note string) (n int, err error) {
-	rows, err := s.calm.Query(ctx, `select message from hub.queue where hospital = $1 and state = 'parked' and class = $2 order by message`, hospital, string(class))
-	var ids []int64
-	if err == nil {
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-	}
-	if err != nil {
-		return 0, fmt.Errorf("release all of hospital %s: %w", hospital, err)
-	}
-	for _, id := range ids {
-		var refusal *Refusal
-		switch err := s.Release(ctx, id, who, Again, note); {
-		case err == nil:
-			n++
-		case !errors.As(err, &refusal):
-			return n, err
-		}
-	}
-	return n, nil
-}
-
 // Cancel keeps a message from taking effect. What was never sent, or was refused
 // as a whole, is cancelled at once (done). For the rest it is a wish, recorded
 // and decided as soon as it is known what the HIS has: not done, no error. A

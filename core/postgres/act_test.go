@@ -180,24 +180,6 @@ func TestRetryAndRelease(t *testing.T) {
 	}
 }
 
-func TestReleaseAllOfAClass(t *testing.T) {
-	l := newLedger(t)
-	for i := range 4 {
-		class := core.Invalid
-		if i == 3 {
-			class = core.Rejected
-		}
-		l.park(l.enqueue(payment(fmt.Sprint("A", i), fmt.Sprint("L", i))), class, nil)
-	}
-	n, err := l.ReleaseAll(l.ctx, "h1", core.Invalid, "nurse", "mended")
-	if err != nil || n != 3 {
-		t.Errorf("released %d: %v", n, err)
-	}
-	if ds := l.claim(10); len(ds) != 3 {
-		t.Errorf("claimed %v", ids(ds))
-	}
-}
-
 func TestReleaseOfOneThatWasPassed(t *testing.T) {
 	l := newLedger(t, func(o *Options) { o.PassWhenParked = func(string, core.Kind) bool { return true } })
 	first := l.enqueue(voiding("R1", "L1"))
