@@ -28,9 +28,11 @@ check:
 	$(GO) tool -modfile=tools/go.mod golangci-lint run
 	$(GO) test -short $$($(GO) list ./... | grep -v -E '/(servers|private|postgres|rabbit|redis|dbhis|prochis|db|api|platform|cmd/hishub)(/|$$)')
 
+# HISTORY=10m is the long history where the disk allows, 0 leaves it out.
+HISTORY ?= 1m
 bench: build
 	@tools/install postgresql
-	@bin/hishub bench
+	@bin/hishub bench --history $(HISTORY)
 
 # kill -9 and every fault at full size; SEED=n repeats a run.
 torture: build

@@ -67,11 +67,11 @@ func (s *Store) list(ctx context.Context, f Filter, b bounds, limit int) (page [
 	}
 	seen, n := 0, max(first, limit+1)
 	for {
-		ids, err := s.candidates(ctx, f, b, n)
+		c, err := s.candidates(ctx, f, b, n)
 		if err != nil {
 			return nil, "", err
 		}
-		found, err := s.among(ctx, f, ids, limit+1-len(page))
+		found, err := s.among(ctx, f, c, limit+1-len(page))
 		if err != nil {
 			return nil, "", err
 		}
@@ -80,10 +80,10 @@ func (s *Store) list(ctx context.Context, f Filter, b bounds, limit int) (page [
 			page = page[:limit]
 			return page, strconv.FormatInt(page[limit-1].ID, 10), nil
 		}
-		if len(ids) < n {
+		if c.count < n {
 			return page, "", nil
 		}
-		b.below = slices.Min(ids)
+		b.below = c.from
 		if seen += n; seen >= examined {
 			return page, strconv.FormatInt(b.below, 10), nil
 		}
@@ -172,14 +172,44 @@ func (q *query) add(sql string, value any) *query {
 	return q
 }
 
-// candidates are the newest n ids within bounds, from whatever tells most about what
-// is looked for. Each way in is an index in which the ids are in order, or which has
-// only a few.
-func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) ([]int64, error) {
-	q := &query{}
+// candidates are messages to look at: count of them, from an id on.
+type candidates struct {
+	bounds
+	count int
+	// ids of them; nil: all within bounds, of the filter's hospital if it has one.
+	ids []int64
+}
+
+// candidates are the newest n within bounds, from whatever tells most about what is
+// looked for. Each way in is an index in which the ids are in order, or which has only
+// a few.
+func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) (c candidates, err error) {
+	c.bounds = b
 	if f.Hospitals != nil && len(f.Hospitals) == 0 {
-		return nil, nil
+		return c, nil
 	}
+	if f.everything() {
+		sql, args := `select id from hub.message where id >= $1 and id < $2 order by id desc limit $3`, []any{b.from, b.below, n}
+		if len(f.Hospitals) == 1 {
+			sql, args = `select id from hub.message where hospital = $4 and id >= $1 and id < $2 order by id desc limit $3`, append(args, f.Hospitals[0])
+		}
+		err = s.calm.QueryRow(ctx, `select coalesce(min(id), 0), count(*) from (`+sql+`) c`, args...).Scan(&c.from, &c.count)
+		return c, err
+	}
+	if c.ids, err = s.candidateIDs(ctx, f, b, n); len(c.ids) > 0 {
+		c.from, c.count = slices.Min(c.ids), len(c.ids)
+	}
+	return c, err
+}
+
+// everything: nothing but a hospital, perhaps, narrows it to less than all messages.
+func (f Filter) everything() bool {
+	waiting := f.State == delivery.Queued || f.State == delivery.Sending || f.State == delivery.Parked
+	return f.Key == "" && f.Number == "" && f.HisNo == "" && f.Lane == "" && f.patient == 0 && !waiting && (len(f.Hospitals) < 2 || len(f.Hospitals) > manyHospitals)
+}
+
+func (s *Store) candidateIDs(ctx context.Context, f Filter, b bounds, n int) ([]int64, error) {
+	q := &query{}
 	q.add(`with bound as (select ?::bigint as low`, b.from).add(`, ?::bigint as high)`, b.below).add(`, most as (select ?::bigint as n) `, n)
 	const within = ` between (select low from bound) and (select high from bound) - 1 `
 	newest := func(from, id string, value any) {
@@ -219,11 +249,9 @@ func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) ([]in
 		} else {
 			newest(`hub.queue where state = ?`, `message`, state)
 		}
-	case f.Hospitals != nil && len(f.Hospitals) <= manyHospitals:
+	default:
 		q.add(`select m.id from unnest(?::text[]) h(hospital), lateral (
 			select id from hub.message where hospital = h.hospital and id`+within+`order by id desc limit (select n from most)) m`, f.Hospitals)
-	default:
-		newest(`hub.message where ?`, `id`, true)
 	}
 	q.text.WriteString(`) c order by id desc limit (select n from most)`)
 	rows, err := s.calm.Query(ctx, q.text.String(), q.args...)
@@ -237,12 +265,16 @@ func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) ([]in
 const manyHospitals = 100
 
 // among are those of these messages that the filter lets through, newest first.
-func (s *Store) among(ctx context.Context, f Filter, ids []int64, limit int) ([]Message, error) {
-	if len(ids) == 0 {
+func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([]Message, error) {
+	if c.count == 0 {
 		return nil, nil
 	}
 	q := &query{}
-	q.add(`select `+view+` from hub.message m left join hub.queue q on q.message = m.id where m.id = any(?)`, ids)
+	if q.text.WriteString(`select ` + view + ` from hub.message m left join hub.queue q on q.message = m.id where `); c.ids != nil {
+		q.add(`m.id = any(?)`, c.ids)
+	} else {
+		q.add(`m.id >= ?`, c.from).add(` and m.id < ?`, c.below)
+	}
 	const leased = `coalesce(q.lease_until > clock_timestamp() or q.sent_at is not null and q.takeover_at > clock_timestamp(), false)`
 	switch f.State {
 	case "":
@@ -261,7 +293,8 @@ func (s *Store) among(ctx context.Context, f Filter, ids []int64, limit int) ([]
 		sql   string
 		value any
 	}{
-		{f.Hospitals != nil, ` and m.hospital = any(?)`, f.Hospitals},
+		{len(f.Hospitals) == 1, ` and m.hospital = (?::text[])[1]`, f.Hospitals}, // so that its index gives an order
+		{len(f.Hospitals) > 1, ` and m.hospital = any(?)`, f.Hospitals},
 		{f.Kind != "", ` and m.kind = ?`, string(f.Kind)},
 		{f.Key != "", ` and m.key = ?`, f.Key},
 		{f.Key != "" && f.Number != "", ` and (m.key = ? or m.lane = ? or exists (select from hub.his_no h where h.his_no = ? and h.hospital = m.hospital and h.message = m.id)`, f.Number},

@@ -23,6 +23,10 @@ type Options struct {
 	Nights bool
 	// Rates leaves out what is not a closed loop of deliveries.
 	Rates bool
+	// History is how many messages the run with a long history has; 0 leaves it out.
+	History int
+	// Long leaves everything else out.
+	Long bool
 	// Isolated leaves all but a hospital's trouble out.
 	Isolated bool
 	// Quick only shows that everything works: its figures mean nothing.
@@ -56,6 +60,7 @@ type Report struct {
 	Own       OwnRate    `json:"postgresql_own"`
 	Space     Space      `json:"space"`
 	Encoding  Encoding   `json:"encoding"`
+	History   *History   `json:"history,omitempty"`
 	Isolation *Isolation `json:"isolation,omitempty"`
 	// Nights are days of books compared.
 	Nights []Comparison `json:"nights"`
@@ -113,6 +118,13 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		r.Nights, err = s.comparisons(ctx, tell)
 		return r, err
 	}
+	if o.Long {
+		if _, err := newLoad(s, hospital).closed(ctx, closing{clients: inFlight, count: 16 * inFlight, ahead: 256}); err != nil {
+			return r, err
+		}
+		r.History, err = s.history(ctx, tell)
+		return r, err
+	}
 	if o.Isolated {
 		r.Isolation, err = s.isolation(ctx, tell)
 		return r, err
@@ -149,6 +161,11 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	}
 	if r.Own, err = s.ownRate(ctx); err != nil {
 		return r, err
+	}
+	if o.History > 0 {
+		if r.History, err = s.history(ctx, tell); err != nil {
+			return r, err
+		}
 	}
 	if r.Isolation, err = o.isolation(ctx, tell); err != nil {
 		return r, err

@@ -17,6 +17,9 @@ func (r Report) Print(w io.Writer) {
 	if r.Throughput.Messages > 0 {
 		r.deliveries(row)
 	}
+	if r.History != nil {
+		r.History.print(row)
+	}
 	if r.Isolation != nil {
 		r.Isolation.print(row)
 	}

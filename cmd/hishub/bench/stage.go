@@ -87,12 +87,18 @@ func (s *stage) build(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if s.database, err = pgxpool.New(ctx, s.cluster.URL("hub")); err != nil {
+	return s.raise(ctx, "hub")
+}
+
+// raise starts a hub on a database of the stage's server, with a fake hospital that it
+// knows and keys to submit with.
+func (s *stage) raise(ctx context.Context, database string) (err error) {
+	if s.database, err = pgxpool.New(ctx, s.cluster.URL(database)); err != nil {
 		return err
 	}
 	s.later(s.database.Close)
 
-	s.env = append(os.Environ(), "HISHUB_DATA="+s.dir, "DATABASE_URL="+s.cluster.URL("hub"), "AMQP_URL=", "REDIS_URL=",
+	s.env = append(os.Environ(), "HISHUB_DATA="+s.dir, "DATABASE_URL="+s.cluster.URL(database), "AMQP_URL=", "REDIS_URL=",
 		"HISHUB_KEY_FILE="+filepath.Join(s.dir, "master.key"), "HISHUB_CREATE_KEY=true")
 	var service string
 	if s.mock, service, s.control, err = s.fake(ctx, latency); err != nil {
