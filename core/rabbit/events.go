@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,6 +123,10 @@ func declareEvents(ch *amqp.Channel) error {
 	return ch.Confirm(false)
 }
 
+// hubWord stands in a hospital's place in the key of what concerns the hub itself:
+// a word that is empty is none to a binding.
+const hubWord = "hub"
+
 // outgoing is an event as it goes to the exchange.
 type outgoing struct {
 	key string
@@ -134,7 +139,7 @@ func write(e *core.Event, content any) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, fmt.Errorf("write a %s event: %w", e.Type, err)
 	}
-	return outgoing{e.Hospital + "." + string(e.Type), amqp.Publishing{
+	return outgoing{cmp.Or(e.Hospital, hubWord) + "." + string(e.Type), amqp.Publishing{
 		Body: body, ContentType: "application/json", DeliveryMode: amqp.Persistent, Timestamp: e.At, Type: string(e.Type),
 	}}, nil
 }
