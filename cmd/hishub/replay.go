@@ -172,6 +172,9 @@ func printPreview(v replay.Preview) {
 	if v.Behind > 0 {
 		fmt.Printf("%d messages wait in lanes behind them\n", v.Behind)
 	}
+	if v.Later > 0 {
+		fmt.Printf("! %d messages were delivered after these in their lanes and are not among them: if they took something back, it would be told again alone; widen the filter\n", v.Later)
+	}
 	if v.Money {
 		fmt.Println("money that was decided would be told again: it takes a second person")
 	}

@@ -77,6 +77,7 @@ type ReplayPreview struct {
 	Count  int           `json:"count" doc:"messages that fit the filter"`
 	May    int           `json:"may" doc:"those of them that would be told again"`
 	Behind int           `json:"behind" doc:"messages that wait in lanes behind them"`
+	Later  int           `json:"later" doc:"messages that were delivered after these in their lanes and are not among them: what they took back would be told again alone"`
 	Oldest *time.Time    `json:"oldest,omitempty"`
 	Newest *time.Time    `json:"newest,omitempty"`
 	Money  bool          `json:"money" doc:"money that was decided would be told again: it takes a second person"`
@@ -288,7 +289,7 @@ func (a *api) previewReplay(ctx context.Context, rq *request, in *struct{ Body R
 	if err != nil {
 		return nil, err
 	}
-	out := &struct{ Body ReplayPreview }{ReplayPreview{Behind: v.Behind, Money: v.Money, Groups: []ReplayGroup{}, Differs: []*shadow.Report{}}}
+	out := &struct{ Body ReplayPreview }{ReplayPreview{Behind: v.Behind, Later: v.Later, Money: v.Money, Groups: []ReplayGroup{}, Differs: []*shadow.Report{}}}
 	out.Body.Count, out.Body.May = v.Count()
 	if out.Body.Count > 0 {
 		out.Body.Oldest, out.Body.Newest = &v.Oldest, &v.Newest

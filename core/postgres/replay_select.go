@@ -163,12 +163,24 @@ func (s *Store) preview(ctx context.Context, v *replay.Preview, p replay.Plan, h
 		v.Money = v.Money || takesTwo(p.Filter.State, g.Kind)
 	}
 	if p.Filter.State != delivery.Parked {
-		return nil
+		return s.later(ctx, v, c, hospital)
 	}
 	var behind int
 	err = s.calm.QueryRow(ctx, `select count(*) from hub.queue w where w.hospital = $1 and w.state = 'queued' and not w.head and exists (`+
 		c.sql(``, `and q.head and q.lane = w.lane)`), c.args...).Scan(&behind)
 	v.Behind += behind
+	return err
+}
+
+// later counts what was told after a selection in its lanes, and is not in it.
+func (s *Store) later(ctx context.Context, v *replay.Preview, c *selection, hospital string) error {
+	var later int
+	args := append(c.args[:len(c.args):len(c.args)], hospital)
+	err := s.calm.QueryRow(ctx, `with chosen as materialized (`+c.sql(`m.id, m.lane, m.place`, ``)+`)
+		select count(*) from (select lane, min(place) as place from chosen group by lane) f
+		join hub.message w on w.lane = f.lane and w.hospital = $`+strconv.Itoa(len(args))+` and w.place > f.place
+		where w.state = 'delivered' and w.superseded_by is null and not exists (select from chosen o where o.id = w.id)`, args...).Scan(&later)
+	v.Later += later
 	return err
 }
 

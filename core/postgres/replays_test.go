@@ -232,6 +232,14 @@ func TestReplayOfWhatIsDelivered(t *testing.T) {
 	if all, may := v.Count(); all != 2 || may != 2 || !v.Money {
 		t.Errorf("preview %+v", v)
 	}
+	alone := p
+	alone.Filter.Messages = []int64{first}
+	if v, err := l.PreviewReplay(l.ctx, alone, canAsk); err != nil || v.Later != 1 {
+		t.Errorf("what came after it in its lane is not told of: %+v %v", v, err)
+	}
+	if v.Later != 0 {
+		t.Errorf("%d later ones, and all are among them", v.Later)
+	}
 	r := l.create(p)
 	if r.State != replay.Proposed || !r.Money {
 		t.Fatalf("money that was told runs without a second person: %+v", r)

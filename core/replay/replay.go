@@ -279,6 +279,9 @@ type Preview struct {
 	Groups []Group
 	// Behind are messages that wait in lanes behind what is parked.
 	Behind int
+	// Later are messages that were delivered after these in their lanes and are not
+	// among them: a voiding whose prescription alone would be told again.
+	Later int
 	Oldest time.Time
 	Newest time.Time
 	// Money: it takes a second person.
