@@ -57,8 +57,13 @@ func (c *campaign) open() {
 		u := c.through("DATABASE_URL of "+name, urlAs(c.postgres, role, "hub_"+suffix))
 		h := &hub{campaign: c, name: role, log: filepath.Join(c.dir, name+".log")}
 		h.env = append(withoutServices(os.Environ()), append(env, "DATABASE_URL="+u, "HISHUB_KEY_FILE="+filepath.Join(c.dir, "master.key"),
-			"HISHUB_CREATE_KEY=true", "HISHUB_LEASE="+lease, "HISHUB_OWNERSHIP="+ownership)...)
+			"HISHUB_CREATE_KEY=true", "HISHUB_LEASE="+lease, "HISHUB_OWNERSHIP="+ownership, "HISHUB_TORTURE_CLOCK="+h.clock())...)
 		c.hubs = append(c.hubs, h)
+		c.Cleanup(func() {
+			if c.Failed() {
+				c.Logf("hub %s said last:\n%s", h.name, h.lastWords())
+			}
+		})
 		h.start() // one after the other: the first makes the schema
 	}
 	c.ledger = openLedger(c, "hub_"+suffix, "his_"+suffix)

@@ -129,19 +129,23 @@ func (l *lane) addRefused(n int) {
 	good := l.messages[0].body.(*core.Prescription)
 	wrong := *good
 	wrong.No, wrong.Amount = fmt.Sprintf("BAD%s", good.No), good.Amount+1
-	other := *good
-	other.Items = good.Items[:1:1]
-	item := other.Items[0]
-	item.Qty = item.Qty + "0"
+	l.refused = append(l.refused,
+		refused{kind: core.PrescriptionCreate, body: &wrong, status: 422, key: wrong.No},
+		refused{kind: core.PrescriptionCreate, body: different(good), status: 409})
+}
+
+// different is other content under the same key.
+func different(p *core.Prescription) *core.Prescription {
+	other := *p
+	item := p.Items[0]
+	item.Qty += "0"
 	amount, err := core.LineAmount(item.Qty, item.UnitPrice)
 	if err != nil {
-		panic(err)
+		panic(err) // digits
 	}
 	item.Amount, other.Amount = amount, amount
 	other.Items = []core.Item{item}
-	l.refused = append(l.refused,
-		refused{kind: core.PrescriptionCreate, body: &wrong, status: 422, key: wrong.No},
-		refused{kind: core.PrescriptionCreate, body: &other, status: 409})
+	return &other
 }
 
 // isRefused reports whether its hospital has the order to refuse the message.
