@@ -18,7 +18,7 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	o := api.Options{
 		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Repeats: h.hospitals.repeats, Background: background, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil, ClientCert: h.tlsAPI,
-		Ready: h.dependencies(),
+		Ready: h.dependencies(), Stopping: h.leaving.begun,
 	}
 	o.Shadow = func(ctx context.Context, of shadow.Store, hospital string, limit int) (*shadow.Report, error) {
 		return saidNewest(ctx, h.store, of, hospital, limit)

@@ -60,11 +60,12 @@ type hub struct {
 	clinic *clinicModules
 
 	address string // where the API listens, once it does
+	leaving leaving
 }
 
 // openHub connects to what the hub needs; nothing runs yet.
 func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string, createKey bool, s services) (_ *hub, err error) {
-	h := &hub{services: s, log: log, metrics: newMetrics()}
+	h := &hub{services: s, log: log, metrics: newMetrics(), leaving: leaving{begun: make(chan struct{})}}
 	if h.tracing, err = newTracing(ctx, log); err != nil {
 		return nil, err
 	}
@@ -136,8 +137,9 @@ func (h *hub) close() {
 	h.tracing.close()
 }
 
-// run works until ctx ends, then stops in the order in which nothing is lost:
-// no new requests, exchanges in flight finish, connections close.
+// run works until ctx ends, then stops in the order in which nothing is lost and
+// nobody gets an error: requests go elsewhere, those under way end, then exchanges
+// in flight, connections close.
 func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	if err := h.hospitals.refresh(ctx); err != nil {
 		return err
@@ -194,7 +196,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	}
 	stopBroker := h.overBroker(background, &work)
 
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: h.leaving.around(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if ready != nil {
@@ -211,6 +213,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	case err = <-served:
 	}
 	h.log.Info("stopping")
+	h.leaving.begin(err != nil)
 	shutdown, cancel := context.WithTimeout(background, 10*time.Second)
 	defer cancel()
 	if e := server.Shutdown(shutdown); e != nil {

@@ -115,5 +115,6 @@ func environment(more ...string) (env []string) {
 			env = append(env, v)
 		}
 	}
-	return append(env, more...)
+	// Nobody shares out requests here, so a stop need not wait until he sees it.
+	return append(append(env, "HISHUB_LINGER=0s"), more...)
 }

@@ -17,12 +17,13 @@ type serveCmd struct {
 	tlsFiles
 	mailOptions
 	alertsFile
-	Listen  string `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
-	Nights  string `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
-	Migrate bool   `help:"Bring the schema up to date first." default:"true" negatable:""`
-	Clinic  bool   `help:"Run the clinic's modules too." default:"true" negatable:""`
-	Debug   bool   `help:"Log more."`
-	Pprof   string `help:"Serve Go's profiles at this address." hidden:""`
+	Listen  string        `help:"Address of the API." default:"127.0.0.1:8080" env:"HISHUB_LISTEN"`
+	Nights  string        `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
+	Migrate bool          `help:"Bring the schema up to date first." default:"true" negatable:""`
+	Clinic  bool          `help:"Run the clinic's modules too." default:"true" negatable:""`
+	Debug   bool          `help:"Log more."`
+	Linger  time.Duration `help:"At SIGTERM, how long requests are still answered while /readyz says no, so that others get them." default:"2s" env:"HISHUB_LINGER"`
+	Pprof   string        `help:"Serve Go's profiles at this address." hidden:""`
 	// Lease and Ownership are how soon another process takes over; 0 is the dispatcher's own.
 	Lease     time.Duration `hidden:"" env:"HISHUB_LEASE"`
 	Ownership time.Duration `hidden:"" env:"HISHUB_OWNERSHIP"`
@@ -31,7 +32,7 @@ type serveCmd struct {
 }
 
 func (serveCmd) Help() string {
-	return "Example:\n  DATABASE_URL=postgres://… AMQP_URL=amqp://… REDIS_URL=redis://… hishub serve --listen :8080\n\nSeveral processes at one database share the hospitals and take over from one another. Stop one with SIGTERM: it finishes what is in flight."
+	return "Example:\n  DATABASE_URL=postgres://… AMQP_URL=amqp://… REDIS_URL=redis://… hishub serve --listen :8080\n\nSeveral processes at one database share the hospitals and take over from one another. Stop one with SIGTERM: it says so at /readyz, lingers, and finishes what is in flight."
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -62,7 +63,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer h.close()
-	h.listen, h.nights, h.tls, h.tlsAPI = c.Listen, c.Nights, https, c.TLSAPIClient
+	h.listen, h.nights, h.tls, h.tlsAPI, h.leaving.linger = c.Listen, c.Nights, https, c.TLSAPIClient, c.Linger
 	if err := h.tellPeople(c.mailOptions, c.alertsFile); err != nil {
 		return err
 	}

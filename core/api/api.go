@@ -71,6 +71,10 @@ type Options struct {
 	// Secure marks the pages' cookie as one for https only.
 	Secure bool
 
+	// Stopping is closed when the process is about to end: who waits for something to
+	// come is answered. nil: it never is.
+	Stopping <-chan struct{}
+
 	// patience with a run, runPatience if 0; tests have less.
 	patience time.Duration
 	// now is time.Now if nil; tests stand still.

@@ -36,7 +36,7 @@ func (a *api) events() {
 		title: "Read what became of messages",
 		doc:   "In the order in which it became visible, from a cursor on. An event may come again; its cursor tells. With `wait` the request is held until something comes.",
 	}, func(ctx context.Context, rq *request, in *eventQuery) (*eventList, error) {
-		events, next, err := follow(ctx, a.Store, rq.caller, in.After, in.Limit, time.Duration(in.Wait)*time.Second)
+		events, next, err := follow(ctx, a.Store, rq.caller, in.After, in.Limit, time.Duration(in.Wait)*time.Second, a.Stopping)
 		if errors.Is(err, postgres.ErrCursor) {
 			return nil, invalid(core.Problems{{Field: "query.after", What: "not a cursor of this feed"}})
 		}
@@ -46,8 +46,9 @@ func (a *api) events() {
 	})
 }
 
-// follow reads what the caller may see and waits until there is something.
-func follow(ctx context.Context, feed core.Feed, c Caller, after string, limit int, wait time.Duration) ([]core.Event, string, error) {
+// follow reads what the caller may see and waits until there is something, or until
+// enough is closed.
+func follow(ctx context.Context, feed core.Feed, c Caller, after string, limit int, wait time.Duration, enough <-chan struct{}) ([]core.Event, string, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
@@ -60,6 +61,9 @@ func follow(ctx context.Context, feed core.Feed, c Caller, after string, limit i
 		select {
 		case <-again.C:
 		case <-timeout.C:
+			again.Stop()
+			return events, next, nil
+		case <-enough:
 			again.Stop()
 			return events, next, nil
 		case <-ctx.Done():

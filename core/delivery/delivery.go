@@ -159,8 +159,9 @@ type Store interface {
 	// Own renews this process's hold on its share of the shards for ttl, takes
 	// free ones and gives up what is more than its share. It returns the shards held.
 	Own(ctx context.Context, process string, ttl time.Duration) ([]int, error)
-	// Leave gives everything up at once: shards, and claims that were not sent.
-	Leave(ctx context.Context, process string) error
+	// Leave gives everything up at once: claims that were not sent, and shards, but
+	// for those of busy hospitals, which end by themselves when their ttl does.
+	Leave(ctx context.Context, process string, busy []string) error
 	// Due names the hospitals of this process that have something to claim now.
 	Due(ctx context.Context, process string) ([]string, error)
 	// Claim takes up to n heads of lanes of one hospital that are due, for lease.

@@ -19,6 +19,7 @@ type shelf struct {
 	mu      sync.Mutex
 	waiting []int64
 	claimed map[int64]bool
+	sending map[int64]bool
 	done    map[int64]int
 	back    int  // settled without an attempt
 	most    int  // claims at the same time
@@ -28,7 +29,7 @@ type shelf struct {
 }
 
 func newShelf(n int) *shelf {
-	s := &shelf{claimed: map[int64]bool{}, done: map[int64]int{}, kinds: map[int64]core.Kind{}, saved: map[int64]Progress{}}
+	s := &shelf{claimed: map[int64]bool{}, sending: map[int64]bool{}, done: map[int64]int{}, kinds: map[int64]core.Kind{}, saved: map[int64]Progress{}}
 	for i := range n {
 		s.waiting = append(s.waiting, int64(i+1))
 	}
@@ -43,15 +44,26 @@ func (s *shelf) bring(id int64) {
 
 func (s *shelf) Own(context.Context, string, time.Duration) ([]int, error) { return []int{0}, nil }
 func (s *shelf) Now(context.Context) (time.Time, error)                    { return time.Now(), nil }
-func (s *shelf) Sent(context.Context, *Delivery, int) error                { return nil }
 
-func (s *shelf) Leave(context.Context, string) error {
+func (s *shelf) Sent(_ context.Context, d *Delivery, _ int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.claimed[d.ID] {
+		return ErrLeaseLost
+	}
+	s.sending[d.ID] = true
+	return nil
+}
+
+func (s *shelf) Leave(context.Context, string, []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.claimed {
-		s.waiting = append(s.waiting, id)
+		if !s.sending[id] {
+			s.waiting = append(s.waiting, id)
+			delete(s.claimed, id)
+		}
 	}
-	clear(s.claimed)
 	return nil
 }
 
@@ -102,6 +114,7 @@ func (s *shelf) Settle(_ context.Context, d *Delivery, a *Attempt, n Next) (bool
 		return false, ErrLeaseLost
 	}
 	delete(s.claimed, d.ID)
+	delete(s.sending, d.ID)
 	s.saved[d.ID] = n.Progress
 	switch {
 	case n.State == Delivered:

@@ -58,18 +58,58 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		k.close()
 	}
 	d.mu.Unlock()
+	d.holds(nil, time.Time{})
+	d.drain(context.WithoutCancel(ctx), stop)
+	return d.leave(context.WithoutCancel(ctx), nil)
+}
+
+// drain lets exchanges in flight finish. Who takes over begins meanwhile, at once
+// where nothing is in flight: no hospital waits for the slowest of all.
+func (d *Dispatcher) drain(ctx context.Context, stop context.CancelFunc) {
 	drained := make(chan struct{})
 	go func() { d.wg.Wait(); close(drained) }()
-	select {
-	case <-drained:
-	case <-time.After(d.Drain):
-		d.Log.Warn("exchanges still in flight at the end of the drain time; their outcome will be inquired")
-		stop()
-		<-drained
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	late := time.After(d.Drain)
+	for first, left := true, []string(nil); ; {
+		if busy := d.busy(); first || !slices.Equal(busy, left) {
+			if err := d.leave(ctx, busy); err != nil {
+				d.Log.Warn("give up what is not in flight; others take it when its time is over", "error", err)
+			}
+			first, left = false, busy
+		}
+		select {
+		case <-drained:
+			return
+		case <-late:
+			d.Log.Warn("exchanges still in flight at the end of the drain time; their outcome will be inquired")
+			stop()
+			<-drained
+			return
+		case <-look.C:
+		}
 	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+// busy are the hospitals with something in flight.
+func (d *Dispatcher) busy() (all []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for h, k := range d.desks {
+		k.mu.Lock()
+		if k.inFlight > 0 || k.settling > 0 {
+			all = append(all, h)
+		}
+		k.mu.Unlock()
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (d *Dispatcher) leave(ctx context.Context, busy []string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return d.Store.Leave(leave, d.Process)
+	return d.Store.Leave(ctx, d.Process, busy)
 }
 
 func (d *Dispatcher) setDefaults() {

@@ -53,11 +53,12 @@ func (s *Store) Own(ctx context.Context, process string, ttl time.Duration) ([]i
 }
 
 // Leave implements delivery.Store.
-func (s *Store) Leave(ctx context.Context, process string) error {
+func (s *Store) Leave(ctx context.Context, process string, busy []string) error {
 	b := &pgx.Batch{}
 	b.Queue(takeLocks, []int64{lockOf("hub ownership")})
 	b.Queue(`delete from hub.process where id = $1`, process)
-	b.Queue(`update hub.shard set process = null, until = null where process = $1`, process)
+	b.Queue(`update hub.shard set process = null, until = null
+		where process = $1 and number not in (select shard from hub.hospital where id = any($2::text[]))`, process, notNil(busy))
 	// The new fence stops an exchange that is about to send.
 	b.Queue(`update hub.queue set process = null, lease_until = null, takeover_at = null, fence = fence + 1
 		where process = $1 and sent_at is null and lease_until is not null`, process)
@@ -65,4 +66,12 @@ func (s *Store) Leave(ctx context.Context, process string) error {
 		return fmt.Errorf("leave: %w", err)
 	}
 	return nil
+}
+
+// notNil is what an array parameter needs: null is in no comparison.
+func notNil(texts []string) []string {
+	if texts == nil {
+		return []string{}
+	}
+	return texts
 }

@@ -35,11 +35,29 @@ func TestShardsMoveToWhoIsThere(t *testing.T) {
 		t.Errorf("p holds %v, q holds %v, r holds %v", p, q, r)
 	}
 	// One leaves, one dies.
-	l.must(l.Leave(l.ctx, "q"))
+	l.must(l.Leave(l.ctx, "q", nil))
 	l.exec(`update hub.process set seen_until = clock_timestamp() where id = 'r'`)
 	l.exec(`update hub.shard set until = clock_timestamp() where process = 'r'`)
 	if n := len(l.own("p")); n != Shards {
 		t.Errorf("p holds %d shards after the others have gone", n)
+	}
+}
+
+// A hospital with something in flight is kept from others for a while; all the rest
+// is theirs at once.
+func TestLeaveKeepsBusyHospitals(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	l.one(id)
+	l.must(l.Leave(l.ctx, "p", []string{"h1"}))
+	others := l.own("q")
+	if len(others) != Shards-1 || slices.Contains(others, ShardOf("h1")) {
+		t.Errorf("q holds %v", others)
+	}
+	l.must(l.Leave(l.ctx, "p", nil))
+	l.own("q")
+	if got := l.claimFor("q", 10, lease, deadline); len(got) != 1 || got[0].ID != id {
+		t.Errorf("q claimed %v", ids(got))
 	}
 }
 
@@ -53,7 +71,7 @@ func TestLeaveGivesUpWhatWasNotSent(t *testing.T) {
 			l.sent(&ds[i])
 		}
 	}
-	l.must(l.Leave(l.ctx, "p"))
+	l.must(l.Leave(l.ctx, "p", nil))
 	l.own("q")
 	got := l.claimFor("q", 10, lease, deadline)
 	if len(got) != 1 || got[0].ID != unsent || got[0].Interrupted {

@@ -445,7 +445,7 @@ func TestReplayMovesWithTheHospital(t *testing.T) {
 	if o, err := l.ReplayNext(l.ctx, "p", r.ID, "h1", canAsk); err != nil || o != replay.Released {
 		t.Errorf("%s %v", o, err)
 	}
-	l.must(l.Leave(l.ctx, "p"))
+	l.must(l.Leave(l.ctx, "p", nil))
 	l.own("q")
 	if o, err := l.ReplayNext(l.ctx, "p", r.ID, "h1", canAsk); err != nil || o != replay.Waiting {
 		t.Errorf("told by a process that left: %s %v", o, err)
@@ -520,7 +520,7 @@ func TestTwoThousandWithTwoWorkers(t *testing.T) {
 	for end := time.Now().Add(time.Minute); seen() < many/3 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 	}
 	kill()
-	l.must(l.Leave(l.ctx, "p"))
+	l.must(l.Leave(l.ctx, "p", nil))
 	half := seen()
 	l.own("q")
 	for end := time.Now().Add(2 * time.Minute); seen() < many && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -86,7 +86,7 @@ func (l *ledger) giveUp(m *message) {
 func (l *ledger) Own(context.Context, string, time.Duration) ([]int, error) { return []int{0}, nil }
 
 // Leave implements delivery.Store.
-func (l *ledger) Leave(context.Context, string) error { return nil }
+func (l *ledger) Leave(context.Context, string, []string) error { return nil }
 
 // Now implements delivery.Store.
 func (l *ledger) Now(context.Context) (time.Time, error) { return time.Now(), nil }

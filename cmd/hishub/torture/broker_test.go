@@ -79,7 +79,7 @@ func (c *campaign) layRedis() {
 			c.count("Redis emptied")
 		}
 		look.eventuallyHas("hishub:session:xihu:*")
-		look.eventuallyHas("*hishub:key:*")
+		look.eventuallyHas("rate:hishub:*")
 		redis.Pause()
 		c.goesOn("with Redis frozen", 5)
 		redis.Resume()

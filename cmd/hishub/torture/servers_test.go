@@ -25,6 +25,7 @@ type timeline struct {
 var timelines = []timeline{
 	{"failover", true, (*campaign).layFailover},
 	{"broker", true, (*campaign).layBroker},
+	{"rolling restart", true, (*campaign).layRolling},
 	{"crash", false, (*campaign).layCrash},
 	{"broker cluster", false, (*campaign).layBrokerCluster},
 	{"redis", false, (*campaign).layRedis},

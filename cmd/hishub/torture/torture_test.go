@@ -87,6 +87,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("HISHUB_LINGER", "0s") // nobody shares out requests, but in one time line
 	code := m.Run()
 	if built.remove != nil {
 		built.remove()
