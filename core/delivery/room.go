@@ -26,7 +26,7 @@ func (k *desk) slots() int {
 // once gets none: there a claim could wait for long, and be sent after a pause.
 func (k *desk) spare() int {
 	if n := k.slots(); n >= 4 {
-		return n / 2
+		return n
 	}
 	return 0
 }
@@ -61,7 +61,9 @@ func (k *desk) room(h *core.Hospital, now time.Time) (n int, kinds []core.Kind) 
 		// breaker's permits: one taken for a claim that finds nothing would never come back.
 		k.breaker.HalfOpen()
 	}
-	if n <= 0 {
+	// While enough wait for a slot there is no hurry: a claim of many costs little more
+	// than one of a few, and the slots that become free ask for it.
+	if n <= 0 || k.inFlight >= k.slots() && len(k.ready) > k.spare()/2 {
 		k.hungry = true
 		return 0, nil
 	}

@@ -19,13 +19,22 @@ const (
 var ErrClosed = errors.New("the ledger is closed")
 
 // gather lets concurrent callers share durable transactions: while one batch is
-// being committed, the callers that come meanwhile wait to form the next. It
-// never waits for more callers to come, so a single one pays nothing.
+// being committed, the callers that come meanwhile wait to form the next.
 type gather[W, R any] struct {
 	// run does all wishes in one transaction and answers each, in their order.
 	run  func(ctx context.Context, wishes []W) ([]R, error)
 	in   chan *waiting[W, R]
 	quit <-chan struct{}
+	// pace is the least time between the beginnings of two batches. Who comes later
+	// than that after the last one pays nothing; when many come, they share one. A
+	// batch of one costs the server half as much as one of eight.
+	pace time.Duration
+	// urgent wishes don't wait for the pace, nor do those that gathered with them;
+	// nil: none is.
+	urgent func(W) bool
+
+	forming sync.Mutex // held by the worker whose batch forms
+	begun   time.Time
 }
 
 type waiting[W, R any] struct {
@@ -37,8 +46,8 @@ type waiting[W, R any] struct {
 
 // newGather starts workers. With two, one batch can be prepared and sent while
 // another waits for the disk; with one, batches are larger and cost less.
-func newGather[W, R any](ctx context.Context, work *sync.WaitGroup, workers int, run func(context.Context, []W) ([]R, error)) *gather[W, R] {
-	g := &gather[W, R]{run: run, in: make(chan *waiting[W, R]), quit: ctx.Done()}
+func newGather[W, R any](ctx context.Context, work *sync.WaitGroup, workers int, pace time.Duration, run func(context.Context, []W) ([]R, error)) *gather[W, R] {
+	g := &gather[W, R]{run: run, in: make(chan *waiting[W, R]), quit: ctx.Done(), pace: pace}
 	for range workers {
 		work.Go(g.work)
 	}
@@ -67,13 +76,51 @@ func (g *gather[W, R]) do(ctx context.Context, wish W) (R, error) {
 
 func (g *gather[W, R]) work() {
 	for {
-		select {
-		case <-g.quit:
+		batch := g.form()
+		if batch == nil {
 			return
-		case first := <-g.in:
-			g.together(g.more([]*waiting[W, R]{first}))
+		}
+		g.together(batch)
+	}
+}
+
+// form is the next batch; nil at the end.
+func (g *gather[W, R]) form() (batch []*waiting[W, R]) {
+	g.forming.Lock()
+	defer g.forming.Unlock()
+	select {
+	case <-g.quit:
+		return nil
+	case first := <-g.in:
+		batch = []*waiting[W, R]{first}
+	}
+	if wait := g.pace - time.Since(g.begun); wait > 0 && !g.hurries(batch[0]) {
+		batch = g.until(time.NewTimer(wait), batch)
+	}
+	batch = g.more(batch)
+	g.begun = time.Now()
+	return batch
+}
+
+func (g *gather[W, R]) hurries(w *waiting[W, R]) bool { return g.urgent != nil && g.urgent(w.wish) }
+
+// until takes whoever comes until then.
+func (g *gather[W, R]) until(then *time.Timer, batch []*waiting[W, R]) []*waiting[W, R] {
+	defer then.Stop()
+	for len(batch) < maxTogether {
+		select {
+		case w := <-g.in:
+			batch = append(batch, w)
+			if g.hurries(w) {
+				return batch
+			}
+		case <-then.C:
+			return batch
+		case <-g.quit: // they were taken, so they are done
+			return batch
 		}
 	}
+	return batch
 }
 
 // more takes whoever is waiting now.

@@ -3,8 +3,11 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -13,7 +16,7 @@ func startGather(t *testing.T, run func(context.Context, []int) ([]int, error)) 
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	t.Cleanup(func() { cancel(); work.Wait() })
-	return newGather(ctx, &work, 2, run)
+	return newGather(ctx, &work, 2, 0, run)
 }
 
 // Everybody gets the answer to his own wish.
@@ -93,4 +96,51 @@ func TestGatherDoesNotRepeatAnUnknownOutcome(t *testing.T) {
 	if tries != 1 || !errors.Is(batch[0].err, broken) || !errors.Is(batch[1].err, broken) {
 		t.Errorf("%d tries, %v", tries, batch[1].err)
 	}
+}
+
+// TestGatherPaces: who comes soon after a batch waits for company, who comes late
+// enough does not, and an urgent one takes the others along at once.
+func TestGatherPaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		var sizes []int
+		const urgent = 100
+		g := newGather(ctx, &work, 1, 10*time.Millisecond, func(_ context.Context, ws []int) ([]int, error) {
+			sizes = append(sizes, len(ws))
+			return ws, nil
+		})
+		g.urgent = func(w int) bool { return w == urgent }
+		began := time.Now()
+		do := func(wish int, want time.Duration) func() {
+			return func() {
+				if r, err := g.do(ctx, wish); err != nil || r != wish {
+					t.Errorf("%d got %d, %v", wish, r, err)
+				}
+				if took := time.Since(began); took != want {
+					t.Errorf("%d was done after %s, not %s", wish, took, want)
+				}
+			}
+		}
+		var all sync.WaitGroup
+		time.Sleep(time.Second)
+		began = time.Now()
+		do(1, 0)()
+		all.Go(do(2, 10*time.Millisecond))
+		time.Sleep(4 * time.Millisecond)
+		all.Go(do(3, 10*time.Millisecond))
+		all.Wait()
+		time.Sleep(2 * time.Millisecond)
+		all.Go(do(4, 15*time.Millisecond))
+		time.Sleep(3 * time.Millisecond)
+		all.Go(do(urgent, 15*time.Millisecond))
+		all.Wait()
+		time.Sleep(10 * time.Millisecond)
+		do(5, 25*time.Millisecond)()
+		if want := []int{1, 2, 2, 1}; !slices.Equal(sizes, want) {
+			t.Errorf("batches of %v, not %v", sizes, want)
+		}
+		cancel()
+		work.Wait()
+	})
 }
