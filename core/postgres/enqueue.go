@@ -211,7 +211,15 @@ const refundKnown = `exists (select from hub.ledger_entry l left join hub.messag
 // accept writes messages. It is one statement, whose snapshot is taken after
 // the locks of the statement before it were obtained: it sees all that those
 // who held them before have committed.
-const accept = `
+//
+// Each part that writes a table costs the server time before it has a row to write,
+// so those of money and of announcements are left out of a batch that has none.
+const (
+	accept      = acceptRows + acceptMoney + acceptTold + acceptEnd
+	acceptPlain = acceptRows + acceptEnd
+)
+
+const acceptRows = `
 	with input as materialized (
 		select i.*, h.id is not null as known, substr(current_setting('hub.held'), i.n::integer, 1) = '1' as held, old.id as old, old.digest as old_digest
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::boolean[], $8::text[], $9::text[], $10::boolean[],
@@ -246,7 +254,9 @@ const accept = `
 		select id, hospital, kind, key, lane, id,
 			first and not exists (select from hub.queue h where h.hospital = f.hospital and h.lane = f.lane and h.head),
 			at, at
-		from fresh f where not done
+		from fresh f where not done`
+
+const acceptMoney = `
 	), replaced as (
 		-- The refund that a channel was told to pay was put down for want of the one
 		-- that tells of it, which is this.
@@ -256,10 +266,14 @@ const accept = `
 	), entry as (
 		insert into hub.ledger_entry (message, hospital, at, type, number, channel, channel_no, amount, order_id, business, bill, reversal, told)
 		select id, hospital, entry_at, entry, number, channel, channel_no, amount, order_id, business, bill, reversal, told from fresh f
-		where entry is not null and (kind <> 'channel.refund' or not ` + refundKnown + `)
+		where entry is not null and (kind <> 'channel.refund' or not ` + refundKnown + `)`
+
+const acceptTold = `
 	), event as (
 		insert into hub.event (hospital, message, kind, key, type, data)
-		select hospital, id, kind, key, 'message.accepted', jsonb_strip_nulls(jsonb_build_object('submission', nullif(submission, ''))) from fresh where announce
+		select hospital, id, kind, key, 'message.accepted', jsonb_strip_nulls(jsonb_build_object('submission', nullif(submission, ''))) from fresh where announce`
+
+const acceptEnd = `
 	)
 	select n, true, true, id, 0, null::bytea from fresh
 	union all
@@ -271,6 +285,14 @@ const accept = `
 // the synchronous standby, if there is one. What is visible is not always there, too:
 // whoever wrote it may have been ended while he waited.
 const waitsForStandby = `(current_setting('synchronous_standby_names') = '' or pg_logical_emit_message(true, 'hishub', '') is not null)`
+
+// acceptOf is the statement that a batch needs.
+func acceptOf(es []enqueueing) string {
+	if slices.ContainsFunc(es, func(e enqueueing) bool { return e.entry != nil || e.Announce }) {
+		return accept
+	}
+	return acceptPlain
+}
 
 // acceptAll accepts a batch in one round trip and one transaction.
 func (s *Store) acceptAll(ctx context.Context, es []enqueueing) ([]enqueued, error) {
@@ -286,7 +308,7 @@ func (s *Store) acceptAll(ctx context.Context, es []enqueueing) ([]enqueued, err
 	}
 	b := &pgx.Batch{}
 	b.Queue(tryLocks, lanes, keys)
-	b.Queue(accept, acceptArgs(es)...)
+	b.Queue(acceptOf(es), acceptArgs(es)...)
 	var results []enqueued
 	err := s.send(ctx, b, func(br pgx.BatchResults) (err error) {
 		if _, err = br.Exec(); err != nil {
@@ -317,7 +339,7 @@ func acceptIn(ctx context.Context, tx pgx.Tx, e enqueueing) (enqueued, error) {
 	slices.Sort(locks)
 	b := &pgx.Batch{}
 	b.Queue(takeLocks, locks)
-	b.Queue(accept, acceptArgs([]enqueueing{e})...)
+	b.Queue(acceptOf([]enqueueing{e}), acceptArgs([]enqueueing{e})...)
 	br := tx.SendBatch(ctx, b)
 	defer func() { _ = br.Close() }() // after an error; the good end is checked below
 	if _, err := br.Exec(); err != nil {

@@ -65,12 +65,17 @@ func TestHotStatementsDoNotGrow(t *testing.T) {
 		e, err := l.enqueueing("h1", payment(key, "of "+key), EnqueueOptions{})
 		l.must(err)
 		explain("accept", acceptArgs([]enqueueing{e})...)
-		run("update hub.queue set due = 'epoch' where key = '" + key + "'")
-		explain("claim", claimArgs([]claiming{{process: "p", hospital: "h1", wanted: 1, leaseUS: 60e6, deadlineUS: 1e6}})...)
+		e.key, e.lane, e.entry = key+"+", key+"+", nil
+		explain("acceptplain", acceptArgs([]enqueueing{e})...)
+		run("update hub.queue set due = 'epoch' where key in ('" + key + "', '" + key + "+')")
+		explain("claim", claimArgs([]claiming{{process: "p", hospital: "h1", wanted: 2, leaseUS: 60e6, deadlineUS: 1e6}})...)
 		d := &delivery.Delivery{Hospital: "h1", Lane: "of " + key}
 		l.must(tx.QueryRow(l.ctx, "select message, fence, kind from hub.queue where key = $1 and fence > 0", key).Scan(&d.ID, &d.Fence, &d.Kind))
 		explain("mark", []int64{d.ID}, []int64{d.Fence}, []int32{1})
 		explain("settle", settleArgs([]settlement{l.settlement(d, attempt(d, "ok"), next(d, delivery.Delivered))})...)
+		e2 := &delivery.Delivery{Hospital: "h1", Lane: key + "+"}
+		l.must(tx.QueryRow(l.ctx, "select message, fence, kind from hub.queue where key = $1 and fence > 0", key+"+").Scan(&e2.ID, &e2.Fence, &e2.Kind))
+		explain("settleend", settleArgs([]settlement{l.settlement(e2, attempt(e2, "ok"), next(e2, delivery.Delivered))})...)
 		explain("promote", []string{"h1"}, []string{d.Lane}, []int32{1})
 		return plans
 	}
@@ -92,7 +97,7 @@ func TestHotStatementsDoNotGrow(t *testing.T) {
 	sizes := []int{1000, 1010, 1100, 1400, 3000}
 	for _, size := range sizes {
 		grow(size)
-		for name, sql := range map[string]string{"accept": accept, "claim": claim, "mark": markSent, "settle": settle, "promote": promote} {
+		for name, sql := range map[string]string{"accept": accept, "acceptplain": acceptPlain, "settleend": settleEnd, "claim": claim, "mark": markSent, "settle": settle, "promote": promote} {
 			run(fmt.Sprint("prepare ", name, size, " as ", sql))
 		}
 		way(size, fmt.Sprint("A", size)) // makes the plans, and fills the catalogue caches

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type settlement struct {
 	message, fence int64
 	lane           string
 	hospital       string
+	kind           core.Kind
 	accepted       time.Time
 	lock           int64 // of the lane; 0 when its membership stays
 
@@ -100,7 +102,7 @@ func (s *Store) Settle(ctx context.Context, d *delivery.Delivery, a *delivery.At
 
 func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery.Next) settlement {
 	w := settlement{
-		message: d.ID, fence: d.Fence, hospital: d.Hospital, lane: d.Lane, accepted: d.Accepted,
+		message: d.ID, fence: d.Fence, hospital: d.Hospital, lane: d.Lane, kind: d.Kind, accepted: d.Accepted,
 		state: string(n.State), after: n.After.Microseconds(), attempts: n.Attempts,
 		class: string(n.Class), reason: clean(n.Because), show: n.ShowPatient, refund: n.RefundNow,
 		mayBeSent: !n.LastByte.IsZero(), because: clean(n.Because),
@@ -189,8 +191,14 @@ func storable(r *core.Receipt) *core.Receipt {
 }
 
 // settle writes settlements. "mine" are those whose claim is still the current
-// one; the attempts of the others are kept as late, and nothing else changes.
-const settle = `
+// one; the attempts of the others are kept as late, and nothing else changes. A
+// batch of which all ends, and no money was paid back, leaves out what is for the others.
+const (
+	settle    = settleGone + settleKept + settleDecided + settlePaidBack + settleTold
+	settleEnd = settleGone + settleDecided + settleTold
+)
+
+const settleGone = `
 	with input as materialized (
 		select i.*, i.lock = 0 or substr(current_setting('hub.held'), i.n::integer, 1) = '1' as held
 		from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::jsonb[], $7::bytea[], $8::integer[],
@@ -214,7 +222,9 @@ const settle = `
 			where a.message = i.message and a.fence = i.fence and a.number = i.number and not a.late) as repeated
 		from input i where i.held and i.n not in (select n from mine)
 	), gone as (
-		delete from hub.queue q using mine m where q.message = m.message and m.state in ('delivered', 'cancelled')
+		delete from hub.queue q using mine m where q.message = m.message and m.state in ('delivered', 'cancelled')`
+
+const settleKept = `
 	), kept as (
 		update hub.queue q set
 			state = case m.state when 'parked' then 'parked' else 'queued' end,
@@ -226,7 +236,9 @@ const settle = `
 			sent_at = case when m.state = 'sending' and m.may_be_sent then q.sent_at end,
 			attempts = m.attempts, class = nullif(m.class, ''), reason = m.reason, progress = m.progress, secret = m.secret,
 			parked_at = case m.state when 'parked' then m.now end
-		from mine m where q.message = m.message and m.state in ('queued', 'sending', 'parked')
+		from mine m where q.message = m.message and m.state in ('queued', 'sending', 'parked')`
+
+const settleDecided = `
 	), decided as (
 		update hub.message g set state = m.state, class = nullif(m.class, ''), reason = m.reason, words = m.words,
 			show_patient = m.show, refund_now = m.refund, receipt = m.receipt, revision = m.revision, attempts = m.attempts,
@@ -234,12 +246,16 @@ const settle = `
 		from mine m where g.id = m.message and m.state in ('delivered', 'cancelled', 'parked')
 	), his_no as (
 		insert into hub.his_no (his_no, hospital, message)
-		select his_no, hospital, message from mine where state = 'delivered' and his_no <> '' on conflict do nothing
+		select his_no, hospital, message from mine where state = 'delivered' and his_no <> '' on conflict do nothing`
+
+const settlePaidBack = `
 	), paid_back as (
 		-- The number that the channel gave to the refund.
 		update hub.ledger_entry l set channel_no = m.his_no from mine m
 		where m.kind = 'channel.refund' and m.state = 'delivered' and m.his_no <> ''
-			and l.type = 'refund' and l.number = m.key and l.hospital = m.hospital and l.channel_no = ''
+			and l.type = 'refund' and l.number = m.key and l.hospital = m.hospital and l.channel_no = ''`
+
+const settleTold = `
 	), attempt as (
 		insert into hub.attempt (message, number, fence, at, late, phase, step, connector, operation, outcome, rule, class, because, words, duration_us)
 		select message, number, fence, now, false, phase, step, connector, operation, outcome, rule, class, because, said, duration from mine where attempted
@@ -267,6 +283,16 @@ const settle = `
 	select n, true, not repeated, now(), false from lost
 	union all
 	select n, false, false, now(), false from input where not held`
+
+// settleOf is the statement that a batch needs.
+func settleOf(ws []settlement) string {
+	if slices.ContainsFunc(ws, func(w settlement) bool {
+		return w.state != string(delivery.Delivered) && w.state != string(delivery.Cancelled) || (w.kind == core.PayBack || w.kind == "")
+	}) {
+		return settle
+	}
+	return settleEnd
+}
 
 // settleAll settles a batch in one round trip and one transaction.
 func (s *Store) settleAll(ctx context.Context, ws []settlement) ([]settled, error) {
@@ -306,7 +332,7 @@ func settleIn(ctx context.Context, tx pgx.Tx, w settlement) (settled, error) {
 type laneName struct{ hospital, lane string }
 
 func queueSettle(b *pgx.Batch, ws []settlement) {
-	b.Queue(settle, settleArgs(ws)...)
+	b.Queue(settleOf(ws), settleArgs(ws)...)
 	var hospitals, lanes []string
 	var places []int32
 	seen := map[laneName]bool{}
