@@ -7,10 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"hishub/cmd/hishub/certify"
+	"hishub/core"
 	"hishub/core/postgres"
 	"hishub/mapping"
 )
@@ -183,15 +187,27 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 	if err := c.set(); err != nil {
 		return err
 	}
+	var checking errgroup.Group
+	checking.SetLimit(runtime.GOMAXPROCS(0))
 	for _, name := range sortedKeys(found) {
-		if failed := checkFolder(name, found[name]).Failed; len(failed) > 0 && !c.Force {
-			return fmt.Errorf("%s: %d cases fail, so nothing was applied; see 'hishub hospital check %s', or say --force", name, len(failed), name)
-		}
+		checking.Go(func() error {
+			if failed := checkFolder(name, found[name]).Failed; len(failed) > 0 && !c.Force {
+				return fmt.Errorf("%s: %d cases fail, so nothing was applied; see 'hishub hospital check %s', or say --force", name, len(failed), name)
+			}
+			return nil
+		})
+	}
+	if err := checking.Wait(); err != nil {
+		return err
 	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		applied := 0
 		for _, name := range sortedKeys(found) {
-			active, err := isActive(ctx, s, found[name])
+			f, err := loadFolder(found[name])
+			if err != nil {
+				return inFolder(name, err)
+			}
+			active, err := isActive(ctx, s, f.Dialect)
 			if err != nil {
 				return inFolder(name, err)
 			}
@@ -199,7 +215,7 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 				fmt.Printf("%s: nothing to apply: it is revision %d, which is active\n", name, active)
 				continue
 			}
-			f, number, err := applyFolder(ctx, s, found[name], c.By, c.Note)
+			number, err := applyLoaded(ctx, s, f.Dialect, found[name], c.By, c.Note)
 			if err != nil {
 				return inFolder(name, err)
 			}
@@ -219,16 +235,12 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 }
 
 // isActive gives the number of the active revision if the folder is that, else 0.
-func isActive(ctx context.Context, s *postgres.Store, folder fs.FS) (int, error) {
-	f, err := loadFolder(folder)
-	if err != nil {
-		return 0, err
-	}
-	r, err := s.Revision(ctx, f.Dialect.Hospital, 0)
+func isActive(ctx context.Context, s *postgres.Store, d *core.Dialect) (int, error) {
+	r, err := s.Revision(ctx, d.Hospital, 0)
 	if errors.Is(err, postgres.ErrNotFound) {
 		return 0, nil
 	}
-	if err != nil || r.Digest != f.Dialect.Digest {
+	if err != nil || r.Digest != d.Digest {
 		return 0, err
 	}
 	return r.Number, nil

@@ -330,12 +330,17 @@ func applyFolder(ctx context.Context, store *postgres.Store, folder fs.FS, who, 
 	if err != nil {
 		return nil, 0, err
 	}
+	number, err := applyLoaded(ctx, store, f.Dialect, folder, who, note)
+	return f, number, err
+}
+
+// applyLoaded does the same with one that was compiled already.
+func applyLoaded(ctx context.Context, store *postgres.Store, d *core.Dialect, folder fs.FS, who, note string) (int, error) {
 	archive, digest, err := mapping.Archive(folder)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	number, err := store.Apply(ctx, f.Dialect.Hospital, f.Dialect.Name, archive, digest, who, note)
-	return f, number, err
+	return store.Apply(ctx, d.Hospital, d.Name, archive, digest, who, note)
 }
 
 // folders lists the hospital folders at dir by their paths: dir itself, or its

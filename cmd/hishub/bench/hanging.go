@@ -53,7 +53,7 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 	if err != nil {
 		return r, err
 	}
-	r.Hospitals, r.PerSec = 1000, 100
+	r.Hospitals, r.PerSec = min(1000, max(100, s.Messages/10)), 100
 	turns := 2
 	if s.Quick {
 		r.Hospitals, r.PerSec, turns = 10, 40, 1
