@@ -24,7 +24,11 @@ func TestSessionsEnd(t *testing.T) {
 	w.person(o.Token) // used
 	w.wait(29 * 24 * time.Hour)
 	w.person(o.Token)
+	key := sessionKey(digestOf(o.Token))
+	value := w.memory.all[key].value
 	w.wait(30 * 24 * time.Hour)
+	signedOut(o.Token)
+	ok(t, w.memory.Put(w.ctx, key, value, time.Hour)) // also where it is still kept
 	signedOut(o.Token)
 	m := w.staff("li", clinic.Grant{Role: clinic.Nurse, Hospital: "h1"})
 	w.wait(25 * time.Minute)

@@ -159,6 +159,8 @@ type memory struct {
 	now func() time.Time
 	all map[string]item
 	err error
+	// read is called after each reading, with the key; may be nil.
+	read func(key string)
 }
 
 type item struct {
@@ -174,8 +176,11 @@ func (m *memory) at(key string) (item, bool) {
 
 func (m *memory) Get(_ context.Context, key string) ([]byte, bool, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	i, ok := m.at(key)
+	m.mu.Unlock()
+	if m.read != nil {
+		m.read(key)
+	}
 	if !ok {
 		return nil, false, m.err
 	}
