@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -96,13 +97,36 @@ func Duplicate(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
-// Transact runs f in one transaction and wakes the hospital after the commit.
+// Transact runs f in one transaction, and after the commit wakes the hospital and does
+// what was put off with AfterCommit.
 func (c *Clinic) Transact(ctx context.Context, hospital string, f func(tx pgx.Tx, outbox core.Outbox) error) error {
-	err := pgx.BeginFunc(ctx, c.Database, func(tx pgx.Tx) error { return f(tx, c.Outbox(tx)) })
-	if err == nil {
-		c.Wake(hospital)
+	var putOff []func()
+	err := pgx.BeginFunc(ctx, c.Database, func(tx pgx.Tx) error {
+		after.Store(tx, &putOff)
+		defer after.Delete(tx)
+		return f(tx, c.Outbox(tx))
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	c.Wake(hospital)
+	for _, do := range putOff {
+		do()
+	}
+	return nil
+}
+
+// after has what each transaction of Transact puts off.
+var after sync.Map
+
+// AfterCommit does something once the transaction is committed, such as telling who is
+// listening; it is lost with the process, so it may only be what can be missed. In a
+// transaction that is not Transact's it does nothing.
+func AfterCommit(tx pgx.Tx, do func()) {
+	if putOff, ok := after.Load(tx); ok {
+		list := putOff.(*[]func())
+		*list = append(*list, do)
+	}
 }
 
 //go:embed schema.sql
