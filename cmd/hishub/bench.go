@@ -35,7 +35,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	history, err := count(c.History)
+	history, err := messages(c.History)
 	if err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// count reads a number of messages: 10000, 500k, 10m.
-func count(text string) (int, error) {
+// messages reads a number of messages: 10000, 500k, 10m.
+func messages(text string) (int, error) {
 	digits, factor := text, 1
 	for unit, f := range map[string]int{"k": 1_000, "m": 1_000_000} {
 		if before, ok := strings.CutSuffix(text, unit); ok {
