@@ -28,7 +28,10 @@ type network struct {
 
 // openNetwork puts a hop before each address of which carries says so.
 func openNetwork(c *campaign, carries func(name string) bool) *network {
-	forgetful.Do(func() { toxics.Register("forgotten", new(forgotten)) })
+	registered.Do(func() {
+		toxics.Register("forgotten", new(forgotten))
+		toxics.Register("strange", new(strange))
+	})
 	n := &network{campaign: c, server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), hops: map[string]*toxiproxy.Proxy{}}
 	c.through = func(name, address string) string {
 		if !carries(name) {
@@ -96,11 +99,8 @@ func (n *network) make(name string, what ill) {
 	p := n.hops[name]
 	n.mu.Unlock()
 	add := func(kind, stream string, attributes map[string]any) *toxics.ToxicWrapper {
-		text, err := json.Marshal(map[string]any{"type": kind, "stream": stream, "attributes": attributes})
-		must(n.T, "describe a toxic", err)
-		w, err := p.Toxics.AddToxicJson(strings.NewReader(string(text)))
-		must(n.T, fmt.Sprintf("make %s %s", name, what), err)
-		return w
+		n.Helper()
+		return n.toxic(name, kind, stream, attributes)
 	}
 	switch what {
 	case illCut:
@@ -129,6 +129,19 @@ func (n *network) make(name string, what ill) {
 	}
 }
 
+// toxic adds one of the library's, or of ours.
+func (n *network) toxic(hop, kind, stream string, attributes map[string]any) *toxics.ToxicWrapper {
+	n.Helper()
+	n.mu.Lock()
+	p := n.hops[hop]
+	n.mu.Unlock()
+	text, err := json.Marshal(map[string]any{"type": kind, "stream": stream, "attributes": attributes})
+	must(n.T, "describe a toxic", err)
+	w, err := p.Toxics.AddToxicJson(strings.NewReader(string(text)))
+	must(n.T, fmt.Sprintf("put %s into %s", kind, hop), err)
+	return w
+}
+
 // heal makes the hop carry as ever.
 func (n *network) heal(name string) {
 	n.Helper()
@@ -149,7 +162,7 @@ type forgotten struct {
 	remembers atomic.Bool
 }
 
-var forgetful sync.Once
+var registered sync.Once
 
 // NewState implements toxics.StatefulToxic: it is called for what is open at once, for
 // the others when they open.

@@ -82,7 +82,7 @@ func (c *campaign) submitOften(n int, h *hospital, kind core.Kind, body core.Bod
 	for i, b := range bodies {
 		key := ""
 		if i < 2 { // the first two are one client that does not wait for its own answer
-			key = "once-" + m.key
+			key = fmt.Sprintf("once %s %s", m.kind, m.key)
 		}
 		clients.Go(func() { all[i] = c.hear(n+i, h, kind, b, key) })
 	}

@@ -191,6 +191,7 @@ func (c *campaign) run() {
 	c.defaults()
 	c.open()
 	c.plan()
+	c.began = time.Now() // starting took its time
 	for _, h := range c.hospitals {
 		h.fail(c, h.weather)
 	}

@@ -51,7 +51,10 @@ func (v *turning) set(lines ...string) {
 
 func (v *turning) turns() {
 	part := v.spread / 4
-	time.Sleep(part) // until some messages are in doubt and others wait
+	v.eventually("something is delivered at dongshan, and something waits", time.Minute, func() bool {
+		return v.ledger.number(`select count(*) from hub.message where hospital = 'dongshan' and state = 'delivered'`) > 0 &&
+			v.ledger.number(`select count(*) from hub.queue where hospital = 'dongshan' and state = 'queued'`) > 0
+	})
 	his := "http://" + v.hops["DONGSHAN_URL"].Upstream + "/his"
 	second, third := v.hop("DONGSHAN_URL, moved", his), v.hop("DONGSHAN_URL, moved again", his)
 
