@@ -54,9 +54,8 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 		return r, err
 	}
 	r.Hospitals, r.PerSec = min(1000, max(100, s.Messages/10)), 100
-	turns := 2
 	if s.Quick {
-		r.Hospitals, r.PerSec, turns = 10, 40, 1
+		r.Hospitals, r.PerSec = 10, 40
 	}
 	r.Hanging = r.Hospitals / 10
 	g, err := openGate(strings.Split(strings.TrimPrefix(service, "http://"), "/")[0])
@@ -108,7 +107,7 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 		return err
 	}
 	r.Held.Slots = hangingSlots
-	for range turns {
+	for range 2 {
 		tell("%d messages a second, all well", r.PerSec)
 		if err := turn(&without, ""); err != nil {
 			return r, err
@@ -129,6 +128,9 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 			return r, err
 		}
 		g.hang(false)
+		if s.Quick {
+			break // they ask, and wait for settle_after, before they send again
+		}
 		if err := s.drained(ctx, ""); err != nil {
 			return r, err
 		}
