@@ -18,6 +18,22 @@ func TestGrants(t *testing.T) {
 	deputy := w.staff("deputy", clinic.Grant{Role: clinic.HospitalAdmin, Hospital: "h1"})
 	other := w.staff("other", clinic.Grant{Role: clinic.HospitalAdmin, Hospital: "h2"})
 	li := w.staff("li")
+	// An invitation that was lost is made again, and the role stays.
+	nurse := clinic.Grant{Role: clinic.Nurse, Hospital: "h1"}
+	lost, err := w.inviteWith(w.ctx, head.Person, "fresh", "新人", nurse, "")
+	ok(t, err)
+	again, err := w.inviteWith(w.ctx, head.Person, "fresh", "新人", nurse, "")
+	ok(t, err)
+	if again.Account != lost.Account || again.Grant != nil || lost.Grant == nil {
+		t.Errorf("%+v, %+v", lost, again)
+	}
+	is(t, w.Accept(w.ctx, lost.Invitation, password, ""), ErrRefused)
+	ok(t, w.Accept(w.ctx, again.Invitation, password, ""))
+	_, err = w.inviteWith(w.ctx, other.Person, "fresh", "", clinic.Grant{Role: clinic.Nurse, Hospital: "h2"}, "")
+	is(t, err, clinic.ErrState) // has a password: gets the role, not an invitation
+	_, err = w.inviteWith(w.ctx, other.Person, "more", "新人", nurse, "")
+	is(t, err, clinic.ErrRule)
+
 	rule := func(err error) { t.Helper(); is(t, err, clinic.ErrRule) }
 	give := func(by *member, to *member, role clinic.Role, hospital, code string) (Granted, error) {
 		return w.Grant(w.ctx, by.Person, to.Account(), clinic.Grant{Role: role, Hospital: hospital, Code: code}, "")

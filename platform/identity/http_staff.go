@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -141,11 +142,15 @@ func (s *Service) inviteWith(ctx context.Context, p clinic.Person, name, title s
 	if !mayGive(p, g.Role, g.Hospital) {
 		return Invited{}, notYours(g.Role)
 	}
-	// Somebody who works elsewhere already has an account: he only gets the role.
 	account, code, err := s.Invite(ctx, p, name, title, false)
 	if err != nil {
 		return Invited{}, err
 	}
+	in := Invited{Account: account, Invitation: code, EndsAt: s.now().Add(invitationLasts)}
 	granted, err := s.Grant(ctx, p, account, g, note)
-	return Invited{Account: account, Invitation: code, Grant: &granted, EndsAt: s.now().Add(invitationLasts)}, err
+	if errors.Is(err, clinic.ErrState) {
+		return in, nil // he has it: only the invitation is another one
+	}
+	in.Grant = &granted
+	return in, err
 }

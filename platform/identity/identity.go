@@ -131,7 +131,6 @@ type record struct {
 	realName, idNo, phone string
 	password              string
 	second, offer         string // TOTP secrets
-	step                  int64
 	generation            int
 }
 
@@ -145,9 +144,9 @@ type querier interface {
 func (s *Service) find(ctx context.Context, q querier, where string, value any) (r record, err error) {
 	var phone, realName, idNo, second, offer []byte
 	var verified *time.Time
-	err = q.QueryRow(ctx, `select id, kind, coalesce(name, ''), title, phone, real_name, id_no, verified_at, password, second, second_offer, second_step, generation, disabled_at is not null
+	err = q.QueryRow(ctx, `select id, kind, coalesce(name, ''), title, phone, real_name, id_no, verified_at, password, second, second_offer, generation, disabled_at is not null
 		from identity.account where `+where, value).
-		Scan(&r.ID, &r.Kind, &r.Name, &r.Title, &phone, &realName, &idNo, &verified, &r.password, &second, &offer, &r.step, &r.generation, &r.Disabled)
+		Scan(&r.ID, &r.Kind, &r.Name, &r.Title, &phone, &realName, &idNo, &verified, &r.password, &second, &offer, &r.generation, &r.Disabled)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, clinic.ErrNotFound
 	}
@@ -237,6 +236,7 @@ func (s *Service) account(ctx context.Context, id int64) (record, error) {
 	if err != nil {
 		return found, err
 	}
+	found.password, found.second, found.offer, found.idNo = "", "", "", "" // not needed there, and not to be kept
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {

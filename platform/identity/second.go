@@ -25,13 +25,12 @@ const (
 	issuer        = "hishub"
 )
 
-// stepOf is the time step whose code this is; 0 for none, or one that is not after the
-// last that was used.
-func stepOf(secret, code string, now time.Time, last int64) int64 {
+// stepOf is the time step whose code this is; 0 for none.
+func stepOf(secret, code string, now time.Time) int64 {
 	var found int64
 	for step := now.Unix()/stepLasts - 1; step <= now.Unix()/stepLasts+1; step++ {
 		want, err := totp.GenerateCode(secret, time.Unix(step*stepLasts, 0))
-		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && step > last && found == 0 {
+		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
 			found = step
 		}
 	}
@@ -80,7 +79,7 @@ func (s *Service) Confirm(ctx context.Context, ticket, code string, v Visitor) (
 	if err := s.attempt(ctx, subject); err != nil {
 		return Opened{}, err
 	}
-	step := stepOf(r.offer, code, s.now(), 0)
+	step := stepOf(r.offer, code, s.now())
 	if step == 0 {
 		return Opened{}, ErrRefused
 	}
@@ -172,11 +171,12 @@ func (s *Service) prove(ctx context.Context, r record, code, recovery string) er
 		}
 		return s.attemptRight(ctx, subject)
 	}
-	step := stepOf(r.second, code, s.now(), r.step)
+	step := stepOf(r.second, code, s.now())
 	if step == 0 {
 		return ErrRefused
 	}
-	// A code that was looked at by two at once works for one of them.
+	// Only a later step than the last that was used: a code works once, also where two
+	// look at it at once.
 	tag, err := s.Database.Exec(ctx, `update identity.account set second_step = $2 where id = $1 and second_step < $2`, r.ID, step)
 	if err != nil {
 		return err

@@ -76,6 +76,14 @@ func TestACodeOfTheSecondFactorWorksOnce(t *testing.T) {
 	}
 	_, err := w.SecondFactor(w.ctx, tickets[5], code, "", visitor)
 	is(t, err, ErrRefused) // replayed
+	// Two who have both looked before one of them spends it.
+	code = w.totp(m.secret)
+	one, err := w.pendingOf(w.ctx, tickets[5])
+	ok(t, err)
+	two, err := w.pendingOf(w.ctx, tickets[6])
+	ok(t, err)
+	ok(t, w.prove(w.ctx, one, code, ""))
+	is(t, w.prove(w.ctx, two, code, ""), ErrRefused)
 	// The app's clock is half a minute ahead; then a code from before the last is no
 	// good, although there is grace.
 	w.wait(time.Minute)
