@@ -209,10 +209,35 @@ func (s *Store) cases(ctx context.Context, q reconcile.CaseQuery) ([]reconcile.C
 	if limit == 0 {
 		limit = 100
 	}
-	rows, err := s.calm.Query(ctx, `select `+caseColumns+` from hub.case c
-		where ($1::text[] is null or c.hospital = any($1)) and ($2 = '' or c.state = $2) and ($3 = '' or c.class = $3) and ($4 = '' or c.day = nullif($4, '')::date)
-			and ($5 = '' or c.number = $5) and (not $6 or c.state in ('open', 'repairing')) and ($7::bigint = 0 or c.id < $7)
-		order by c.id desc limit $8`, q.Hospitals, string(q.State), string(q.Class), q.Day, q.Number, q.Live, q.Before, limit)
+	// Only what is given stands in the statement, so that its plan is for that.
+	sql := &query{}
+	sql.text.WriteString(`select ` + caseColumns + ` from hub.case c where true`)
+	if q.Live {
+		sql.text.WriteString(` and c.state in ('open', 'repairing')`)
+	}
+	for _, c := range []struct {
+		given bool
+		sql   string
+		value any
+	}{
+		{q.Hospitals != nil, ` and c.hospital = any(?)`, q.Hospitals},
+		{q.State != "", ` and c.state = ?`, string(q.State)},
+		{q.Class != "", ` and c.class = ?`, string(q.Class)},
+		{q.Day != "", ` and c.day = ?::text::date`, q.Day},
+		{q.Number != "", ` and c.number = ?`, q.Number},
+		{q.Before != 0, ` and c.id < ?`, q.Before},
+	} {
+		if c.given {
+			sql.add(c.sql, c.value)
+		}
+	}
+	// By itself: a few cases of a number, or that are open, are sorted; all of them in
+	// the order of their ids would be read.
+	order := ` order by c.id desc limit ?`
+	if q.Number != "" || q.Live {
+		order = ` order by c.id + 0 desc limit ?`
+	}
+	rows, err := s.calm.Query(ctx, sql.add(order, limit).text.String(), sql.args...)
 	if err != nil {
 		return nil, err
 	}

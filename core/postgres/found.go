@@ -45,21 +45,35 @@ func (s *Store) FoundBy(b core.Body, key, lane string) (tokens []int64) {
 
 const insertFoundBy = `insert into hub.found_by (token, message, accepted_at) select unnest($1::bigint[]), $2, $3`
 
-// indexMonths adds the indexes that months from before a migration lack, without
+// indexLate adds the indexes that tables from before a migration lack, without
 // holding up who writes to them. One process does it; the others go on.
-func (s *Store) indexMonths(ctx context.Context) error {
+func (s *Store) indexLate(ctx context.Context) error {
 	conn, err := s.calm.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
 	var alone bool
-	if err := conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, lockOf("hub indexes of months")).Scan(&alone); err != nil || !alone {
+	if err := conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, lockOf("hub late indexes")).Scan(&alone); err != nil || !alone {
 		return err
 	}
 	defer func() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock($1)`, lockOf("hub indexes of months"))
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock($1)`, lockOf("hub late indexes"))
 	}()
+	var begun, whole bool
+	if err := conn.QueryRow(ctx, `select count(*) > 0, coalesce(bool_and(indisvalid), false) from pg_index where indexrelid = to_regclass('hub.inbound_open')`).Scan(&begun, &whole); err != nil {
+		return err
+	}
+	if begun && !whole { // by a process that ended over it
+		if _, err := conn.Exec(ctx, `drop index concurrently hub.inbound_open`); err != nil {
+			return err
+		}
+	}
+	if !whole {
+		if _, err := conn.Exec(ctx, `create index concurrently inbound_open on hub.inbound (hospital, id) where state = 'open'`); err != nil {
+			return fmt.Errorf("index what came in and is open: %w", err)
+		}
+	}
 	rows, err := conn.Query(ctx, `
 		select c.relname, exists(select from pg_class i join pg_namespace n on n.oid = i.relnamespace where n.nspname = 'hub' and i.relname = c.relname || '_message')
 		from pg_inherits p join pg_class c on c.oid = p.inhrelid

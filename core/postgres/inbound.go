@@ -353,12 +353,48 @@ type InboundFilter struct {
 
 const inboundColumns = `id, hospital, kind, key, state, message, answer, times, conflicts, arrived_at, decided_at`
 
+func inboundKinds() (kinds []string) {
+	for _, t := range core.Catalogue {
+		if t.Mode == core.Inbound {
+			kinds = append(kinds, string(t.Kind))
+		}
+	}
+	return kinds
+}
+
 // ListInbound lists what came in, newest first.
 func (s *Store) ListInbound(ctx context.Context, f InboundFilter) ([]Inbound, error) {
-	rows, err := s.calm.Query(ctx, `select `+inboundColumns+` from hub.inbound
-		where ($1::text[] is null or hospital = any($1)) and ($2 = '' or kind = $2) and ($3 = '' or state = $3) and ($4 = '' or key = $4)
-			and ($5::bigint = 0 or id < $5)
-		order by id desc limit $6`, f.Hospitals, string(f.Kind), f.State, f.Key, f.Before, f.Limit)
+	// Only what is given stands in the statement, so that its plan is for that.
+	q := &query{}
+	q.text.WriteString(`select ` + inboundColumns + ` from hub.inbound where true`)
+	if f.Key != "" && f.Hospitals == nil {
+		q.text.WriteString(` and hospital in (select id from hub.hospital)`) // the index of keys begins with it
+	}
+	switch {
+	case len(f.Hospitals) == 1:
+		q.add(` and hospital = (?::text[])[1]`, f.Hospitals) // so that its index gives an order
+	case f.Hospitals != nil:
+		q.add(` and hospital = any(?)`, f.Hospitals)
+	}
+	kinds := inboundKinds()
+	if f.Kind != "" {
+		kinds = []string{string(f.Kind)}
+	}
+	if f.Kind != "" || f.Key != "" {
+		q.add(` and kind = any(?)`, kinds)
+	}
+	if f.Key != "" {
+		q.add(` and key = ?`, f.Key)
+	}
+	if f.State == "open" {
+		q.text.WriteString(` and state = 'open'`)
+	} else if f.State != "" {
+		q.add(` and state = ?`, f.State)
+	}
+	if f.Before > 0 {
+		q.add(` and id < ?`, f.Before)
+	}
+	rows, err := s.calm.Query(ctx, q.add(` order by id desc limit ?`, f.Limit).text.String(), q.args...)
 	var all []Inbound
 	if err == nil {
 		all, err = pgx.CollectRows(rows, scanInbound)

@@ -91,8 +91,8 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropp
 	if err != nil {
 		return dropped, fmt.Errorf("maintain the ledger: forget old answers: %w", err)
 	}
-	if err := s.indexMonths(ctx); err != nil {
-		return dropped, fmt.Errorf("maintain the ledger: add indexes to months: %w", err)
+	if err := s.indexLate(ctx); err != nil {
+		return dropped, fmt.Errorf("maintain the ledger: add indexes: %w", err)
 	}
 	return dropped, nil
 }

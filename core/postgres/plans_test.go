@@ -19,7 +19,11 @@ func (l *ledger) explain(tx pgx.Tx, name string, args ...any) string {
 	for i := range args {
 		places[i] = fmt.Sprintf("$%d", i+1)
 	}
-	rows, err := tx.Query(l.ctx, fmt.Sprintf("explain (analyze, buffers, costs off, timing off, summary off) execute %s (%s)", name, strings.Join(places, ", ")),
+	call := name
+	if len(args) > 0 {
+		call += " (" + strings.Join(places, ", ") + ")"
+	}
+	rows, err := tx.Query(l.ctx, "explain (analyze, buffers, costs off, timing off, summary off) execute "+call,
 		append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
 	l.must(err)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -182,7 +182,8 @@ type candidates struct {
 
 // candidates are the newest n within bounds, from whatever tells most about what is
 // looked for. Each way in is an index in which the ids are in order, or which has only
-// a few.
+// a few. The planner cannot know that: a hospital is compared together with the id, and
+// a key's ids as id + 0, so that it does not read all messages by their ids instead.
 func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) (c candidates, err error) {
 	c.bounds = b
 	if f.Hospitals != nil && len(f.Hospitals) == 0 {
@@ -191,7 +192,7 @@ func (s *Store) candidates(ctx context.Context, f Filter, b bounds, n int) (c ca
 	if f.everything() {
 		sql, args := `select id from hub.message where id >= $1 and id < $2 order by id desc limit $3`, []any{b.from, b.below, n}
 		if len(f.Hospitals) == 1 {
-			sql, args = `select id from hub.message where hospital = $4 and id >= $1 and id < $2 order by id desc limit $3`, append(args, f.Hospitals[0])
+			sql, args = `select id from hub.message where (hospital, id) >= ($4, $1) and (hospital, id) < ($4, $2) order by hospital desc, id desc limit $3`, append(args, f.Hospitals[0])
 		}
 		err = s.calm.QueryRow(ctx, `select coalesce(min(id), 0), count(*) from (`+sql+`) c`, args...).Scan(&c.from, &c.count)
 		return c, err
@@ -212,14 +213,15 @@ func (s *Store) candidateIDs(ctx context.Context, f Filter, b bounds, n int) ([]
 	q := &query{}
 	q.add(`with bound as (select ?::bigint as low`, b.from).add(`, ?::bigint as high)`, b.below).add(`, most as (select ?::bigint as n) `, n)
 	const within = ` between (select low from bound) and (select high from bound) - 1 `
+	const byItself = `id + 0`
 	newest := func(from, id string, value any) {
 		q.add(`(select `+id+` as id from `+from+` and `+id+within+`order by `+id+` desc limit (select n from most))`, value)
 	}
 	byKey := func(key string) {
 		// Two for the two partial indexes.
-		newest(`hub.message where key = ? and superseded_by is null`, `id`, key)
+		newest(`hub.message where key = ? and superseded_by is null`, byItself, key)
 		q.text.WriteString(` union all `)
-		newest(`hub.message where key = ? and superseded_by is not null`, `id`, key)
+		newest(`hub.message where key = ? and superseded_by is not null`, byItself, key)
 	}
 	q.text.WriteString(`select distinct id from (`)
 	switch {
@@ -228,7 +230,7 @@ func (s *Store) candidateIDs(ctx context.Context, f Filter, b bounds, n int) ([]
 	case f.Number != "":
 		byKey(f.Number)
 		q.text.WriteString(` union all `)
-		newest(`hub.message where lane = ?`, `id`, f.Number)
+		newest(`hub.message where lane = ?`, byItself, f.Number)
 		q.text.WriteString(` union all `)
 		newest(`hub.his_no where his_no = ?`, `message`, f.Number)
 		q.text.WriteString(` union all `)
@@ -238,7 +240,7 @@ func (s *Store) candidateIDs(ctx context.Context, f Filter, b bounds, n int) ([]
 	case f.patient != 0:
 		newest(`hub.found_by where token = ?`, `message`, f.patient)
 	case f.Lane != "":
-		newest(`hub.message where lane = ?`, `id`, f.Lane)
+		newest(`hub.message where lane = ?`, byItself, f.Lane)
 	case f.State == delivery.Queued || f.State == delivery.Sending || f.State == delivery.Parked:
 		state := "queued"
 		if f.State == delivery.Parked {
@@ -251,7 +253,8 @@ func (s *Store) candidateIDs(ctx context.Context, f Filter, b bounds, n int) ([]
 		}
 	default:
 		q.add(`select m.id from unnest(?::text[]) h(hospital), lateral (
-			select id from hub.message where hospital = h.hospital and id`+within+`order by id desc limit (select n from most)) m`, f.Hospitals)
+			select id from hub.message where (hospital, id) >= (h.hospital, (select low from bound)) and (hospital, id) < (h.hospital, (select high from bound))
+			order by hospital desc, id desc limit (select n from most)) m`, f.Hospitals)
 	}
 	q.text.WriteString(`) c order by id desc limit (select n from most)`)
 	rows, err := s.calm.Query(ctx, q.text.String(), q.args...)
@@ -269,9 +272,12 @@ func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([
 	if c.count == 0 {
 		return nil, nil
 	}
-	q := &query{}
+	q, order := &query{}, ` order by m.id desc`
 	if q.text.WriteString(`select ` + view + ` from hub.message m left join hub.queue q on q.message = m.id where `); c.ids != nil {
 		q.add(`m.id = any(?)`, c.ids)
+	} else if len(f.Hospitals) == 1 {
+		order = ` order by m.hospital desc, m.id desc`
+		q.add(`(m.hospital, m.id) >= (?, `, f.Hospitals[0]).add(`?) and (m.hospital, m.id) < `, c.from).add(`(?, `, f.Hospitals[0]).add(`?)`, c.below)
 	} else {
 		q.add(`m.id >= ?`, c.from).add(` and m.id < ?`, c.below)
 	}
@@ -293,8 +299,7 @@ func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([
 		sql   string
 		value any
 	}{
-		{len(f.Hospitals) == 1, ` and m.hospital = (?::text[])[1]`, f.Hospitals}, // so that its index gives an order
-		{len(f.Hospitals) > 1, ` and m.hospital = any(?)`, f.Hospitals},
+		{f.Hospitals != nil && (c.ids != nil || len(f.Hospitals) > 1), ` and m.hospital = any(?)`, f.Hospitals},
 		{f.Kind != "", ` and m.kind = ?`, string(f.Kind)},
 		{f.Key != "", ` and m.key = ?`, f.Key},
 		{f.Key != "" && f.Number != "", ` and (m.key = ? or m.lane = ? or exists (select from hub.his_no h where h.his_no = ? and h.hospital = m.hospital and h.message = m.id)`, f.Number},
@@ -310,7 +315,7 @@ func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([
 			q.add(c.sql, c.value)
 		}
 	}
-	rows, err := s.calm.Query(ctx, q.add(` order by m.id desc limit ?`, limit).text.String(), q.args...)
+	rows, err := s.calm.Query(ctx, q.add(order+` limit ?`, limit).text.String(), q.args...)
 	if err != nil {
 		return nil, err
 	}

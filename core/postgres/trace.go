@@ -130,34 +130,32 @@ func (s *Store) traceInbound(ctx context.Context, t *Trace) error {
 	if t.Message.Receipt != nil {
 		numbers = append(numbers, t.Message.Receipt.HisNo)
 	}
-	var keys, kinds []string
+	var keys []string
 	var tokens []int64
 	for _, n := range core.Distinct(numbers) {
 		keys = append(keys, n, n+"/dispensed", n+"/returned")
 		tokens = append(tokens, s.numberToken(n))
 	}
-	for _, c := range core.Catalogue {
-		if c.Mode == core.Inbound {
-			kinds = append(kinds, string(c.Kind))
-		}
-	}
 	rows, err := s.calm.Query(ctx, `select `+inboundColumns+` from hub.inbound i where i.hospital = $1 and i.id in (
 			select id from hub.inbound where hospital = $1 and kind = any($2) and key = any($3)
 			union all (select message from hub.found_by where token = any($4) order by message desc limit $5))
-		order by i.id limit $5`, t.Message.Hospital, kinds, keys, tokens, traced)
+		order by i.id limit $5`, t.Message.Hospital, inboundKinds(), keys, tokens, traced)
 	if err == nil {
 		t.Inbound, err = pgx.CollectRows(rows, scanInbound)
 	}
 	return err
 }
 
-// traceIncidents are those that were open between its acceptance and its end.
+// traceIncidents are those that were open between its acceptance and its end, among the
+// last that were opened by then.
 func (s *Store) traceIncidents(ctx context.Context, t *Trace) (err error) {
 	end := time.Now().Add(24 * time.Hour)
 	if t.Message.DecidedAt != nil {
 		end = *t.Message.DecidedAt
 	}
-	t.Incidents, err = s.incidents(ctx, `hospital = $1 and opened_at <= $3 and (resolved_at is null or resolved_at >= $2) order by id desc limit $4`,
+	t.Incidents, err = s.incidents(ctx, `id in (
+			select id from (select id, resolved_at from hub.incident where hospital = $1 and opened_at <= $3 order by hospital desc, opened_at desc limit $4) i
+			where resolved_at is null or resolved_at >= $2) order by id desc`,
 		t.Message.Hospital, t.Message.AcceptedAt, end, traced)
 	return err
 }

@@ -128,6 +128,7 @@ func (s *stage) side(ctx context.Context, name string) (*stage, error) {
 func (h *History) rates(ctx context.Context, loads [2]*load, tell func(string, ...any)) (err error) {
 	c := closing{clients: many, count: max(loads[0].Messages/2, many), ahead: 4 * many}
 	for _, l := range loads {
+		l.caller.close() // the hub has ended what was idle for so long
 		if err := l.limit(ctx, hospital, many); err != nil {
 			return err
 		}

@@ -18,7 +18,12 @@ create index found_by_token on hub.found_by (token, message);
 -- beginning; Maintain adds it to those that exist, CONCURRENTLY, one after the other.
 create index event_message on only hub.event (message) where message <> 0;
 
+-- Incidents are few.
+create index incident_opened on hub.incident (hospital, opened_at);
+
 -- +goose Down
+drop index hub.incident_opened;
+drop index if exists hub.inbound_open; -- made by Maintain
 drop index hub.event_message;
 drop table hub.found_by;
 -- Months that were detached for being dropped.
