@@ -59,7 +59,11 @@ func (c *campaign) administer(server string, statements ...string) {
 
 func (l *ledger) number(query string, args ...any) (n int) {
 	l.Helper()
-	must(l.T, "look into the hub's database", l.hub.QueryRow(l.ctx, query, args...).Scan(&n))
+	err := l.hub.QueryRow(l.ctx, query, args...).Scan(&n)
+	for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		err = l.hub.QueryRow(l.ctx, query, args...).Scan(&n) // the server may just have come back
+	}
+	must(l.T, "look into the hub's database", err)
 	return n
 }
 
