@@ -16,8 +16,9 @@ put erlang_cookie "$(word)"
 pg=$(cat "$dir/postgres_password") mq=$(cat "$dir/rabbitmq_password") rd=$(cat "$dir/redis_password")
 if [ "$cluster" = cluster ]; then
   put database_url "postgres://hishub:$pg@postgres-1:5432,postgres-2:5432/hishub?target_session_attrs=read-write"
-  put amqp_url_1 "amqp://hishub:$mq@rabbitmq-1:5672/"
-  put amqp_url_2 "amqp://hishub:$mq@rabbitmq-2:5672/"
+  # Each hub begins with another node, and goes to the next when it is lost.
+  put amqp_url_1 "amqp://hishub:$mq@rabbitmq-1:5672/,amqp://hishub:$mq@rabbitmq-2:5672/,amqp://hishub:$mq@rabbitmq-3:5672/"
+  put amqp_url_2 "amqp://hishub:$mq@rabbitmq-2:5672/,amqp://hishub:$mq@rabbitmq-3:5672/,amqp://hishub:$mq@rabbitmq-1:5672/"
 else
   put database_url "postgres://hishub:$pg@postgres:5432/hishub"
   put amqp_url "amqp://hishub:$mq@rabbitmq:5672/"
