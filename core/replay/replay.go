@@ -281,7 +281,7 @@ type Preview struct {
 	Behind int
 	// Later are messages that were delivered after these in their lanes and are not
 	// among them: a voiding whose prescription alone would be told again.
-	Later int
+	Later  int
 	Oldest time.Time
 	Newest time.Time
 	// Money: it takes a second person.
