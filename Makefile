@@ -37,7 +37,7 @@ bench: build
 # kill -9 and every fault at full size; SEED=n repeats a run.
 torture: build
 	@tools/install postgresql rabbitmq redis
-	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v -run 'TestTorture' ./cmd/hishub/torture
+	HISHUB_TORTURE=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 90m -v -run 'TestTorture' ./cmd/hishub/torture
 
 # 30 days of five hospitals with everything wrong that finance knows; SEED=n repeats a run.
 month: build
