@@ -291,7 +291,7 @@ func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([
 	case delivery.Parked:
 		q.text.WriteString(` and q.state = 'parked'`)
 	default:
-		q.add(` and q.message is null and m.state = ?`, string(f.State))
+		q.add(` and m.state = ?`, string(f.State))
 	}
 	token := ` and exists (select from hub.found_by t where t.token = ? and t.message = m.id and t.accepted_at = m.accepted_at)`
 	for _, c := range []struct {
@@ -307,7 +307,8 @@ func (s *Store) among(ctx context.Context, f Filter, c candidates, limit int) ([
 		{f.HisNo != "", ` and exists (select from hub.his_no h where h.his_no = ? and h.hospital = m.hospital and h.message = m.id)`, f.HisNo},
 		{f.patient != 0, token, f.patient},
 		{f.Lane != "", ` and m.lane = ?`, f.Lane},
-		{f.Class != "", ` and coalesce(q.class, m.class) = ?`, string(f.Class)},
+		// First without the join, which would be made for each message that is looked at.
+		{f.Class != "", ` and (m.class = ? or m.id in (select message from hub.queue where class = ?)) and coalesce(q.class, m.class) = ?`, string(f.Class)},
 		{!f.Since.IsZero(), ` and m.accepted_at >= ?`, f.Since},
 		{!f.Until.IsZero(), ` and m.accepted_at < ?`, f.Until},
 	} {
