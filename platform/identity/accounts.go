@@ -35,7 +35,8 @@ func (s *Service) Unmasked(ctx context.Context, id int64) (Full, error) {
 // Search finds accounts by a phone, a member of staff's name, or an identity card
 // number; the first that is given counts.
 func (s *Service) Search(ctx context.Context, phone, name, idNo string) ([]Account, error) {
-	where, value := "", any(nil)
+	var where string
+	var value any
 	switch {
 	case phone != "":
 		number, err := phoneOf(phone)
