@@ -71,6 +71,7 @@ func (s *stage) busyRun(ctx context.Context, tell func(string, ...any)) (r BusyR
 			return r, err
 		}
 		busy += took
+		tell("so far %.1f s without, %.1f s with", calm.Seconds(), busy.Seconds())
 		if err := s.faults(ctx, control); err != nil {
 			return r, err
 		}
