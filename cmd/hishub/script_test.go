@@ -270,6 +270,9 @@ func stopServe(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
+// aliases of a command, in its path.
+var aliases = regexp.MustCompile(` \([^)]*\)`)
+
 // Every command explains itself with an example.
 func TestHelp(t *testing.T) {
 	leaves := newParser(context.Background()).Model.Leaves(false)
@@ -277,7 +280,7 @@ func TestHelp(t *testing.T) {
 		t.Fatalf("%d commands", len(leaves))
 	}
 	for _, leaf := range leaves {
-		path := strings.Fields(strings.TrimPrefix(leaf.FullPath(), "hishub"))
+		path := strings.Fields(aliases.ReplaceAllString(strings.TrimPrefix(leaf.FullPath(), "hishub"), ""))
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
 			var errs bytes.Buffer
 			c := exec.Command("hishub", append(path, "--help")...)
