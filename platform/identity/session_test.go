@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,7 +149,16 @@ func TestManySignInAtOnce(t *testing.T) {
 	r, err := w.find(w.ctx, w.Database, "id = $1", first.Account)
 	ok(t, err)
 	tokens := make([]string, maxDevices-1)
-	var all sync.WaitGroup
+	// All of them have read the list before the first writes it.
+	var all, together sync.WaitGroup
+	var reads atomic.Int32
+	together.Add(len(tokens))
+	w.memory.read = func(key string) {
+		if strings.HasPrefix(key, "devices:") && int(reads.Add(1)) <= len(tokens) {
+			together.Done()
+			together.Wait()
+		}
+	}
 	for i := range tokens {
 		all.Go(func() {
 			o, err := w.begin(w.ctx, r, visitor)
