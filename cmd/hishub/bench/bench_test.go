@@ -18,7 +18,7 @@ func TestQuick(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	var told bytes.Buffer
-	r, err := Run(ctx, Options{Binary: binary, Messages: 300, Quick: true, Told: &told})
+	r, err := Run(ctx, Options{Binary: binary, Messages: 300, History: 1000, Quick: true, Told: &told})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &told)
 	}
@@ -42,6 +42,9 @@ func TestQuick(t *testing.T) {
 	}
 	if i := r.Isolation; i.Busy.Busy <= 0 || i.Busy.Calm <= 0 || i.Ordered.PerSec <= 0 || i.Hanging.With.P99 <= 0 || i.Hanging.Without.P99 <= 0 || i.Backlog.With.P99 <= 0 || i.Backlog.Without.P99 <= 0 {
 		t.Errorf("not all of a hospital's trouble was measured: %+v", i)
+	}
+	if h := r.History; h == nil || h.Ratio <= 0 || len(h.Looks) < 10 || len(h.Drops) != 4 || h.Ready <= 0 {
+		t.Errorf("a long history was not measured: %+v", h)
 	}
 	var table bytes.Buffer
 	r.Print(&table)
