@@ -189,11 +189,18 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 	}
 	var checking errgroup.Group
 	checking.SetLimit(runtime.GOMAXPROCS(0))
-	for _, name := range sortedKeys(found) {
+	names := sortedKeys(found)
+	dialects := make([]*core.Dialect, len(names))
+	for i, name := range names {
 		checking.Go(func() error {
 			if failed := checkFolder(name, found[name]).Failed; len(failed) > 0 && !c.Force {
 				return fmt.Errorf("%s: %d cases fail, so nothing was applied; see 'hishub hospital check %s', or say --force", name, len(failed), name)
 			}
+			f, err := loadFolder(found[name])
+			if err != nil {
+				return inFolder(name, err)
+			}
+			dialects[i] = f.Dialect
 			return nil
 		})
 	}
@@ -202,12 +209,9 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		applied := 0
-		for _, name := range sortedKeys(found) {
-			f, err := loadFolder(found[name])
-			if err != nil {
-				return inFolder(name, err)
-			}
-			active, err := isActive(ctx, s, f.Dialect)
+		for i, name := range names {
+			d := dialects[i]
+			active, err := isActive(ctx, s, d)
 			if err != nil {
 				return inFolder(name, err)
 			}
@@ -215,14 +219,14 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 				fmt.Printf("%s: nothing to apply: it is revision %d, which is active\n", name, active)
 				continue
 			}
-			number, err := applyLoaded(ctx, s, f.Dialect, found[name], c.By, c.Note)
+			number, err := applyLoaded(ctx, s, d, found[name], c.By, c.Note)
 			if err != nil {
 				return inFolder(name, err)
 			}
 			applied++
-			fmt.Printf("%s: revision %d is active (%s)\n", f.Dialect.Hospital, number, f.Dialect.Digest[:12])
+			fmt.Printf("%s: revision %d is active (%s)\n", d.Hospital, number, d.Digest[:12])
 			if number > 1 {
-				if err := printKept(ctx, s, f.Dialect.Hospital); err != nil {
+				if err := printKept(ctx, s, d.Hospital); err != nil {
 					return err
 				}
 			}
