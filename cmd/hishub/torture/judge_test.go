@@ -50,27 +50,28 @@ type judgement struct {
 // booking is an entry of the hospital's books.
 type booking struct {
 	amount int64
+	hisNo  string
 	at     time.Time
 }
 
 func (c *campaign) openJudgement(f found, h *hospital) *judgement {
 	b := h.books(c)
 	j := &judgement{campaign: c, found: f, hospital: h, journal: b.Journal, booked: map[named][]booking{}, first: map[named]int64{}, done: map[named]int64{}}
-	add := func(kind core.Kind, key string, amount int64, at time.Time) {
+	add := func(kind core.Kind, key string, amount int64, hisNo string, at time.Time) {
 		n := named{kind, key}
-		j.booked[n] = append(j.booked[n], booking{amount, at})
+		j.booked[n] = append(j.booked[n], booking{amount, hisNo, at})
 	}
 	for _, p := range b.Prescriptions {
-		add(core.PrescriptionCreate, p.No, p.AmountFen, p.At)
+		add(core.PrescriptionCreate, p.No, p.AmountFen, p.HisNo, p.At)
 	}
 	for _, v := range b.Voids {
-		add(core.PrescriptionVoid, v.No, 0, v.At)
+		add(core.PrescriptionVoid, v.No, 0, "", v.At)
 	}
 	for _, s := range b.Settlements {
-		add(core.PaymentSettle, s.Order, s.AmountFen, s.At)
+		add(core.PaymentSettle, s.Order, s.AmountFen, s.HisNo, s.At)
 	}
 	for _, r := range b.Refunds {
-		add(core.RefundCreate, r.No, r.AmountFen, r.At)
+		add(core.RefundCreate, r.No, r.AmountFen, r.HisNo, r.At)
 	}
 	if h.inTables {
 		for n, at := range c.ledger.read() {
@@ -129,6 +130,8 @@ func (j *judgement) message(m *message) {
 			j.wrong(m, fmt.Sprintf("delivered, and booked %d times", len(booked)))
 		} else if booked[0].amount != m.amount {
 			j.wrong(m, fmt.Sprintf("booked with %d fen instead of %d", booked[0].amount, m.amount))
+		} else if r := d.Receipt; r != nil && r.HisNo != "" && booked[0].hisNo != "" && r.HisNo != booked[0].hisNo {
+			j.wrong(m, fmt.Sprintf("booked as %s, and its receipt names %s", booked[0].hisNo, r.HisNo))
 		}
 	case delivery.Parked:
 		j.count(fmt.Sprintf("parked %s at %s", d.Class, j.hospital.id))
