@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
@@ -19,7 +18,8 @@ func (f Fen) String() string {
 	if f < 0 {
 		sign, u = "-", -u
 	}
-	return sign + strconv.FormatUint(u/100, 10) + "." + fmt.Sprintf("%02d", u%100)
+	part := u % 100
+	return sign + strconv.FormatUint(u/100, 10) + "." + string([]byte{byte('0' + part/10), byte('0' + part%10)})
 }
 
 // ParseYuan reads yuan as a HIS writes them ("21.5", "500", "0.0", "10.00",

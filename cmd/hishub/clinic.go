@@ -37,7 +37,7 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	h.desk.Deciders[core.RefundApply] = windowRefunds(m.payments)
 	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.payments}
 	m.inboxes = []*clinic.Inbox{
-		{Clinic: shared, Module: "prescription", Feed: h.store, Take: m.prescriptions.Take},
+		{Clinic: shared, Module: "prescription", Feed: h.store, Take: m.prescriptions.Take, Mine: m.prescriptions.Mine},
 		{Clinic: shared, Module: "payment", Feed: h.store, Take: m.payments.Take},
 	}
 	h.clinic = m

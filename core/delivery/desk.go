@@ -145,11 +145,26 @@ func (k *desk) fill(ctx context.Context) {
 			return
 		default:
 			k.inFlight++
-			k.wg.Go(func() { k.deliver(ctx, c) })
+			k.wg.Go(func() {
+				deepen()
+				k.deliver(ctx, c)
+			})
 		}
 		k.ready = k.ready[1:]
 	}
 }
+
+// deepen makes the stack of a new goroutine as deep as an exchange needs, while there
+// is nothing on it: else it is copied, with more on it each time, four times over.
+//
+//go:noinline
+func deepen() {
+	var deep [12 << 10]byte
+	deepened(&deep)
+}
+
+//go:noinline
+func deepened(*[12 << 10]byte) {}
 
 // giveBack returns a claim of which nothing was sent.
 func (k *desk) giveBack(ctx context.Context, d *Delivery) {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -180,6 +181,40 @@ type Inbox struct {
 	Feed   core.Feed
 	// Take applies one event; an event that is none of the module's business is nil.
 	Take func(ctx context.Context, tx pgx.Tx, e core.Event) error
+	// Mine leaves out events that Take would find to be of what somebody else submitted:
+	// one question for all of them in place of one for each. nil leaves out none.
+	Mine func(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error)
+}
+
+// Known keeps of the events of these kinds those whose key the table has in that
+// column, and all of other kinds.
+func Known(ctx context.Context, tx pgx.Tx, table, column string, events []core.Event, kinds ...core.Kind) ([]core.Event, error) {
+	var hospitals, keys []string
+	for _, e := range events {
+		if slices.Contains(kinds, e.Kind) {
+			hospitals, keys = append(hospitals, e.Hospital), append(keys, e.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return events, nil
+	}
+	type of struct{ Hospital, Key string }
+	rows, err := tx.Query(ctx, `select distinct t.hospital, t.`+column+` from unnest($1::text[], $2::text[]) as i(hospital, key)
+		join `+table+` t on t.hospital = i.hospital and t.`+column+` = i.key`, hospitals, keys)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[of])
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[of]bool, len(found))
+	for _, o := range found {
+		known[o] = true
+	}
+	return slices.DeleteFunc(events, func(e core.Event) bool {
+		return slices.Contains(kinds, e.Kind) && !known[of{e.Hospital, e.Key}]
+	}), nil
 }
 
 // Run follows until ctx ends.
@@ -220,13 +255,21 @@ func (in *Inbox) Step(ctx context.Context) (n int, err error) {
 		if err != nil || tag.RowsAffected() == 0 {
 			return err // another process has taken them meanwhile
 		}
+		n = len(events)
+		if in.Mine != nil {
+			if events, err = in.Mine(ctx, tx, events); err != nil {
+				return err
+			}
+		}
 		for _, e := range events {
 			if err := in.Take(ctx, tx, e); err != nil {
 				return fmt.Errorf("event %s of message %d: %w", e.Type, e.Message, err)
 			}
 		}
-		n = len(events)
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }

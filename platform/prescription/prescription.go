@@ -182,6 +182,11 @@ func (s *Service) Get(ctx context.Context, hospital, no string) (Rx, error) {
 	return p.by(time.Now()), err
 }
 
+// Mine are the events of prescriptions that were written here.
+func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
+	return clinic.Known(ctx, tx, "prescription.prescription", "no", events, core.PrescriptionCreate, core.PrescriptionVoid)
+}
+
 // Take is the module's side of the inbox. It does not look at the content: one
 // that was tampered with must not hold up the events of all others.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
