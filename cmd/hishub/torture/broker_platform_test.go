@@ -29,6 +29,7 @@ type platform struct {
 	answers map[string]core.Event // by the reference
 	heard   map[string]bool       // cursors
 	last    string                // the newest of them
+	emptied bool                  // the broker has lost what it had taken over
 }
 
 // join makes a third of the clients submit by queue.
@@ -120,12 +121,16 @@ func (p *platform) take(e core.Event) {
 	}
 }
 
-// catchUp reads what the broker may have lost.
+// catchUp reads what the broker has lost. One that was only killed has lost nothing,
+// and must bring everything itself.
 func (p *platform) catchUp() error {
-	for p.key != "" {
+	for {
 		p.mu.Lock()
-		after := p.last
+		after, emptied := p.last, p.emptied
 		p.mu.Unlock()
+		if !emptied {
+			return nil
+		}
 		events, err := p.feed(after)
 		if err != nil || len(events) == 0 {
 			return err
@@ -135,7 +140,6 @@ func (p *platform) catchUp() error {
 			p.take(e)
 		}
 	}
-	return nil
 }
 
 func (p *platform) feed(after string) ([]core.Event, error) {

@@ -143,6 +143,9 @@ func (c *campaign) empty(p *platform, broker string) {
 		h.signal(syscall.SIGSTOP)
 	}
 	time.Sleep(700 * time.Millisecond)
+	p.mu.Lock()
+	p.emptied = true
+	p.mu.Unlock()
 	conn, err := amqp.Dial(broker)
 	must(c.T, "connect to RabbitMQ", err)
 	defer conn.Close()

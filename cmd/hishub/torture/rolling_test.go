@@ -47,6 +47,12 @@ func (c *campaign) layRolling() {
 	}
 	c.faults = func() {
 		once.Do(b.open)
+		over := make(chan struct{})
+		var knocking sync.WaitGroup
+		for n := range 4 {
+			knocking.Go(func() { c.knock(b.address, n%2 == 0, over) })
+		}
+		defer func() { close(over); knocking.Wait() }()
 		for i, h := range c.hubs {
 			c.after(0.15 + 0.25*float64(i))
 			b.eventuallyReady(len(c.hubs))
@@ -66,10 +72,41 @@ func (c *campaign) layRolling() {
 	}
 }
 
+// knock asks for something again and again, below the API's own limit, over one connection or over a new one
+// each time, and is never turned away.
+func (c *campaign) knock(address string, keep bool, over <-chan struct{}) {
+	one := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: !keep}}
+	for {
+		select {
+		case <-over:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+		// A POST, which the library never sends again.
+		rq, err := http.NewRequestWithContext(c.ctx, http.MethodPost, "http://"+address+"/v1/hospitals/dongshan/messages/prescription.create", strings.NewReader("{}"))
+		must(c.T, "knock", err)
+		rq.GetBody = nil
+		rq.Header.Set("Authorization", "Bearer "+c.key)
+		rq.Header.Set("Content-Type", "application/json")
+		a, err := one.Do(rq)
+		if err != nil {
+			c.Errorf("seed %d: a request through the balancer failed: %v", c.seed, err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		a.Body.Close()
+		if a.StatusCode != http.StatusUnprocessableEntity {
+			c.Errorf("seed %d: an incomplete message was answered with %s", c.seed, a.Status)
+			return
+		}
+		c.count("requests through the balancer")
+	}
+}
+
 // waitForEvents waits longer than a stop may take for what never comes, and returns
 // what was wrong with the answer.
 func (c *campaign) waitForEvents(h *hub) string {
-	rq, err := http.NewRequestWithContext(c.ctx, http.MethodGet, h.address()+"/v1/events?wait=30&after=9000000000000000000-1", nil)
+	rq, err := http.NewRequestWithContext(c.ctx, http.MethodGet, h.address()+"/v1/events?wait=30&after=9000000000000000000-9000000000000000000", nil)
 	must(c.T, "wait for events", err)
 	rq.Header.Set("Authorization", "Bearer "+c.key)
 	a, err := http.DefaultClient.Do(rq)
