@@ -9,7 +9,9 @@ import (
 // 2026-01-05 is a Monday.
 func TestHoursOfAHospital(t *testing.T) {
 	shanghai := time.FixedZone("CST", 8*3600)
-	at := func(day, hour, minute int) time.Time { return time.Date(2026, 1, day, hour, minute, 0, 0, shanghai).UTC() }
+	at := func(day, hour, minute int) time.Time {
+		return time.Date(2026, 1, day, hour, minute, 0, 0, shanghai).UTC()
+	}
 	weekdays := [7]bool{false, true, true, true, true, true, true}
 	saturday := [7]bool{6: true}
 	operations := map[Kind]*Operation{PrescriptionCreate: {}, PaymentSettle: {AnyHour: true}, "channel.refund": {}}

@@ -1,6 +1,12 @@
 package core
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
 
 func TestParseIDCard(t *testing.T) {
 	for _, c := range []struct {
@@ -21,16 +27,51 @@ func TestParseIDCard(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", c.no, born, sex, err)
 		}
 	}
-	// Each digit that is mistyped is found.
-	const right = "11010519491231002X"
-	for i := range 17 {
-		for d := byte('0'); d <= '9'; d++ {
-			wrong := right[:i] + string(d) + right[i+1:]
-			if _, _, err := ParseIDCard(wrong); (err == nil) != (wrong == right) {
-				t.Errorf("%s: %v", wrong, err)
+}
+
+// Of all check characters one fits; every digit that is mistyped, and every two
+// neighbours that are swapped, is found.
+func TestParseIDCardFindsSlips(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		born := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, rapid.IntRange(0, 45_000).Draw(t, "born"))
+		head := fmt.Sprintf("%06d%s%03d", rapid.IntRange(110000, 659999).Draw(t, "place"), born.Format("20060102"), rapid.IntRange(0, 999).Draw(t, "no"))
+		var good string
+		n := 0
+		for _, last := range "0123456789X" {
+			if birth, _, err := ParseIDCard(head + string(last)); err == nil {
+				good, n = head+string(last), n+1
+				if birth != born.Format(time.DateOnly) {
+					t.Fatalf("born %v, read %v", born, birth)
+				}
 			}
 		}
+		if n != 1 {
+			t.Fatalf("%d check characters fit", n)
+		}
+		at := rapid.IntRange(0, 16).Draw(t, "at")
+		slip := []byte(good)
+		slip[at] = '0' + (slip[at]-'0'+byte(rapid.IntRange(1, 9).Draw(t, "slip")))%10
+		if _, _, err := ParseIDCard(string(slip)); err == nil {
+			t.Fatal("a wrong digit was not found")
+		}
+		swapped := []byte(good)
+		swapped[at], swapped[at+1] = swapped[at+1], swapped[at]
+		if _, _, err := ParseIDCard(string(swapped)); err == nil && string(swapped) != good {
+			t.Fatal("two swapped digits were not found")
+		}
+	})
+}
+
+func FuzzParseIDCard(f *testing.F) {
+	for _, seed := range []string{"110101199003070097", "", "11010119900307009X", "000000000000000000", "张三测试测试"} {
+		f.Add(seed)
 	}
+	f.Fuzz(func(t *testing.T, text string) {
+		born, sex, err := ParseIDCard(text)
+		if _, wrong := time.Parse(time.DateOnly, born); err == nil && (len(text) != 18 || wrong != nil || sex == "") {
+			t.Errorf("%q is born %v", text, born)
+		}
+	})
 }
 
 func TestMask(t *testing.T) {

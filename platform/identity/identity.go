@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hishub/core"
 	"hishub/platform/clinic"
 )
 
@@ -168,7 +169,7 @@ func (s *Service) find(ctx context.Context, q querier, where string, value any) 
 	if verified != nil {
 		r.VerifiedAt = *verified
 	}
-	r.Phone, r.RealName, r.IDNo = maskNumber(r.phone), maskName(r.realName), maskNumber(r.idNo)
+	r.Phone, r.RealName, r.IDNo = core.MaskNumber(r.phone), core.MaskName(r.realName), core.MaskNumber(r.idNo)
 	r.HasPassword, r.SecondFactor = r.password != "", r.second != ""
 	if r.Grants, err = grantsOf(ctx, q, r); err != nil {
 		return r, err

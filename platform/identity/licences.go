@@ -95,7 +95,7 @@ func (s *Service) AddLicence(ctx context.Context, by clinic.Person, hospital str
 		return tx.QueryRow(ctx, `insert into identity.licence (account, hospital, kind, number, number_index, valid_from, valid_until) values ($1, $2, $3, $4, $5, $6, $7) returning id`,
 			l.Account, hospital, l.Kind, sealed, s.index(l.Number, "licence"), from, until).Scan(&l.ID)
 	})
-	l.Number = maskNumber(l.Number)
+	l.Number = core.MaskNumber(l.Number)
 	return l, err
 }
 
@@ -155,7 +155,7 @@ func (s *Service) Licences(ctx context.Context, hospital string, within time.Dur
 	var from, until time.Time
 	_, err = pgx.ForEachRow(rows, []any{&l.ID, &l.Account, &l.Title, &l.Kind, &sealed, &from, &until, &l.Revoked}, func() error {
 		number, err := s.open(sealed, "licence", l.Account)
-		l.Number, l.From, l.Until = maskNumber(number), from.Format(time.DateOnly), until.Format(time.DateOnly)
+		l.Number, l.From, l.Until = core.MaskNumber(number), from.Format(time.DateOnly), until.Format(time.DateOnly)
 		out = append(out, l)
 		return err
 	})

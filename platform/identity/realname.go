@@ -24,7 +24,7 @@ type RealName interface {
 // ErrMismatch is a name and a number that do not belong together.
 var ErrMismatch = fmt.Errorf("%w: name and identity card number do not belong together", clinic.ErrRule)
 
-// RealNameStandIn looks at the number alone, see CheckIDNo. It knows nobody: for
+// RealNameStandIn looks at the number alone, see checkIDNo. It knows nobody: for
 // trying out only.
 type RealNameStandIn struct{ Now func() time.Time }
 
@@ -34,38 +34,20 @@ func (r RealNameStandIn) Verify(_ context.Context, _, idNo string) error {
 	if r.Now != nil {
 		now = r.Now
 	}
-	_, _, err := CheckIDNo(idNo, now())
-	return err
+	return checkIDNo(idNo, now())
 }
 
-// CheckIDNo reads an identity card number of 18 characters (GB 11643): its check
-// character by ISO 7064 MOD 11-2, its date of birth, which is not after now, and the
-// sex. core.Problems of field id_no when it is none.
-func CheckIDNo(idNo string, now time.Time) (birth time.Time, sex string, err error) {
-	wrong := func(what string) (time.Time, string, error) {
-		return time.Time{}, "", core.Problems{{Field: "id_no", What: what}}
+// checkIDNo returns core.Problems of field id_no for what is no identity card number of
+// somebody who is born.
+func checkIDNo(idNo string, now time.Time) error {
+	born, _, err := core.ParseIDCard(idNo)
+	if err == nil && born > now.In(licenceZone).Format(time.DateOnly) {
+		err = errors.New("its date of birth is in the future")
 	}
-	if len(idNo) != 18 {
-		return wrong("not 18 characters")
+	if err != nil {
+		return core.Problems{{Field: "id_no", What: err.Error()}}
 	}
-	sum := 0
-	for i := range 17 {
-		if idNo[i] < '0' || idNo[i] > '9' {
-			return wrong("not 17 digits and a check character")
-		}
-		sum += int(idNo[i]-'0') * (1 << (17 - i) % 11)
-	}
-	if strings.ToUpper(idNo[17:]) != "10X98765432"[sum%11:sum%11+1] {
-		return wrong("its check character does not fit")
-	}
-	birth, e := time.ParseInLocation("20060102", idNo[6:14], licenceZone)
-	if e != nil || birth.After(now) || birth.Year() < 1880 {
-		return wrong("its date of birth is none")
-	}
-	if idNo[16]%2 == 1 {
-		return birth, "male", nil
-	}
-	return birth, "female", nil
+	return nil
 }
 
 // Verify has a patient's real name verified and keeps it, once and for all. It needs
@@ -75,7 +57,7 @@ func (s *Service) Verify(ctx context.Context, p clinic.Person, name, idNo, addre
 	if n := utf8.RuneCountInString(name); n < 2 || n > 50 {
 		return core.Problems{{Field: "name", What: "not 2 to 50 characters"}}
 	}
-	if _, _, err := CheckIDNo(idNo, s.now()); err != nil {
+	if err := checkIDNo(idNo, s.now()); err != nil {
 		return err
 	}
 	if s.RealName == nil {

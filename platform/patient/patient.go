@@ -84,9 +84,10 @@ func (r Record) Age(at time.Time) int {
 // guarded is until when a person needs a guardian, in years.
 const guarded = 14
 
-// RealName tells whether a name and an identity card number belong together.
+// RealName tells whether a name and an identity card number belong together
+// (identity.RealName): ErrRule when they do not.
 type RealName interface {
-	Verify(ctx context.Context, name, idNo string) (bool, error)
+	Verify(ctx context.Context, name, idNo string) error
 }
 
 // Service is the module.
@@ -209,12 +210,8 @@ func (s *Service) verify(ctx context.Context, d Details) (bool, error) {
 	if d.IDType != "id_card" || d.IDNo == "" || s.RealName == nil {
 		return false, nil
 	}
-	ok, err := s.RealName.Verify(ctx, d.Name, d.IDNo)
-	if err != nil {
-		return false, fmt.Errorf("verify the name: %w", err)
-	}
-	if !ok {
-		return false, fmt.Errorf("%w: real name: the name and the identity card number do not belong together", clinic.ErrRule)
+	if err := s.RealName.Verify(ctx, d.Name, d.IDNo); err != nil {
+		return false, fmt.Errorf("verify the real name: %w", err)
 	}
 	return true, nil
 }

@@ -14,6 +14,7 @@ import (
 	"hishub/mocks/servers"
 	"hishub/platform/clinic"
 	"hishub/platform/clinic/clinictest"
+	"hishub/platform/identity"
 )
 
 func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
@@ -21,8 +22,11 @@ func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 // police believes everybody but who is called 假名.
 type police struct{ err error }
 
-func (p police) Verify(_ context.Context, name, _ string) (bool, error) {
-	return name != "假名", p.err
+func (p police) Verify(_ context.Context, name, _ string) error {
+	if name == "假名" {
+		return identity.ErrMismatch
+	}
+	return p.err
 }
 
 func opened(t *testing.T) (*Service, *clinictest.Clinic) {
