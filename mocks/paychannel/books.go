@@ -118,6 +118,8 @@ type Books struct {
 	payments map[key]*Payment
 	refunds  map[key]*Refund
 	order    []key // payments, as they came
+	trades   map[key]*Trade
+	asked    []key // trades, as they came
 	given    []key // refunds, as they came
 	journal  []Note
 	serial   int64
@@ -127,7 +129,7 @@ type key struct{ channel, number string }
 
 // NewBooks opens empty books. rate is the channel's fee in 1/10000 (60 is 0.6 %).
 func NewBooks(rate int64) *Books {
-	return &Books{rate: rate, now: time.Now, payments: map[key]*Payment{}, refunds: map[key]*Refund{}}
+	return &Books{rate: rate, now: time.Now, payments: map[key]*Payment{}, trades: map[key]*Trade{}, refunds: map[key]*Refund{}}
 }
 
 // SetClock replaces the clock that dates what comes without a time; nil is the

@@ -19,6 +19,10 @@ import (
 //	POST /refunds          one Refund or a list: money that went back without the API
 //	POST /refunds/settle   {"channel","number","state","at"}: what becomes of a refund later
 //	POST /clock            {"now": "2026-01-05T10:00:00+08:00"}: the books' clock goes on from there
+//	GET  /trades           what merchants asked for
+//	GET  /wallet           a page on which what was asked for is paid
+//	POST /wallet/pay       {"channel","number","amount_fen"}: the payer pays; the merchant is told
+//	POST /notices/send     what was not taken, or held back, is sent again
 //	GET  /keys             Keys, for a folder
 //	GET  /keys/alipay      AlipayKeys, for a folder
 //	GET, POST, DELETE /faults
@@ -65,6 +69,12 @@ func (s *Server) openControl() error {
 			s.books.SetClock(func() time.Time { return q.Now.Add(time.Since(from)) })
 		}
 		answer(w, map[string]time.Time{"now": s.books.Now()}, nil)
+	})
+	mux.HandleFunc("GET /trades", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.books.Trades(), nil) })
+	mux.HandleFunc("GET /wallet", s.wallet)
+	mux.HandleFunc("POST /wallet/pay", s.walletPay)
+	mux.HandleFunc("POST /notices/send", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]int{"taken": s.SendNotices()}, nil)
 	})
 	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.Faults(), nil) })
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Faults of the channel's own, beside fault.HTTPKinds. Their key is part of the
-// day (bills) or of the refund number; without one they strike always.
+// day (bills), of the payment's or of the refund's number; without one they strike always.
 const (
 	BillLate          fault.Kind = "bill_late"           // not made yet, until the rule is gone
 	BillNone          fault.Kind = "bill_none"           // "nothing was traded", whatever the books say
@@ -22,6 +22,13 @@ const (
 	BillDroppedRow    fault.Kind = "bill_dropped_row" // the first row is not there, nor in the sums
 	BillLostRow       fault.Kind = "bill_lost_row"    // the first row is not there, the sums still have it
 	BillExpired       fault.Kind = "bill_expired"     // Alipay: the address is no longer good when it is used
+	PrepayRefused     fault.Kind = "prepay_refused"
+	PaidBefore        fault.Kind = "paid_before"       // paid, and told, before the merchant has the answer to his asking
+	PaidOtherAmount   fault.Kind = "paid_other_amount" // one fen more than was asked for
+	NoticeLost        fault.Kind = "notice_lost"
+	NoticeDoubled     fault.Kind = "notice_doubled"
+	NoticeLate        fault.Kind = "notice_late"   // held back until notices are sent again
+	NoticeForged      fault.Kind = "notice_forged" // signed by somebody else, and none by us
 	RefundProcessing  fault.Kind = "refund_processing"
 	RefundRefused     fault.Kind = "refund_refused" // the merchant's account has not enough money
 	RefundClosed      fault.Kind = "refund_closed"  // accepted, then given up
@@ -29,7 +36,8 @@ const (
 
 // OwnKinds are all of them.
 var OwnKinds = []fault.Kind{BillLate, BillNone, BillTruncated, BillWrongChecksum, BillOtherHash, BillWithoutSum, BillMixedColumns,
-	BillExtraColumn, BillOldForm, BillDoubledRows, BillDroppedRow, BillLostRow, BillExpired, RefundProcessing, RefundRefused, RefundClosed}
+	BillExtraColumn, BillOldForm, BillDoubledRows, BillDroppedRow, BillLostRow, BillExpired,
+	PrepayRefused, PaidBefore, PaidOtherAmount, NoticeLost, NoticeDoubled, NoticeLate, NoticeForged, RefundProcessing, RefundRefused, RefundClosed}
 
 func isOwn(kind fault.Kind) bool { return slices.Contains(OwnKinds, kind) }
 

@@ -174,6 +174,10 @@ func (k *wechatKeys) sign(text string) (string, error) {
 
 // seal encrypts a text for the merchant, as the platform does with its certificates.
 func (k *wechatKeys) seal(text string) (nonce, sealed string, err error) {
+	return k.sealAs(text, sealedAs)
+}
+
+func (k *wechatKeys) sealAs(text, about string) (nonce, sealed string, err error) {
 	block, err := aes.NewCipher([]byte(k.APIV3Key))
 	if err != nil {
 		return "", "", err
@@ -183,7 +187,7 @@ func (k *wechatKeys) seal(text string) (nonce, sealed string, err error) {
 		return "", "", err
 	}
 	nonce = newToken()[:gcm.NonceSize()]
-	return nonce, base64.StdEncoding.EncodeToString(gcm.Seal(nil, []byte(nonce), []byte(text), []byte(sealedAs))), nil
+	return nonce, base64.StdEncoding.EncodeToString(gcm.Seal(nil, []byte(nonce), []byte(text), []byte(about))), nil
 }
 
 const sealedAs = "certificate"

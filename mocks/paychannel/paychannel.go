@@ -48,6 +48,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	bills []preparedBill // that can be downloaded, oldest first
+	// notices that were not taken, or are held back
+	notices []notice
 }
 
 // New makes a channel that is not open yet.

@@ -15,8 +15,8 @@ import (
 	"hishub/mocks/fault"
 )
 
-// serveWeChat adds the part of WeChat Pay's API v3 that has to do with bills and
-// refunds. Requests must carry the merchant's signature; answers carry the
+// serveWeChat adds the part of WeChat Pay's API v3 that has to do with payments,
+// bills and refunds. Requests must carry the merchant's signature; answers carry the
 // platform's, but for the bill itself.
 //
 // Source: pay.weixin.qq.com/doc/v3 (refund, query by out_refund_no, query by
@@ -25,6 +25,8 @@ func (s *Server) serveWeChat(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v3/refund/domestic/refunds", s.wechat("refund", s.wechatRefund))
 	mux.HandleFunc("GET /v3/refund/domestic/refunds/{number}", s.wechat("refund.query", s.wechatRefundQuery))
 	mux.HandleFunc("GET /v3/pay/transactions/out-trade-no/{number}", s.wechat("payment.query", s.wechatPaymentQuery))
+	mux.HandleFunc("POST /v3/pay/transactions/{way}", s.wechat("prepay", s.wechatPrepay))
+	mux.HandleFunc("POST /v3/pay/transactions/out-trade-no/{number}/close", s.wechat("close", s.wechatClose))
 	mux.HandleFunc("GET /v3/bill/tradebill", s.wechat("bill", s.wechatBill))
 	mux.HandleFunc("GET /v3/certificates", s.wechat("certificates", s.wechatCertificates))
 	mux.HandleFunc("GET /v3/billdownload/file", s.wechat("bill.download", s.wechatDownload))
@@ -93,7 +95,9 @@ func (s *Server) wechatReply(w http.ResponseWriter, r *http.Request, a wechatAns
 		return out
 	}
 	var err error
-	if out.Body, err = json.Marshal(a.body); err != nil {
+	if out.Body, err = json.Marshal(a.body); a.status == http.StatusNoContent {
+		out.Body = nil
+	} else if err != nil {
 		return fault.Answer{Status: http.StatusInternalServerError, Type: out.Type, Body: []byte(`{}`)}
 	}
 	timestamp, nonce := strconv.FormatInt(time.Now().Unix(), 10), newToken()
@@ -220,19 +224,24 @@ func (s *Server) wechatRefundAnswer(r Refund) map[string]any {
 func (s *Server) wechatPaymentQuery(r *http.Request, _ []byte) (string, func() wechatAnswer) {
 	number := r.PathValue("number")
 	return number, func() wechatAnswer {
-		p, known := s.books.Payment(WeChat, number)
-		if !known || r.URL.Query().Get("mchid") != s.keys.Keys.Merchant {
+		p, paid := s.books.Payment(WeChat, number)
+		t, asked := s.books.Trade(WeChat, number)
+		if r.URL.Query().Get("mchid") != s.keys.Keys.Merchant || !paid && !asked {
 			return wechatRefuse(http.StatusNotFound, "ORDER_NOT_EXIST", "订单不存在")
 		}
-		state := "SUCCESS"
-		if p.RefundedFen > 0 {
-			state = "REFUND"
+		switch {
+		case paid && p.RefundedFen > 0:
+			return wechatAnswer{effect: "asked", body: s.wechatPaid(p, "REFUND")}
+		case paid:
+			return wechatAnswer{effect: "asked", body: s.wechatPaid(p, "SUCCESS")}
+		}
+		state := "NOTPAY"
+		if t.Closed {
+			state = "CLOSED"
 		}
 		return wechatAnswer{effect: "asked", body: map[string]any{
-			"appid": wechatApp, "mchid": s.keys.Keys.Merchant, "out_trade_no": p.Number, "transaction_id": p.ChannelNo,
-			"trade_type": "JSAPI", "trade_state": state, "bank_type": "OTHERS", "attach": p.Attach,
-			"success_time": p.PaidAt.Format(time.RFC3339),
-			"amount":       map[string]any{"total": p.AmountFen, "payer_total": p.AmountFen - p.CouponFen, "currency": "CNY"},
+			"appid": wechatApp, "mchid": s.keys.Keys.Merchant, "out_trade_no": t.Number, "trade_type": "JSAPI", "trade_state": state, "trade_state_desc": state,
+			"amount": map[string]any{"total": t.AmountFen, "currency": "CNY"},
 		}}
 	}
 }

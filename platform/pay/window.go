@@ -1,0 +1,173 @@
+package pay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+	"hishub/platform/order"
+)
+
+// Words to the cashier at the window.
+const (
+	wordsDifferent = "支付信息与平台不一致"
+	wordsTooMuch   = "可退金额不足"
+	wordsChannel   = "支付渠道拒绝退款"
+	wordsState     = "订单当前状态不可退款"
+)
+
+func refused(words string) *core.Resolution {
+	return &core.Resolution{State: core.ResultRefused, Message: words}
+}
+
+func done(refundNo string, amount core.Fen) *core.Resolution {
+	return &core.Resolution{State: core.ResultDone, Answer: &core.Receipt{Number: refundNo, Amount: &amount}}
+}
+
+// WindowRefund decides a refund that a cashier started at the hospital: it is set aside in
+// the order, given back by the channel, and then it is ours like any other; the HIS need
+// not be told. Again it does nothing new. An error means that it is not decided yet.
+//
+// One that the app has given back already, by the same amount, is that one: no more money
+// moves. ours is false when none of our payments is meant: somebody else decides.
+func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.WindowRefund) (decision core.Resolution, ours bool, err error) {
+	a, different, err := s.paymentOf(ctx, hospital, r)
+	switch {
+	case err != nil:
+		return decision, false, fmt.Errorf("window refund: %w", err)
+	case different:
+		return *refused(wordsDifferent), true, nil
+	case a == nil:
+		return decision, false, nil
+	}
+	var decided *core.Resolution
+	var set Refund
+	err = s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
+		set, decided, err = s.setAside(ctx, tx, outbox, *a, r)
+		return err
+	})
+	if err != nil {
+		return decision, true, fmt.Errorf("window refund: %w", err)
+	}
+	for decided == nil {
+		if set, err = s.Give(ctx, set.No); err != nil {
+			return decision, true, fmt.Errorf("window refund: %w", err)
+		}
+		switch set.State {
+		case Arrived:
+			decided = done(set.No, set.Amount)
+		case NotReturned:
+			if err := s.putBack(ctx, set); err != nil {
+				return decision, true, fmt.Errorf("window refund: %w", err)
+			}
+			decided = refused(wordsChannel)
+		case Dropped:
+			decided = refused(wordsChannel)
+		default: // the channel is at it; whoever asks it is the job, or we
+			select {
+			case <-ctx.Done():
+				return decision, true, fmt.Errorf("window refund: it is %s: %w", set.State, ctx.Err())
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	return *decided, true, nil
+}
+
+// setAside holds the order and takes the amount from what can still be given back, or says
+// why there is nothing to do.
+func (s *Service) setAside(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a Attempt, w *core.WindowRefund) (Refund, *core.Resolution, error) {
+	o, err := s.Orders.Lock(ctx, tx, a.OrderNo)
+	if err != nil {
+		return Refund{}, nil, err
+	}
+	known, err := s.refunds(ctx, tx, `hospital = $1 and his_refund_no = $2`, a.Hospital, w.HisRefundNo)
+	switch {
+	case err != nil:
+		return Refund{}, nil, err
+	case len(known) == 1 && (known[0].OrderNo != a.OrderNo || known[0].Amount != w.Amount):
+		return Refund{}, refused(wordsDifferent), nil
+	case len(known) == 1 && known[0].Origin != ByWindow:
+		return Refund{}, done(known[0].No, known[0].Amount), nil // the app's, and the window's since
+	case len(known) == 1 && known[0].State == Dropped:
+		return Refund{}, refused(wordsChannel), nil
+	case len(known) == 1:
+		return known[0], nil, nil // whoever began it may be gone
+	case o.State != order.Paid && o.State != order.Refunded:
+		return Refund{}, refused(wordsState), nil
+	case w.Amount > o.Amount-o.Refunded:
+		same, err := s.sameByApp(ctx, tx, a, w)
+		return Refund{}, same, err
+	}
+	r, err := s.insert(ctx, tx, o, Refund{No: windowNo(a.Hospital, w.HisRefundNo), Origin: ByWindow, Amount: w.Amount, Reason: w.Reason, State: Requested, hisRefundNo: w.HisRefundNo, attempt: a.id})
+	if err == nil {
+		err = s.approve(ctx, tx, outbox, &r, 0)
+	}
+	return r, nil, err
+}
+
+// paymentOf finds the payment that a window means; different is true when what the HIS says
+// of it does not fit together.
+func (s *Service) paymentOf(ctx context.Context, hospital string, w *core.WindowRefund) (a *Attempt, different bool, err error) {
+	all, err := many(ctx, s.Database, `hospital = $1 and state = 'succeeded' and
+		case when $2 <> '' then order_no = $2 when $3 <> '' then channel_no = $3 else his_no = $4 and his_no <> '' end limit 2`, hospital, w.OrderID, w.ChannelNo, w.HisNo)
+	switch {
+	case err != nil || len(all) == 0:
+		return nil, false, err
+	case len(all) > 1:
+		return nil, true, nil
+	}
+	a = &all[0]
+	var fits bool
+	err = s.Database.QueryRow(ctx, `select ($2 = '' or channel_no = $2) and ($3 = '' or his_no in ('', $3)) from pay.attempt where id = $1`, a.id, w.ChannelNo, w.HisNo).Scan(&fits)
+	return a, !fits, err
+}
+
+// sameByApp is the app's refund of just this amount, which the window started, too; it is
+// the window's from now on.
+func (s *Service) sameByApp(ctx context.Context, tx pgx.Tx, a Attempt, w *core.WindowRefund) (*core.Resolution, error) {
+	var no string
+	err := tx.QueryRow(ctx, `update pay.refund set his_refund_no = $3, updated_at = clock_timestamp() where no = (
+			select no from pay.refund where attempt = $1 and amount = $2 and his_refund_no = '' and state not in ('requested', 'declined', 'dropped') order by created_at desc limit 1)
+		returning no`, a.id, w.Amount, w.HisRefundNo).Scan(&no)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return refused(wordsTooMuch), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return done(no, w.Amount), nil
+}
+
+// putBack gives a window's refund up that the channel refused: the cashier is told no, so
+// it must not be paid later.
+func (s *Service) putBack(ctx context.Context, r Refund) error {
+	return s.Transact(ctx, r.Hospital, func(tx pgx.Tx, _ core.Outbox) error {
+		o, err := s.Orders.Lock(ctx, tx, r.OrderNo)
+		if err != nil {
+			return err
+		}
+		all, err := s.refunds(ctx, tx, `no = $1 for update`, r.No)
+		switch {
+		case err != nil || len(all) == 0:
+			return errors.Join(err, clinic.ErrNotFound)
+		case all[0].State == Dropped:
+			return nil
+		}
+		return s.drop(ctx, tx, o, &all[0], 0)
+	})
+}
+
+// windowNo is our number of a refund that the window started: the same for the same, so
+// that the channel pays it once whoever asks.
+func windowNo(hospital, hisRefundNo string) string {
+	sum := sha256.Sum256([]byte(hospital + "\x00" + hisRefundNo))
+	return "W" + hex.EncodeToString(sum[:10])
+}
