@@ -1,0 +1,540 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+	"hishub/platform/clinic/clinictest"
+	"hishub/platform/order"
+	"hishub/platform/schedule"
+)
+
+const hour = time.Hour
+
+func TestFromTicketToDone(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "S1", 2, 5000, schedule.Platform, time.Minute)
+	wish := Wish{Session: v, Patient: "P7", Request: "request-1"}
+	k := must[Ticket](t)(w.Request(ctx, mother, "h1", wish))
+	if k.State != Waiting || k.Place != 1 || k.Channel != "app" {
+		t.Fatalf("%+v", k)
+	}
+	if again := must[Ticket](t)(w.Request(ctx, mother, "h1", wish)); again.No != k.No {
+		t.Errorf("the same request is another ticket")
+	}
+	wish.Patient = "P8"
+	if _, err := w.Request(ctx, mother, "h1", wish); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("the same request for another patient: %v", err)
+	}
+	if _, err := w.OwnTicket(ctx, 8, k.No); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another's ticket: %v", err)
+	}
+	for range 2 { // again changes nothing
+		if err := w.Answer(ctx, k.No); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k = must[Ticket](t)(w.OwnTicket(ctx, 7, k.No))
+	if k.State != Granted || k.Order == "" || k.Answered == nil || len(w.told(7)) != 1 || w.told(7)[0].State != "held" {
+		t.Fatalf("%+v, told %v", k, w.told(7))
+	}
+	a := must[Appointment](t)(w.Own(ctx, 7, k.Appointment))
+	if a.State != Held || a.PayUntil == nil || a.Fee != 5000 || a.him.Name != "测试患者" {
+		t.Fatalf("%+v", a)
+	}
+	if _, err := w.Own(ctx, 8, a.No); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another's appointment: %v", err)
+	}
+	if k := w.ask(t, 7, v); k.State != Refused || k.Reason != HasOne {
+		t.Errorf("a second one: %+v", k)
+	}
+	if held, booked := w.counts(t, v); held != 1 || booked != 0 {
+		t.Errorf("%d held, %d booked", held, booked)
+	}
+	if _, err := w.CheckIn(ctx, "h1", a.No); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("checked in before it is paid: %v", err)
+	}
+	if err := w.pay(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	if held, booked := w.counts(t, v); held != 0 || booked != 1 {
+		t.Errorf("%d held, %d booked", held, booked)
+	}
+	if a = w.read(t, a.No); a.State != Confirmed || a.UnknownAtHIS || !slices.Equal(w.kinds(t), []core.Kind{core.RecordMoney}) {
+		t.Errorf("%+v, told %v", a, w.kinds(t))
+	}
+	if _, err := w.Cancel(ctx, mother, a.No); !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "cancel in time") {
+		t.Errorf("cancelled a minute before: %v", err)
+	}
+	if _, err := w.CheckIn(ctx, "h2", a.No); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another hospital checks in: %v", err)
+	}
+	if _, err := w.Database.Exec(ctx, `update appointment.appointment set day = (clock_timestamp() at time zone 'Asia/Shanghai')::date`); err != nil {
+		t.Fatal(err)
+	}
+	if a = must[Appointment](t)(w.CheckIn(ctx, "h1", a.No)); a.State != CheckedIn {
+		t.Errorf("%+v", a)
+	}
+	if a = must[Appointment](t)(w.Finish(ctx, "h1", a.No)); a.State != Done || len(w.back) != 0 {
+		t.Errorf("%+v, back %v", a, w.back)
+	}
+}
+
+// A HIS that counts the places is asked for each, told of each that is paid, and of each
+// that is taken back with its money.
+func TestTheHISCounts(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.c.Answer = func(_ string, kind core.Kind, _ core.Body) (any, error) {
+		place, _ := w.Place(ctx, "h1")
+		at := time.Now().Add(50 * hour).In(place.Zone)
+		return &core.Schedules{Schedules: []core.Schedule{{ScheduleNo: "V1", DoctorCode: "D1", DepartmentCode: "01", Date: at.Format(time.DateOnly), Period: "morning", Fee: 5500, Remaining: "5"}}}, nil
+	}
+	v := w.session(t, "HV1", 5, 5000, schedule.HIS, 50*hour)
+	w.identity = clinic.ErrState
+	if _, err := w.Request(ctx, mother, "h1", Wish{Session: v, Patient: "P7", Request: "request-0"}); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("one whom the HIS does not know: %v", err)
+	}
+	w.identity = nil
+	k := w.ask(t, 7, v)
+	if k.State != Locking || k.Answered != nil {
+		t.Fatalf("%+v", k)
+	}
+	a := w.read(t, k.Appointment)
+	o := must[order.Order](t)(w.orders.Get(ctx, a.Order))
+	if _, err := w.orders.Reprice(ctx, o.No, o.Version); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("paid before the HIS agreed: %v", err)
+	}
+	for range 2 {
+		w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentLock, Key: a.Order, Receipt: &core.Receipt{HisNo: "L1"}})
+	}
+	if k = must[Ticket](t)(w.OwnTicket(ctx, 7, k.No)); k.State != Granted {
+		t.Fatalf("%+v", k)
+	}
+	var changed *order.PriceChanged
+	if _, err := w.orders.Reprice(ctx, o.No, o.Version); !errors.As(err, &changed) || changed.Is != 5500 {
+		t.Errorf("the fee at the HIS: %v", err)
+	}
+	a.Fee = 5500
+	if err := w.pay(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	if a = w.read(t, a.No); a.State != Confirmed || !a.UnknownAtHIS || a.lockNo != "L1" || a.Fee != 5500 {
+		t.Fatalf("%+v", a)
+	}
+	w.take(t, core.Event{Type: core.EventParked, Class: core.InDoubt, Kind: core.AppointmentBook, Key: a.Order, Reason: "in doubt"})
+	if a = w.read(t, a.No); a.State != Confirmed || !a.UnknownAtHIS {
+		t.Errorf("in doubt: %+v", a)
+	}
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1", QueueNo: "12"}})
+	w.take(t, core.Event{Type: core.EventParked, Class: core.Rejected, Kind: core.AppointmentBook, Key: a.Order}) // an older word
+	if a = w.read(t, a.No); a.UnknownAtHIS || a.HisNo != "G1" || a.QueueNo != "12" || a.State != Confirmed {
+		t.Errorf("%+v", a)
+	}
+	must[Appointment](t)(w.Cancel(ctx, mother, a.No))
+	if slices.Contains(w.kinds(t), core.AppointmentCancel) {
+		t.Error("the HIS was told before the money was back")
+	}
+	w.returned(t, a)
+	told := w.c.Told(t)
+	want := []core.Kind{core.AppointmentLock, core.AppointmentBook, core.AppointmentPay, core.AppointmentCancel}
+	if !slices.Equal(w.kinds(t), want) {
+		t.Fatalf("told %v", w.kinds(t))
+	}
+	for _, m := range told {
+		if m.LaneOrDefault() != a.Order {
+			t.Errorf("%s is in the lane %s", m.Kind, m.LaneOrDefault())
+		}
+	}
+	if m := told[3].Body.(*core.AppointmentCancelling); m.Amount != 5500 || m.HisNo != "G1" || m.RefundNo != "R"+a.Order || m.ChannelRefundNo == "" {
+		t.Errorf("%+v", m)
+	}
+	w.counts(t, v)
+}
+
+// What a HIS refuses, or does not agree to in time: nobody keeps a place or loses money.
+func TestTheHISRefuses(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "HV1", 5, 5000, schedule.HIS, 50*hour)
+	refusedLock := w.ask(t, 1, v)
+	w.take(t, core.Event{Type: core.EventParked, Class: core.Rejected, Kind: core.AppointmentLock, Key: w.read(t, refusedLock.Appointment).Order})
+	if k := must[Ticket](t)(w.OwnTicket(ctx, 1, refusedLock.No)); k.State != Refused || k.Reason != RefusedHIS {
+		t.Errorf("%+v", k)
+	}
+	silent := w.ask(t, 2, v)
+	if _, err := w.Database.Exec(ctx, `update appointment.appointment set lock_until = clock_timestamp() where no = $1`, silent.Appointment); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.heed(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentLock, Key: w.read(t, silent.Appointment).Order}) // too late
+	if k := must[Ticket](t)(w.OwnTicket(ctx, 2, silent.No)); k.Reason != SilentHIS || w.read(t, k.Appointment).State != Rejected {
+		t.Errorf("%+v", k)
+	}
+	if want := []core.Kind{core.AppointmentLock, core.AppointmentLock, core.AppointmentUnlock}; !slices.Equal(w.kinds(t), want) {
+		t.Errorf("told %v", w.kinds(t))
+	}
+	if held, booked := w.counts(t, v); held+booked != 0 {
+		t.Errorf("%d held, %d booked", held, booked)
+	}
+	w.c.Cannot[core.AppointmentLock] = true
+	for account, e := range map[int64]core.Event{3: {Type: core.EventRefundNow, Kind: core.AppointmentBook}, 4: {Type: core.EventParked, Class: core.Rejected, Kind: core.AppointmentBook},
+		5: {Type: core.EventRefundNow, Kind: core.AppointmentPay}} {
+		a := w.paid(t, account, v)
+		e.Key = a.Order
+		w.take(t, e)
+		w.take(t, e)
+		if b := w.read(t, a.No); b.State != Rejected || w.back[a.Order] != 1 {
+			t.Errorf("%s of %s: %s, %d times back", e.Type, e.Kind, b.State, w.back[a.Order])
+		}
+		w.returned(t, a)
+		last := w.c.Told(t)
+		if e.Kind == core.AppointmentPay { // the HIS has the place, and no money
+			if !slices.ContainsFunc(last, func(m clinictest.Told) bool { return m.Kind == core.AppointmentCancel && m.Key() == a.Order }) {
+				t.Error("the HIS keeps the place")
+			}
+		}
+		if last[len(last)-1].Kind != core.RecordMoney {
+			t.Errorf("told %s", last[len(last)-1].Kind)
+		}
+	}
+	if held, booked := w.counts(t, v); held+booked != 0 {
+		t.Errorf("%d held, %d booked", held, booked)
+	}
+}
+
+// One of nothing is confirmed at once, and the HIS decides when it is booked.
+func TestForNothing(t *testing.T) {
+	w := opened(t)
+	v := w.session(t, "HV1", 1, 0, schedule.HIS, 50*hour)
+	a := w.asked(t, 1, v)
+	if a.State != Confirmed || !a.UnknownAtHIS || a.Order == "" {
+		t.Fatalf("%+v", a)
+	}
+	must[Appointment](t)(w.Cancel(t.Context(), person(1), a.No))
+	if want := []core.Kind{core.AppointmentBook, core.AppointmentCancel}; !slices.Equal(w.kinds(t), want) || len(w.back) != 0 {
+		t.Errorf("told %v, back %v", w.kinds(t), w.back)
+	}
+	w.counts(t, v)
+}
+
+func TestWhyATicketIsRefused(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	refused := func(name string, account int64, session string, want Reason) {
+		t.Helper()
+		if k := w.ask(t, account, session); k.State != Refused || k.Reason != want || k.Answered == nil || k.Appointment != "" {
+			t.Errorf("%s: %+v", name, k)
+		}
+	}
+	full := w.session(t, "S1", 1, 5000, schedule.Platform, 50*hour)
+	w.asked(t, 1, full)
+	refused("full", 2, full, Full)
+	refused("over", 2, w.session(t, "S2", 1, 5000, schedule.Platform, -time.Minute), Over)
+	late := w.session(t, "S3", 1, 5000, schedule.Platform, 50*hour)
+	if _, err := w.Database.Exec(ctx, `update schedule.session set release_at = clock_timestamp() + interval '1 hour' where no = 'S3'`); err != nil {
+		t.Fatal(err)
+	}
+	refused("not released", 2, late, NotReleased)
+	stopped := w.session(t, "S4", 1, 5000, schedule.Platform, 50*hour)
+	must[Effect](t)(w.Stop(ctx, person(99), "h1", stopped, schedule.Stop{Reason: "停诊"}))
+	refused("stopped", 2, stopped, Off)
+	open := w.session(t, "S5", 9, 5000, schedule.Platform, 50*hour)
+	if _, err := w.Database.Exec(ctx, `insert into appointment.blacklist values ('h1', 'P3', clock_timestamp() + interval '1 day')`); err != nil {
+		t.Fatal(err)
+	}
+	refused("rule no-shows", 3, open, Blacklisted)
+	if err := w.Pardon(ctx, "h1", "P3"); err != nil {
+		t.Fatal(err)
+	}
+	w.asked(t, 3, open)
+	must[Settings](t)(w.Set(ctx, "h1", Settings{PayWithin: 15, Daily: 1, NoShows: 3, WithinDays: 180, BlockedDays: 90}))
+	refused("rule daily limit", 3, w.session(t, "S6", 1, 5000, schedule.Platform, 50*hour), DailyLimit)
+	if _, err := w.Request(ctx, mother, "h1", Wish{Session: "none", Patient: "P7", Request: "request-9"}); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("no such session: %v", err)
+	}
+	w.bookable = clinic.ErrRule
+	if _, err := w.Request(ctx, mother, "h1", Wish{Session: open, Patient: "P7", Request: "request-9"}); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("rule real name: %v", err)
+	}
+}
+
+// Who misses too many is kept from booking for a while; whom a HIS does not know is not blamed.
+func TestNoShows(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	must[Settings](t)(w.Set(ctx, "h1", Settings{PayWithin: 15, Daily: 9, NoShows: 2, WithinDays: 180, BlockedDays: 30}))
+	over := func() {
+		t.Helper()
+		if _, err := w.Database.Exec(ctx, `update appointment.appointment set starts = clock_timestamp() - interval '2 hours', ends = clock_timestamp() - interval '1 hour'`); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := w.ends(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	first := w.paid(t, 1, w.session(t, "S1", 9, 5000, schedule.Platform, hour))
+	there := w.paid(t, 2, "S1")
+	if _, err := w.Database.Exec(ctx, `update appointment.appointment set day = (clock_timestamp() at time zone 'Asia/Shanghai')::date`); err != nil {
+		t.Fatal(err)
+	}
+	must[Appointment](t)(w.CheckIn(ctx, "h1", there.No))
+	unknown := w.asked(t, 1, w.session(t, "HV1", 9, 0, schedule.HIS, hour)) // for nothing
+	over()
+	if a, b, c := w.read(t, first.No).State, w.read(t, there.No).State, w.read(t, unknown.No).State; a != NoShow || b != Done || c != Confirmed {
+		t.Fatalf("%s, %s, %s", a, b, c)
+	}
+	if all := must[[]Blocked](t)(w.Blacklist(ctx, "h1")); len(all) != 0 {
+		t.Errorf("after one: %v", all)
+	}
+	w.paid(t, 1, w.session(t, "S2", 9, 5000, schedule.Platform, hour))
+	over()
+	if all := must[[]Blocked](t)(w.Blacklist(ctx, "h1")); len(all) != 1 || all[0].Patient != "P1" || time.Until(all[0].Until) < 29*24*hour {
+		t.Errorf("after two: %v", all)
+	}
+	w.counts(t, "S1")
+}
+
+// A place that becomes free goes to who waits the longest, with its order, and to nobody
+// who comes later.
+func TestWaitingList(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "S1", 1, 5000, schedule.Platform, 50*hour)
+	if _, err := w.Wait(ctx, person(2), "h1", v, "P2", ""); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("while places are left: %v", err)
+	}
+	a := w.asked(t, 1, v)
+	if _, err := w.Wait(ctx, person(1), "h1", v, "P1", ""); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("with a place: %v", err)
+	}
+	second := must[Waiter](t)(w.Wait(ctx, person(2), "h1", v, "P2", ""))
+	third := must[Waiter](t)(w.Wait(ctx, person(3), "h1", v, "P3", ""))
+	fourth := must[Waiter](t)(w.Wait(ctx, person(4), "h1", v, "P4", ""))
+	if again := must[Waiter](t)(w.Wait(ctx, person(3), "h1", v, "P3", "")); again.No != third.No || third.Place != 2 {
+		t.Errorf("%+v, again %+v", third, again)
+	}
+	if _, err := w.Leave(ctx, 3, second.No); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another leaves for him: %v", err)
+	}
+	must[Waiter](t)(w.Leave(ctx, 2, second.No))
+	w.lapse(t, a)
+	if got := w.read(t, a.No); got.State != Expired {
+		t.Fatalf("%+v", got)
+	}
+	if k := w.ask(t, 5, v); k.Reason != Full {
+		t.Errorf("one who comes later: %+v", k)
+	}
+	for range 2 {
+		if err := w.Promote(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := must[[]Waiter](t)(w.Waits(ctx, 3))[0]
+	if got.State != Offered || w.read(t, got.Appointment).State != Held || w.read(t, got.Appointment).Order == "" {
+		t.Fatalf("%+v", got)
+	}
+	if n := w.told(3); n[len(n)-1].Type != "waitlist" {
+		t.Errorf("told %v", n)
+	}
+	if held, _ := w.counts(t, v); held != 1 || must[[]Waiter](t)(w.Waits(ctx, 4))[0].State != InLine {
+		t.Errorf("%d held", held)
+	}
+	if _, err := w.Database.Exec(ctx, `update schedule.session set starts = clock_timestamp()`); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if all := must[[]Waiter](t)(w.Waits(ctx, 4)); all[0].No != fourth.No || all[0].State != Ended || all[0].Reason != Over {
+		t.Errorf("when it has begun: %+v", all)
+	}
+}
+
+// Everybody of a stopped session has his money back, once, whatever dies on the way; one
+// whose payment is on its way, when that has come.
+func TestStopASession(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "S1", 20, 5000, schedule.Platform, 50*hour)
+	var paid []Appointment
+	for account := int64(1); account <= 6; account++ {
+		paid = append(paid, w.paid(t, account, v))
+	}
+	held, paying := w.asked(t, 7, v), w.asked(t, 8, v)
+	if _, err := w.Database.Exec(ctx, `update clinic_order.orders set state = 'paying' where no = $1`, paying.Order); err != nil {
+		t.Fatal(err)
+	}
+	if a := must[Appointment](t)(w.Get(ctx, "h1", paying.No)); a.State != Paying {
+		t.Errorf("%s", a.State)
+	}
+	if e := must[Effect](t)(w.Preview(ctx, "h1", v)); e.Held != 2 || e.Booked != 6 || e.Money != 30000 || e.Left != 0 {
+		t.Errorf("%+v", e)
+	}
+	for range 2 {
+		if e := must[Effect](t)(w.Stop(ctx, person(99), "h1", v, schedule.Stop{Reason: "医生生病"})); e.Left != 8 {
+			t.Errorf("%+v", e)
+		}
+	}
+	// It dies again and again before it is through.
+	for patience := time.Millisecond; ; patience *= 2 {
+		within, cancel := context.WithTimeout(ctx, patience)
+		err := w.stops(within)
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	for _, a := range paid {
+		if got := w.read(t, a.No); got.State != Stopped || w.back[a.Order] != 1 || got.Why != "医生生病" {
+			t.Errorf("%+v, %d times back", got, w.back[a.Order])
+		}
+	}
+	if got := w.read(t, held.No).State; got != Stopped {
+		t.Errorf("held: %s", got)
+	}
+	if e := must[Effect](t)(w.Preview(ctx, "h1", v)); e.Left != 1 {
+		t.Errorf("%+v", e)
+	}
+	if err := w.pay(ctx, paying); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.stops(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.read(t, paying.No).State; got != Stopped || w.back[paying.Order] != 1 {
+		t.Errorf("that was being paid: %s, %d times back", got, w.back[paying.Order])
+	}
+	var open int
+	if err := w.Database.QueryRow(ctx, `select count(*) from appointment.stop where done_at is null`).Scan(&open); err != nil || open != 0 {
+		t.Errorf("%d stops are open, %v", open, err)
+	}
+	if h, b := w.counts(t, v); h+b != 0 {
+		t.Errorf("%d held, %d booked", h, b)
+	}
+}
+
+// The HIS says that another doctor takes a session, then that it does not take place.
+func TestTheHISStopsASession(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.c.Cannot[core.AppointmentLock] = true
+	v := w.session(t, "HV1", 5, 5000, schedule.HIS, 50*hour)
+	a := w.paid(t, 1, v)
+	notice := core.ClinicStop{StopNo: "N1", ScheduleNo: v, DepartmentCode: "01", Date: a.Day, Substitute: "D2"}
+	w.Heard = func(context.Context, int64) (core.Body, error) { return &notice, nil }
+	w.take(t, core.Event{Type: "inbound.clinic.stop", Kind: core.ClinicStopped, Inbound: 1})
+	if err := w.stops(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.read(t, a.No); got.State != Confirmed || got.Substitute != "D2" || w.told(1)[len(w.told(1))-1].Reason != "substitute" {
+		t.Fatalf("%+v, told %v", got, w.told(1))
+	}
+	notice.Substitute = ""
+	for range 2 {
+		w.take(t, core.Event{Type: "inbound.clinic.stop", Kind: core.ClinicStopped, Inbound: 2})
+	}
+	if err := w.stops(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.read(t, a.No); got.State != Stopped || got.Why != "医院通知停诊" || w.back[a.Order] != 1 {
+		t.Errorf("%+v, back %v", got, w.back)
+	}
+	w.returned(t, a)
+	if k := w.kinds(t); k[len(k)-1] != core.AppointmentCancel {
+		t.Errorf("told %v", k)
+	}
+}
+
+func TestReschedule(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	one, two := w.session(t, "S1", 3, 5000, schedule.Platform, 50*hour), w.session(t, "S2", 3, 5000, schedule.Platform, 60*hour)
+	dear := w.session(t, "S3", 3, 8000, schedule.Platform, 60*hour)
+	move := func(no, to string) Appointment { return must[Appointment](t)(w.Reschedule(ctx, person(1), no, to)) }
+	a := w.asked(t, 1, one)
+	b := move(a.No, two)
+	if b.No == a.No || b.State != Held || w.read(t, a.No).State != Cancelled || b.Session != two {
+		t.Fatalf("%+v", b)
+	}
+	if err := w.pay(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	if c := move(b.No, one); c.No != b.No || c.State != Confirmed || c.Session != one || len(w.back) != 0 { // nothing to pay anew
+		t.Errorf("%+v, back %v", c, w.back)
+	}
+	d := move(b.No, dear)
+	if d.State != Held || d.Fee != 8000 || w.read(t, b.No).State != Cancelled || w.back[b.Order] != 1 {
+		t.Errorf("%+v, back %v", d, w.back)
+	}
+	for account := int64(10); account < 13; account++ {
+		w.asked(t, account, two)
+	}
+	if _, err := w.Reschedule(ctx, person(1), d.No, two); !errors.Is(err, clinic.ErrState) || w.read(t, d.No).State != Held {
+		t.Errorf("to one that is full: %v", err)
+	}
+	if _, err := w.Reschedule(ctx, person(2), d.No, one); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another's: %v", err)
+	}
+	for _, v := range []string{one, two, dear} {
+		w.counts(t, v)
+	}
+	// Where the HIS holds the places, the old one goes once it has agreed.
+	his, his2 := w.session(t, "HV1", 3, 5000, schedule.HIS, 50*hour), w.session(t, "HV2", 3, 5000, schedule.HIS, 60*hour)
+	k := w.ask(t, 1, his)
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentLock, Key: k.Order})
+	e := move(k.Appointment, his2)
+	if e.State != Requested || w.read(t, k.Appointment).State != Held {
+		t.Fatalf("%+v", e)
+	}
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentLock, Key: e.Order})
+	if w.read(t, e.No).State != Held || w.read(t, k.Appointment).State != Cancelled {
+		t.Errorf("%s, %s", w.read(t, e.No).State, w.read(t, k.Appointment).State)
+	}
+	w.counts(t, his)
+	w.counts(t, his2)
+}
+
+// Finance and the HIS's window give the money back: the place is free.
+func TestMoneyThatOthersGiveBack(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.c.Cannot[core.AppointmentLock] = true
+	v := w.session(t, "HV1", 3, 5000, schedule.HIS, 50*hour)
+	refund := func(a Appointment, amount core.Fen, window bool) error {
+		return w.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+			_, err := w.orders.Refund(ctx, tx, outbox, a.Order, order.Refund{No: clinic.NewNumber("R", time.Now()), Amount: amount, ByWindow: window, Reason: "退号"})
+			return err
+		})
+	}
+	a, b := w.paid(t, 1, v), w.paid(t, 2, v)
+	if err := refund(a, 1000, false); err != nil || w.read(t, a.No).State != Confirmed {
+		t.Errorf("a part: %v", err)
+	}
+	if err := refund(a, 4000, false); err != nil || w.read(t, a.No).State != Cancelled {
+		t.Errorf("all: %v", err)
+	}
+	if err := refund(b, 5000, true); err != nil || w.read(t, b.No).State != Cancelled {
+		t.Errorf("at the window: %v", err)
+	}
+	if h, booked := w.counts(t, v); h+booked != 0 {
+		t.Errorf("%d held, %d booked", h, booked)
+	}
+}
