@@ -79,8 +79,11 @@ func byAccount[T any](due []T, of func(T) account, do func(T) error) error {
 // Settle asks the channel what became of an attempt, and closes there what nobody may
 // pay any more.
 func (s *Service) Settle(ctx context.Context, a Attempt) (Attempt, error) {
+	if a.State == Closed {
+		return s.lastLook(ctx, a)
+	}
 	if !a.State.live() {
-		return s.noMore(ctx, a)
+		return a, nil
 	}
 	channel, err := s.Accounts.Account(ctx, a.Hospital, a.Channel)
 	if err != nil {
@@ -136,9 +139,19 @@ func closed(m Money) Money {
 	return m
 }
 
-// noMore takes an attempt that is decided from what is to be asked.
-func (s *Service) noMore(ctx context.Context, a Attempt) (Attempt, error) {
-	_, err := s.Database.Exec(ctx, `update pay.attempt set next_at = null where id = $1 and state not in ('created', 'sent', 'unknown')`, a.id)
+// lastLook asks once more about an attempt that was closed, when its time is over at the
+// channel, too: money that came all the same, and whose notice was lost, is found by it.
+func (s *Service) lastLook(ctx context.Context, a Attempt) (Attempt, error) {
+	channel, err := s.Accounts.Account(ctx, a.Hospital, a.Channel)
+	if err != nil {
+		return a, err
+	}
+	said := channel.Query(ctx, a.No)
+	if said.State == Paid {
+		return s.Said(context.WithoutCancel(ctx), a, said)
+	}
+	// The night finds what a channel does not say now, either.
+	_, err = s.Database.Exec(ctx, `update pay.attempt set asked = asked + 1, next_at = case when $2 and asked < 10 then `+backoff+` end where id = $1 and state = 'closed'`, a.id, said.State == Unknown)
 	return a, err
 }
 
@@ -186,7 +199,7 @@ func (s *Service) Said(ctx context.Context, a Attempt, m Money) (Attempt, error)
 }
 
 func (s *Service) close(ctx context.Context, tx pgx.Tx, o order.Order, a *Attempt) (err error) {
-	if *a, err = s.move(ctx, tx, *a, Closed, `next_at = null, problem = ''`); err != nil {
+	if *a, err = s.move(ctx, tx, *a, Closed, `asked = 0, next_at = greatest(expires_at, clock_timestamp()) + interval '5 minutes', problem = ''`); err != nil {
 		return err
 	}
 	return s.free(ctx, tx, o)

@@ -107,7 +107,7 @@ func open(t *testing.T) *world {
 	t.Cleanup(func() { _ = w.channel.Close() })
 	keys := w.channel.Keys()
 	if w.account, err = wechat.Open(wechat.Options{Base: w.channel.URL(), App: "wx0000000000000001", Merchant: keys.Merchant, Serial: keys.Serial, Key: keys.MerchantKey,
-		PublicKey: keys.PublicKey, PublicKeyID: keys.PublicKeyID, APIV3Key: keys.APIV3Key, Timeout: 400 * time.Millisecond}); err != nil {
+		PublicKey: keys.PublicKey, PublicKeyID: keys.PublicKeyID, APIV3Key: keys.APIV3Key, Timeout: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	w.pay = &pay.Service{Clinic: w.c.Clinic, Orders: w.orders, Accounts: accounts{w.account}}
@@ -121,6 +121,8 @@ func open(t *testing.T) *world {
 	}
 	return w
 }
+
+func person(account int64) clinic.Person { return clinic.Person{Account: account} }
 
 var payer = clinic.Person{Account: 7, Grants: []clinic.Grant{{Role: clinic.Patient}}}
 
@@ -211,6 +213,16 @@ func (w *world) settle(no string) {
 				left = true
 				_, err := w.pay.Give(ctx, r.No)
 				w.ok(err)
+			}
+		}
+		if left {
+			continue
+		}
+		for _, a := range all { // the last look
+			if a.State == pay.Closed {
+				now, err := w.pay.Settle(ctx, a)
+				w.ok(err)
+				left = left || now.State != pay.Closed
 			}
 		}
 		if !left {
