@@ -13,11 +13,10 @@ import (
 	"time"
 )
 
-// TestTortureClock: the clocks of the processes jump by hours, forward and back, while
+// playClock: the clocks of the processes jump by hours, forward and back, while
 // they work, while hospitals fail and while a process is killed. Due times, leases and
 // the times of messages are PostgreSQL's: nothing is done twice, and nothing waits.
-func TestTortureClock(t *testing.T) {
-	t.Parallel()
+func playClock(t *testing.T) {
 	s := size{seeds: []uint64{8}, messages: 120, spread: 8 * time.Second, strikes: 8, patience: 2 * time.Minute}
 	if isFull() {
 		s = size{seeds: []uint64{8, 9}, messages: 1000, spread: 60 * time.Second, strikes: 40, patience: 8 * time.Minute}

@@ -44,12 +44,11 @@ var doubts = func() (rules []fault.Rule) {
 	return rules
 }()
 
-// TestTorturePromises plays every row of docs/reliability.md's first table with a
+// playPromises plays every row of docs/reliability.md's first table with a
 // hospital that leaves many a request in doubt: exactly once where the hospital
 // can be asked, takes the same twice as one, or refuses it; at most once, and parked,
 // where it can do nothing of that.
-func TestTorturePromises(t *testing.T) {
-	t.Parallel()
+func playPromises(t *testing.T) {
 	s := size{seeds: []uint64{3}, messages: 160, spread: 5 * time.Second, patience: 2 * time.Minute}
 	if isFull() {
 		s = size{seeds: []uint64{3, 4}, messages: 1200, spread: 40 * time.Second, patience: 8 * time.Minute}
