@@ -53,7 +53,7 @@ func TestFaultMatrix(t *testing.T) {
 	todo := cells()
 	next := make(chan cell)
 	var all sync.WaitGroup
-	for range 12 {
+	for range 24 {
 		all.Go(func() {
 			for c := range next {
 				w.cell(c)

@@ -95,13 +95,25 @@ func (a accounts) Account(_ context.Context, hospital string, c core.Channel) (p
 	return a.wechat, nil
 }
 
+// keysOnce: making keys takes a second, so that all channels of these tests have the same.
+var keysOnce = sync.OnceValue(func() (o paychannel.Options) {
+	var err error
+	if o.Keys, err = paychannel.GenerateKeys("1900000001"); err == nil {
+		o.Alipay, err = paychannel.GenerateAlipayKeys()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return o
+})
+
 func open(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}}}
 	w.c.Cannot[core.RecordMoney] = false
 	w.orders = &order.Service{Clinic: w.c.Clinic, Subjects: map[order.Kind]order.Subject{order.Drugs: w.goods}}
 	var err error
-	if w.channel, err = paychannel.Start(t.Context(), paychannel.Options{}); err != nil {
+	if w.channel, err = paychannel.Start(t.Context(), keysOnce()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.channel.Close() })
