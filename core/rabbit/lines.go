@@ -28,6 +28,9 @@ type Lines struct {
 	name       string
 	n          int
 	channel    atomic.Pointer[amqp.Channel] // nil while the broker is away
+	// declaring is one at a time: RabbitMQ 3.10 answers two that make the same quorum queue
+	// at once with an internal error and ends the connection.
+	declaring sync.Mutex
 }
 
 // NewLines makes n queues hishub.<name>.<number>; n must be the same in all processes. They end
@@ -41,6 +44,8 @@ func NewLines(c *Connection, name string, n int) *Lines {
 func (l *Lines) queue(i int) string { return fmt.Sprintf("%s.%d", l.name, i) }
 
 func (l *Lines) declare(ch *amqp.Channel, i int) error {
+	l.declaring.Lock()
+	defer l.declaring.Unlock()
 	_, err := ch.QueueDeclare(l.queue(i), true, false, false, false, amqp.Table{
 		"x-queue-type":             "quorum",
 		"x-single-active-consumer": true,
