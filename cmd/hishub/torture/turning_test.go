@@ -109,13 +109,20 @@ func (v *turning) hangup() {
 }
 
 // asked is how many requests a hospital has read.
-func (v *turning) asked(id string) int {
+// asked is how many requests a hospital has read. One that it is slow about stands in the
+// journal when it is answered, which may be after the hub has given it up: it is not counted.
+func (v *turning) asked(id string) (n int) {
 	for _, h := range v.hospitals {
-		if h.id == id {
-			return len(h.books(v.campaign).Journal)
+		if h.id != id {
+			continue
+		}
+		for _, e := range h.books(v.campaign).Journal {
+			if e.Fault != "slow" {
+				n++
+			}
 		}
 	}
-	return 0
+	return n
 }
 
 // judge: each address had its part of the work.
