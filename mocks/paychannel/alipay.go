@@ -102,14 +102,15 @@ func (s *Server) AlipayKeys() AlipayKeys { return s.alipay.AlipayKeys }
 // AlipayURL is the gateway.
 func (s *Server) AlipayURL() string { return s.URL() + "/gateway.do" }
 
-// serveAlipay adds the part of Alipay's gateway that has to do with bills and
-// refunds. Requests must carry the application's signature (RSA2); answers carry
+// serveAlipay adds the part of Alipay's gateway that has to do with payments,
+// bills and refunds. Requests must carry the application's signature (RSA2); answers carry
 // Alipay's, but for those to requests that it does not look at.
 //
 // Source: opendocs.alipay.com (alipay.trade.refund, alipay.trade.fastpay.refund.query,
 // alipay.data.dataservice.bill.downloadurl.query).
 func (s *Server) serveAlipay(mux *http.ServeMux) {
 	mux.HandleFunc("POST /gateway.do", s.alipayGateway)
+	mux.HandleFunc("GET /gateway.do", s.alipayPage)
 	mux.HandleFunc("GET /alipay/bill", s.alipayDownload)
 }
 
@@ -170,6 +171,13 @@ func (s *Server) alipayGateway(w http.ResponseWriter, r *http.Request) {
 		operation, do = "refund", func() alipaySaid { return s.alipayRefund(q) }
 	case "alipay.trade.fastpay.refund.query":
 		operation, do = "refund.query", func() alipaySaid { return s.alipayRefundQuery(q) }
+	case "alipay.trade.precreate", "alipay.trade.create":
+		operation, key = "prepay", q.OutTradeNo
+		do = func() alipaySaid { return s.alipayOpen(strings.TrimPrefix(method, "alipay.trade."), form, q) }
+	case "alipay.trade.query":
+		operation, key, do = "payment.query", q.OutTradeNo, func() alipaySaid { return s.alipayQuery(q) }
+	case "alipay.trade.close":
+		operation, key, do = "close", q.OutTradeNo, func() alipaySaid { return s.alipayClose(q) }
 	case "alipay.data.dataservice.bill.downloadurl.query":
 		operation, key, do = "bill", q.BillDate, func() alipaySaid { return s.alipayBillAddress(r.Host, q) }
 	default:
@@ -251,6 +259,9 @@ type alipayRequest struct {
 	OutRequestNo string `json:"out_request_no"`
 	RefundAmount string `json:"refund_amount"`
 	RefundReason string `json:"refund_reason"`
+	TotalAmount  string `json:"total_amount"`
+	Subject      string `json:"subject"`
+	TimeExpire   string `json:"time_expire"`
 	BillType     string `json:"bill_type"`
 	BillDate     string `json:"bill_date"`
 }

@@ -3,6 +3,7 @@ package pay_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -48,9 +49,15 @@ func cells() (all []cell) {
 
 // TestFaultMatrix: whatever goes wrong while an order is paid, money is where our books,
 // the channel's and the order say that it is.
-func TestFaultMatrix(t *testing.T) {
-	w := open(t)
-	todo := cells()
+func TestFaultMatrix(t *testing.T) { openAt(t, "wechat").matrix(cells()) }
+
+// TestFaultMatrixOfAlipay: Alipay has no refund that is given up after it was accepted.
+func TestFaultMatrixOfAlipay(t *testing.T) {
+	openAt(t, "alipay").matrix(slices.DeleteFunc(cells(), func(c cell) bool { return c.giving == paychannel.RefundClosed }))
+}
+
+func (w *world) matrix(todo []cell) {
+	t := w.t
 	next := make(chan cell)
 	var all sync.WaitGroup
 	for range 24 {
@@ -83,19 +90,19 @@ func (w *world) cell(c cell) {
 	}
 	w.fault(c.asking, operation, o.No, 1)
 	w.fault(c.notice, "", o.No, 1)
-	if _, err := w.pay.Pay(ctx, payer, o.No, native); err != nil {
+	if _, err := w.pay.Pay(ctx, payer, o.No, w.wish()); err != nil {
 		fail("pay: %v", err)
 		return
 	}
 	w.fault(c.query, "payment.query", o.No, 1)
 	number := o.No
 	pays := func() (core.Fen, bool) {
-		p, err := w.channel.PayTrade("wechat", number, 0)
+		p, err := w.channel.PayTrade(string(w.name), number, 0)
 		return core.Fen(p.AmountFen), err == nil
 	}
 	second := func() {
 		w.settle(o.No)
-		if a, err := w.pay.Pay(ctx, payer, o.No, native); err == nil {
+		if a, err := w.pay.Pay(ctx, payer, o.No, w.wish()); err == nil {
 			number = a.No
 		}
 	}
@@ -131,7 +138,7 @@ func (w *world) cell(c cell) {
 		fail("it is %s at the end", now.State)
 	}
 	// Whoever has paid what was asked for has his order paid, if he did so in its time.
-	if p, paid := w.channel.Books().Payment("wechat", o.No); paid && p.AmountFen == 1255 && now.State != order.Paid && c.when == "in time" {
+	if p, paid := w.channel.Books().Payment(string(w.name), o.No); paid && p.AmountFen == 1255 && now.State != order.Paid && c.when == "in time" {
 		fail("he paid and it is %s", now.State)
 	}
 	if now.State == order.Paid {
@@ -163,7 +170,7 @@ func (w *world) giveBack(o order.Order, c cell, fail func(string, ...any)) {
 			return
 		}
 		if r.State == pay.GivingBack { // the channel takes its time
-			if _, err := w.channel.Books().Settle("wechat", r.No, paychannel.Done, o.ExpiresAt); err != nil {
+			if _, err := w.channel.Books().Settle(string(w.name), r.No, paychannel.Done, o.ExpiresAt); err != nil {
 				fail("settle at the channel: %v", err)
 			}
 			w.settle(o.No)

@@ -20,6 +20,7 @@ import (
 	"hishub/platform/clinic/clinictest"
 	"hishub/platform/order"
 	"hishub/platform/pay"
+	"hishub/platform/pay/alipay"
 	"hishub/platform/pay/wechat"
 )
 
@@ -82,17 +83,19 @@ type world struct {
 	pay     *pay.Service
 	channel *paychannel.Server
 	account pay.Channel
+	name    core.Channel
 	n       int
 	mu      sync.Mutex
 }
 
-type accounts struct{ wechat pay.Channel }
+type accounts struct{ of pay.Channel }
 
 func (a accounts) Account(_ context.Context, hospital string, c core.Channel) (pay.Channel, error) {
-	if c != "wechat" || hospital == "h3" {
+	_, isAlipay := a.of.(*alipay.Channel)
+	if isAlipay != (c == "alipay") || c == "bank" || hospital == "h3" {
 		return nil, pay.ErrNoAccount
 	}
-	return a.wechat, nil
+	return a.of, nil
 }
 
 // keysOnce: making keys takes a second, so that all channels of these tests have the same.
@@ -107,9 +110,12 @@ var keysOnce = sync.OnceValue(func() (o paychannel.Options) {
 	return o
 })
 
-func open(t *testing.T) *world {
+func open(t *testing.T) *world { return openAt(t, "wechat") }
+
+// openAt has the account at one of the channels.
+func openAt(t *testing.T, name core.Channel) *world {
 	t.Helper()
-	w := &world{t: t, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}}}
+	w := &world{t: t, name: name, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}}}
 	w.c.Cannot[core.RecordMoney] = false
 	w.orders = &order.Service{Clinic: w.c.Clinic, Subjects: map[order.Kind]order.Subject{order.Drugs: w.goods}}
 	var err error
@@ -121,6 +127,11 @@ func open(t *testing.T) *world {
 	if w.account, err = wechat.Open(wechat.Options{Base: w.channel.URL(), App: "wx0000000000000001", Merchant: keys.Merchant, Serial: keys.Serial, Key: keys.MerchantKey,
 		PublicKey: keys.PublicKey, PublicKeyID: keys.PublicKeyID, APIV3Key: keys.APIV3Key, Timeout: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
+	}
+	if a := w.channel.AlipayKeys(); name == "alipay" {
+		if w.account, err = alipay.Open(alipay.Options{Base: w.channel.AlipayURL(), App: a.App, Key: a.AppKey, PublicKey: a.PublicKey, Timeout: 300 * time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.pay = &pay.Service{Clinic: w.c.Clinic, Orders: w.orders, Accounts: accounts{w.account}}
 	door := httptest.NewServer(w.pay.Notices())
@@ -168,6 +179,12 @@ func (w *world) ok(err error) {
 }
 
 var native = pay.Wish{Channel: "wechat", Way: pay.Native, Version: 1}
+
+func (w *world) wish() pay.Wish {
+	wish := native
+	wish.Channel = w.name
+	return wish
+}
 
 func (w *world) fault(kind fault.Kind, operation, key string, times int) {
 	w.t.Helper()
@@ -304,8 +321,8 @@ func (w *world) balanced() {
 	switch {
 	case total != 0:
 		w.t.Errorf("the journal sums to %s: %v", total, by)
-	case by["channel:wechat"] != core.Fen(at):
-		w.t.Errorf("the journal says that the channel has %s, its books %s; %v", by["channel:wechat"], core.Fen(at), by)
+	case by["channel:"+string(w.name)] != core.Fen(at):
+		w.t.Errorf("the journal says that the channel has %s, its books %s; %v", by["channel:"+string(w.name)], core.Fen(at), by)
 	case by["revenue:drugs"] != -revenue:
 		w.t.Errorf("the journal has revenue of %s, orders %s", -by["revenue:drugs"], revenue)
 	case by["patients"] != 0:
