@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: build demo test check bench torture month soak lint generate clean
+.PHONY: build demo test check bench torture month rush soak lint generate clean
 
 build:
 	$(BUILD) -o bin/hishub ./cmd/hishub
@@ -44,7 +44,12 @@ month: build
 	@tools/install postgresql
 	HISHUB_MONTH=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v ./cmd/hishub/month
 
-soak: torture month
+# Who asks for the last place: 20,000 requests for 50 places.
+rush: build
+	@tools/install postgresql rabbitmq
+	HISHUB_RUSH=full $(GO) test -count=1 -timeout 30m -v ./cmd/hishub/rush
+
+soak: torture month rush
 
 clean:
 	rm -rf bin

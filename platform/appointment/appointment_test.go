@@ -3,6 +3,7 @@ package appointment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -537,4 +538,69 @@ func TestMoneyThatOthersGiveBack(t *testing.T) {
 	if h, booked := w.counts(t, v); h+booked != 0 {
 		t.Errorf("%d held, %d booked", h, booked)
 	}
+}
+
+// What cannot be granted, whatever is tried, is answered too, and holds up nobody.
+func TestWhatCannotBeGranted(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "HV1", 1, 5000, schedule.HIS, 50*hour)
+	held := w.asked(t, 1, v)
+	must[Waiter](t)(w.Wait(ctx, person(2), "h1", v, "P2", ""))
+	if _, err := w.Database.Exec(ctx, `update schedule.session set his_no = ''`); err != nil { // no message can name it
+		t.Fatal(err)
+	}
+	must[Appointment](t)(w.Cancel(ctx, person(1), held.No))
+	if err := w.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if all := must[[]Waiter](t)(w.Waits(ctx, 2)); all[0].State != Ended || all[0].Reason != Impossible {
+		t.Errorf("%+v", all)
+	}
+	if k := w.ask(t, 3, v); k.State != Refused || k.Reason != Impossible {
+		t.Errorf("%+v", k)
+	}
+	if h, b := w.counts(t, v); h+b != 0 {
+		t.Errorf("%d held, %d booked", h, b)
+	}
+}
+
+// A channel whose quota is sold has its own waiting list: the others go on selling.
+func TestWaitingByChannel(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "S1", 3, 5000, schedule.Platform, 50*hour)
+	if _, err := w.Database.Exec(ctx, `insert into schedule.quota (hospital, session, channel, capacity) values ('h1', 'S1', 'wechat', 1)`); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(account int64, channel string) Ticket {
+		t.Helper()
+		k := must[Ticket](t)(w.Request(ctx, person(account), "h1", Wish{Session: v, Patient: fmt.Sprint("P", account), Channel: channel, Request: clinic.NewNumber("rq", time.Now())}))
+		if err := w.Answer(ctx, k.No); err != nil {
+			t.Fatal(err)
+		}
+		return must[Ticket](t)(w.OwnTicket(ctx, account, k.No))
+	}
+	first := ask(1, "wechat")
+	if k := ask(2, "wechat"); k.Reason != Full {
+		t.Fatalf("%+v", k)
+	}
+	if _, err := w.Wait(ctx, person(3), "h1", v, "P3", "app"); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("where places are left: %v", err)
+	}
+	must[Waiter](t)(w.Wait(ctx, person(2), "h1", v, "P2", "wechat"))
+	if k := ask(3, "app"); k.State != Granted {
+		t.Errorf("another channel: %+v", k)
+	}
+	if k := ask(4, "wechat"); k.Reason != Full {
+		t.Errorf("the same channel: %+v", k)
+	}
+	must[Appointment](t)(w.Cancel(ctx, person(1), first.Appointment))
+	if k := ask(5, "wechat"); k.Reason != Full { // what is free goes to who waits, at once
+		t.Errorf("%+v", k)
+	}
+	if all := must[[]Waiter](t)(w.Waits(ctx, 2)); all[0].State != Offered {
+		t.Errorf("%+v", all)
+	}
+	w.counts(t, v)
 }

@@ -87,7 +87,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	if e.Inbound != 0 {
 		return nil
 	}
-	column, number := "", ""
+	var column, number string
 	switch e.Kind {
 	case core.AppointmentLock:
 		column, number = "lock_state", "lock_no"

@@ -50,6 +50,7 @@ const (
 	RefusedHIS  Reason = "his_refused"
 	SilentHIS   Reason = "his_silent" // the HIS did not say yes in time
 	TakenBack   Reason = "taken_back"
+	Impossible  Reason = "impossible" // what is known of the session or the patient does not do; the log says why
 )
 
 // Ticket is a wish for a place, and its answer.
@@ -61,7 +62,7 @@ type Ticket struct {
 	Channel  string      `json:"channel"`
 	State    TicketState `json:"state" enum:"waiting,locking,held,refused"`
 	Place    int         `json:"place,omitempty" doc:"in the line while it waits; 1 is next, 1000 is 1000 or more"`
-	Reason   Reason      `json:"reason,omitempty" enum:"full,not_released,stopped,over,no_session,has_one,blacklisted,daily_limit,his_refused,his_silent,taken_back"`
+	Reason   Reason      `json:"reason,omitempty" enum:"full,not_released,stopped,over,no_session,has_one,blacklisted,daily_limit,his_refused,his_silent,taken_back,impossible"`
 	// Appointment that is held, or that the HIS is asked for.
 	Appointment string     `json:"appointment,omitempty"`
 	Order       string     `json:"order,omitempty" doc:"to be paid"`
@@ -188,8 +189,20 @@ func (s *Service) Answer(ctx context.Context, no string) error {
 		return err
 	}
 	place, err := s.Place(ctx, t.Hospital)
-	if err != nil {
+	if errors.Is(err, clinic.ErrNotFound) {
+		return s.refuse(ctx, t, NoSession)
+	} else if err != nil {
 		return err
+	}
+	// What is free is first for those who wait for it, whatever channel they come by.
+	var awaited bool
+	if err := s.Database.QueryRow(ctx, `select exists (select from appointment.waitlist where hospital = $1 and session = $2 and state = 'waiting')`, t.Hospital, t.Session).Scan(&awaited); err != nil {
+		return fmt.Errorf("answer ticket %s: %w", no, err)
+	}
+	if awaited {
+		if err := s.promote(ctx, t.Hospital, t.Session); err != nil {
+			s.Log.Error("who waits for a place has to wait", "session", t.Session, "error", err)
+		}
 	}
 	err = s.Transact(ctx, t.Hospital, func(tx pgx.Tx, outbox core.Outbox) error {
 		var still TicketState
@@ -212,11 +225,34 @@ func (s *Service) Answer(ctx context.Context, no string) error {
 		}
 		return s.refuseAll(ctx, tx, t, why)
 	})
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("answer ticket %s: %w", no, err)
-		s.Log.Error("a ticket waits for the sweep", "error", err)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
+	err = fmt.Errorf("answer ticket %s: %w", no, err)
+	if lasting(err) {
+		s.Log.Error("a ticket cannot be granted", "error", err)
+		return s.refuse(ctx, t, Impossible)
+	}
+	s.Log.Error("a ticket waits for the sweep", "error", err)
 	return err
+}
+
+// lasting reports an error that trying again does not mend: it would hold up the whole lane.
+func lasting(err error) bool {
+	var ps core.Problems
+	var conflict *core.Conflict
+	for _, is := range []error{clinic.ErrRule, clinic.ErrState, core.ErrCannot, core.ErrUnknownHospital} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return errors.As(err, &ps) || errors.As(err, &conflict)
+}
+
+func (s *Service) refuse(ctx context.Context, t Ticket, why Reason) error {
+	return s.Transact(ctx, t.Hospital, func(tx pgx.Tx, _ core.Outbox) error {
+		return s.answer(ctx, tx, `no = $5 and state = 'waiting'`, Refused, why, "", t.No)
+	})
 }
 
 // answer writes an answer down, and tells it once that is committed.
@@ -376,10 +412,10 @@ func (s *Service) mayNot(ctx context.Context, tx pgx.Tx, place clinic.Place, rul
 	var today int
 	err := tx.QueryRow(ctx, `select exists (select from appointment.blacklist where hospital = $1 and patient = $3 and until > clock_timestamp()),
 		exists (select from appointment.appointment where hospital = $1 and session = $2 and patient = $3 and state in ('requested', 'held', 'confirmed', 'checked_in')),
-		exists (select from appointment.waitlist where hospital = $1 and session = $2 and state = 'waiting'),
+		exists (select from appointment.waitlist where hospital = $1 and session = $2 and channel = $6 and state = 'waiting'),
 		(select count(*) from appointment.appointment where account = $4 and state not in ('rejected', 'stopped') and replaces = ''
 			and created_at >= date_trunc('day', clock_timestamp() at time zone $5) at time zone $5)`,
-		w.hospital, w.session, w.patient, w.account, place.Zone.String()).Scan(&blacklisted, &hasOne, &awaited, &today)
+		w.hospital, w.session, w.patient, w.account, place.Zone.String(), w.channel).Scan(&blacklisted, &hasOne, &awaited, &today)
 	switch {
 	case err != nil:
 		return "", err

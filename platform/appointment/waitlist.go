@@ -76,9 +76,11 @@ func (s *Service) wait(ctx context.Context, p clinic.Person, hospital, session, 
 		return Waiter{}, err
 	}
 	var free, has bool
-	err = s.Database.QueryRow(ctx, `select $4 > 0 and not exists (select from appointment.waitlist where hospital = $1 and session = $2 and state = 'waiting'),
+	// A channel whose quota is sold is full while others have places: who was told so may wait.
+	err = s.Database.QueryRow(ctx, `select $4 > 0 and not exists (select from appointment.waitlist where hospital = $1 and session = $2 and channel = $6 and state = 'waiting')
+			and not exists (select from appointment.ticket where account = $5 and hospital = $1 and session = $2 and channel = $6 and reason = 'full'),
 		exists (select from appointment.appointment where hospital = $1 and session = $2 and patient = $3 and state in ('requested', 'held', 'confirmed', 'checked_in'))`,
-		hospital, session, patientNo, v.Free).Scan(&free, &has)
+		hospital, session, patientNo, v.Free, p.Account, channel).Scan(&free, &has)
 	switch {
 	case err != nil:
 		return Waiter{}, err
@@ -170,7 +172,7 @@ func (s *Service) promote(ctx context.Context, hospital, session string) error {
 	if err == nil && v.Free == 0 && !v.Stopped && time.Now().Before(v.Starts) {
 		return nil
 	}
-	line, err := s.waiters(ctx, `hospital = $1 and session = $2 and state = 'waiting' order by seq limit 200`, hospital, session)
+	line, err := s.waiters(ctx, `hospital = $1 and session = $2 and state = 'waiting' order by seq limit 1000`, hospital, session)
 	if err != nil {
 		return err
 	}
@@ -187,33 +189,45 @@ func (s *Service) promote(ctx context.Context, hospital, session string) error {
 		if full[w.Channel] {
 			continue
 		}
-		err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
-			var still WaitState
-			if err := tx.QueryRow(ctx, `select state from appointment.waitlist where no = $1 for update`, w.No).Scan(&still); err != nil || still != InLine {
-				return err
-			}
-			a, why, err := s.hold(ctx, tx, outbox, place, rules, want{hospital: hospital, session: session, account: w.account, patient: w.Patient, channel: w.Channel, him: w.him, waited: true})
-			if err != nil {
-				return err
-			}
-			to := Offered
-			switch why {
-			case "":
-			case Full:
-				full[w.Channel] = true
-				return nil
-			default:
-				to = Ended
-			}
-			if _, err := tx.Exec(ctx, `update appointment.waitlist set state = $2, reason = $3, appointment = $4, updated_at = clock_timestamp() where no = $1`, w.No, to, why, a.No); err != nil {
-				return err
-			}
-			s.tell(tx, w.account, news{Type: "waitlist", No: w.No, State: string(to), Reason: string(why), Appointment: a.No})
-			return nil
+		isFull := false
+		err := s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) (err error) {
+			isFull, err = s.offer(ctx, tx, outbox, place, rules, w)
+			return err
 		})
+		if err != nil && lasting(err) {
+			s.Log.Error("one who waits cannot be granted a place", "waits", w.No, "error", err)
+			err = s.Transact(ctx, hospital, func(tx pgx.Tx, _ core.Outbox) error { return s.offered(ctx, tx, w, Ended, Impossible, "") })
+		}
 		if err != nil {
 			return err
 		}
+		full[w.Channel] = isFull
 	}
 	return nil
+}
+
+// offer holds a free place for one who waits, or says that there is none.
+func (s *Service) offer(ctx context.Context, tx pgx.Tx, outbox core.Outbox, place clinic.Place, rules Settings, w Waiter) (full bool, err error) {
+	var still WaitState
+	if err := tx.QueryRow(ctx, `select state from appointment.waitlist where no = $1 for update`, w.No).Scan(&still); err != nil || still != InLine {
+		return false, err
+	}
+	a, why, err := s.hold(ctx, tx, outbox, place, rules, want{hospital: w.Hospital, session: w.Session, account: w.account, patient: w.Patient, channel: w.Channel, him: w.him, waited: true})
+	switch {
+	case err != nil:
+		return false, err
+	case why == Full:
+		return true, nil
+	case why != "":
+		return false, s.offered(ctx, tx, w, Ended, why, "")
+	}
+	return false, s.offered(ctx, tx, w, Offered, "", a.No)
+}
+
+func (s *Service) offered(ctx context.Context, tx pgx.Tx, w Waiter, to WaitState, why Reason, appointment string) error {
+	_, err := tx.Exec(ctx, `update appointment.waitlist set state = $2, reason = $3, appointment = $4, updated_at = clock_timestamp() where no = $1`, w.No, to, why, appointment)
+	if err == nil {
+		s.tell(tx, w.account, news{Type: "waitlist", No: w.No, State: string(to), Reason: string(why), Appointment: appointment})
+	}
+	return err
 }

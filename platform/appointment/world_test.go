@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hishub/core"
 	"hishub/mocks/servers"
@@ -107,19 +106,6 @@ func (w *world) service(c *clinic.Clinic, q Queue) *Service {
 	s := &Service{Clinic: c, Patients: w, Schedule: &schedule.Service{Clinic: c}, Orders: orders, Payback: w, Queue: q, Live: w}
 	orders.Subjects = map[order.Kind]order.Subject{order.Registration: s}
 	return s
-}
-
-// another is the module in another process: with connections of its own.
-func (w *world) another(t *testing.T, q Queue) *Service {
-	t.Helper()
-	c := *w.Clinic
-	db, err := pgxpool.NewWithConfig(context.Background(), w.Database.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	c.Database = db
-	return w.service(&c, q)
 }
 
 // session makes one that begins after a time, of our own counting, or a HIS's.
