@@ -79,6 +79,7 @@ type Appointment struct {
 	hisSession, slotNo, replaces string
 	lockState, lockNo, bookState string
 	cancelTold                   bool
+	hisProblem                   string // of staff only
 	him                          him
 }
 

@@ -133,7 +133,7 @@ func TestTheHISCounts(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	w.take(t, core.Event{Type: core.EventParked, Class: core.InDoubt, Kind: core.AppointmentBook, Key: a.Order, Reason: "in doubt"})
-	if a = w.read(t, a.No); a.State != Confirmed || !a.UnknownAtHIS {
+	if a = w.read(t, a.No); a.State != Confirmed || !a.UnknownAtHIS || entry(a).HisProblem != "in doubt" {
 		t.Errorf("in doubt: %+v", a)
 	}
 	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1", QueueNo: "12"}})
@@ -490,6 +490,12 @@ func TestReschedule(t *testing.T) {
 	}
 	if _, err := w.Reschedule(ctx, person(1), d.No, two); !errors.Is(err, clinic.ErrState) || w.read(t, d.No).State != Held {
 		t.Errorf("to one that is full: %v", err)
+	}
+	if _, err := w.Database.Exec(ctx, `update clinic_order.orders set expires_at = clock_timestamp() where no = $1`, d.Order); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Reschedule(ctx, person(1), d.No, one); !errors.Is(err, clinic.ErrState) || must[Appointment](t)(w.Own(ctx, 1, d.No)).State != Expired {
+		t.Errorf("that was not paid in time: %v", err)
 	}
 	if _, err := w.Reschedule(ctx, person(2), d.No, one); !errors.Is(err, clinic.ErrNotFound) {
 		t.Errorf("another's: %v", err)

@@ -178,6 +178,13 @@ func (s *Service) reschedule(ctx context.Context, p clinic.Person, no, session s
 		if err := s.inTime(ctx, tx, a); err != nil {
 			return err
 		}
+		var over bool
+		if err := tx.QueryRow(ctx, `select $1 and clock_timestamp() >= $2::timestamptz`, c.o.State == order.Created, c.o.ExpiresAt).Scan(&over); err != nil {
+			return err
+		}
+		if over {
+			return fmt.Errorf("%w: it was not paid in time", clinic.ErrState)
+		}
 		// Two sessions are held here and nowhere else, so one after the other.
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('appointment reschedule ' || $1, 0))`, a.Hospital); err != nil {
 			return err

@@ -123,7 +123,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	}
 	// What was agreed to is not refused by an older word; what was refused may be agreed to
 	// later, when a person sent it again.
-	_, err := tx.Exec(ctx, `update appointment.appointment set `+column+` = case when $3 = '' or $3 = 'refused' and `+column+` = 'agreed' then `+column+` else $3 end,
+	_, err := tx.Exec(ctx, `update appointment.appointment set `+column+` = case when $3 = '' or `+column+` = 'unpaid' or $3 = 'refused' and `+column+` = 'agreed' then `+column+` else $3 end,
 		`+number+` = coalesce(nullif($4, ''), `+number+`), queue_no = coalesce(nullif($5, ''), queue_no), his_problem = $6, due = due or $3 <> '' where hospital = $1 and order_no = $2 and `+column+` <> ''`,
 		e.Hospital, e.Key, said, hisNo, queueNo, problem)
 	return err

@@ -13,8 +13,11 @@ import (
 // Entry of a session's list at the desk: the patient's name is masked.
 type Entry struct {
 	Appointment
-	Name string `json:"name" doc:"masked"`
+	Name       string `json:"name" doc:"masked"`
+	HisProblem string `json:"his_problem,omitempty" doc:"what the hub says of telling the HIS"`
 }
+
+func entry(a Appointment) Entry { return Entry{a, core.MaskName(a.him.Name), a.hisProblem} }
 
 func (s *Service) deskRoutes(api *clinic.API) {
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-appointment-list", Method: http.MethodGet, Path: "/hospitals/{hospital}/sessions/{no}/appointments", Right: clinic.CheckIn, Shows: true,
@@ -24,7 +27,7 @@ func (s *Service) deskRoutes(api *clinic.API) {
 			about(ctx, all)
 			entries := make([]Entry, len(all))
 			for i, a := range all {
-				entries[i] = Entry{a, core.MaskName(a.him.Name)}
+				entries[i] = entry(a)
 			}
 			return clinic.Reply(entries, err)
 		})
@@ -33,7 +36,7 @@ func (s *Service) deskRoutes(api *clinic.API) {
 		func(ctx context.Context, _ clinic.Person, in *Path) (*clinic.Out[Entry], error) {
 			a, err := s.Get(ctx, in.Hospital.Hospital, in.No)
 			clinic.About(ctx, "appointment "+a.No, a.Patient)
-			return clinic.Reply(Entry{a, core.MaskName(a.him.Name)}, err)
+			return clinic.Reply(entry(a), err)
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-appointment-check-in", Method: http.MethodPost, Path: "/hospitals/{hospital}/appointments/{no}/check-in", Right: clinic.CheckIn, Shows: true,
 		Title: "the patient is there", Doc: "On the day of the session, until its end."},
