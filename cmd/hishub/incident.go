@@ -44,7 +44,7 @@ func (c *incidentList) Run(ctx context.Context) error {
 			}
 			return printJSON(all)
 		}
-		t := newTable("ID", "HOSPITAL", "KIND", "SEVERITY", "SINCE", "UNTIL", "LOOKED AT BY", "HOW IT STANDS")
+		t := newTable("ID", "HOSPITAL", "KIND", "SEVERITY", "SINCE", "UNTIL", "LOOKED AT BY", "NOTE", "HOW IT STANDS")
 		for _, i := range all {
 			hospital, until := i.Hospital, ""
 			if hospital == incident.Hub {
@@ -53,7 +53,7 @@ func (c *incidentList) Run(ctx context.Context) error {
 			if i.ResolvedAt != nil {
 				until = minutely(*i.ResolvedAt)
 			}
-			t.row(i.ID, hospital, i.Kind, i.Kind.Severity(), minutely(i.OpenedAt), until, i.LookedBy, i.Detail)
+			t.row(i.ID, hospital, i.Kind, i.Kind.Severity(), minutely(i.OpenedAt), until, i.LookedBy, i.LookedNote, i.Detail)
 		}
 		return t.print()
 	})
@@ -65,7 +65,7 @@ type incidentLook struct {
 	place
 	ID   int64  `arg:"" help:"Number from 'hishub incident list'."`
 	By   string `default:"${user}" help:"Who."`
-	Note string `help:"What is known."`
+	Note string `help:"What is known; without it, what was noted before stays."`
 }
 
 func (incidentLook) Help() string {
@@ -74,7 +74,7 @@ func (incidentLook) Help() string {
 
 func (c *incidentLook) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
-		err := s.LookAtIncident(ctx, c.ID, c.By, c.Note)
+		_, err := s.LookAtIncident(ctx, nil, c.ID, c.By, c.Note)
 		if errors.Is(err, postgres.ErrNotFound) {
 			return fmt.Errorf("there is no open incident %d; see 'hishub incident list'", c.ID)
 		}

@@ -19,6 +19,7 @@ type Wards interface {
 	SetLimits(ctx context.Context, hospital string, l postgres.Limits, reset bool, who, why string) error
 	Incidents(ctx context.Context, hospitals []string, open bool, limit int) ([]incident.Incident, error)
 	OpenIncidents(ctx context.Context, hospitals []string) ([]incident.Incident, error)
+	LookAtIncident(ctx context.Context, hospitals []string, id int64, who, note string) (incident.Incident, error)
 	Revisions(ctx context.Context, hospital string) ([]postgres.Revision, error)
 }
 

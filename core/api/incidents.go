@@ -21,10 +21,11 @@ type Incident struct {
 	ResolvedAt *time.Time    `json:"resolved_at,omitempty"`
 	LookedBy   string        `json:"looked_by,omitempty" doc:"who looks at it"`
 	LookedAt   *time.Time    `json:"looked_at,omitempty"`
+	LookedNote string        `json:"looked_note,omitempty" doc:"what is known, as it was noted last"`
 }
 
 func shownIncident(i incident.Incident) Incident {
-	return Incident{i.ID, i.Hospital, i.Kind, string(i.Kind.Severity()), i.Detail, i.OpenedAt, i.ResolvedAt, i.LookedBy, i.LookedAt}
+	return Incident{i.ID, i.Hospital, i.Kind, string(i.Kind.Severity()), i.Detail, i.OpenedAt, i.ResolvedAt, i.LookedBy, i.LookedAt, i.LookedNote}
 }
 
 type incidentQuery struct {
@@ -32,6 +33,15 @@ type incidentQuery struct {
 	Open     bool   `query:"open" doc:"only those that are not over"`
 	Limit    int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }
+
+type incidentLook struct {
+	ID   int64 `path:"id" minimum:"1"`
+	Body struct {
+		Note string `json:"note,omitempty" maxLength:"500" doc:"what is known, without patients; missing: what was noted before stays"`
+	}
+}
+
+type incidentAnswer struct{ Body Incident }
 
 type incidentList struct {
 	Body struct {
@@ -58,5 +68,13 @@ func (a *api) incidents() {
 			out.Body.Incidents = append(out.Body.Incidents, shownIncident(i))
 		}
 		return out, err
+	})
+	register(a, operation{
+		id: "look-at-incident", method: http.MethodPost, path: "/v1/incidents/{id}/look", right: mayDecide, tag: "Hospitals",
+		title: "Say that you look at an open incident", errors: []int{404},
+		doc: "Recorded in the audit; whoever is told of the incident from then on reads who looks at it. It ends by itself when what it is about is over, never by this.",
+	}, func(ctx context.Context, rq *request, in *incidentLook) (*incidentAnswer, error) {
+		i, err := a.Store.LookAtIncident(ctx, rq.caller.scope(), in.ID, rq.who(), in.Body.Note)
+		return &incidentAnswer{shownIncident(i)}, err
 	})
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -87,5 +88,44 @@ func TestIncidentsAreListedShownAndTold(t *testing.T) {
 	if len(events.Events) != 2 || events.Events[0].Type != core.EventIncidentOpened || events.Events[1].Type != core.EventIncidentResolved ||
 		events.Events[0].Key != "breaker" || events.Events[0].Incident != all[0].ID {
 		t.Errorf("told: %+v", events.Events)
+	}
+}
+
+// Who has no shell at the database says over the API that they look at one, of their
+// hospitals, while it is open; a look without a note leaves the note.
+func TestLookAtAnIncident(t *testing.T) {
+	w := newWorld(t)
+	ids := map[string]int64{}
+	for _, h := range []string{"dongshan", "xihu"} {
+		_, err := w.store.OpenIncident(t.Context(), h, incident.Breaker, incident.Words{En: "nobody answers"}, nil)
+		must(t, err)
+		all, err := w.store.OpenIncidents(t.Context(), []string{h})
+		must(t, err)
+		ids[h] = all[0].ID
+	}
+	look := func(role Role, id int64, note map[string]any) answerOfAPI {
+		return w.do(w.key(role, "dongshan"), "POST", fmt.Sprintf("/v1/incidents/%d/look", id), note)
+	}
+	for _, note := range []map[string]any{{"note": "their network"}, {}} {
+		var i Incident
+		look(Operator, ids["dongshan"], note).into(t, &i)
+		if i.LookedNote != "their network" || !strings.Contains(i.LookedBy, "operator") || i.LookedAt == nil {
+			t.Errorf("noted %v: %+v", note, i)
+		}
+	}
+	if a := look(Operator, ids["xihu"], map[string]any{}); a.status != http.StatusNotFound {
+		t.Errorf("another hospital's: %d %s", a.status, a.text)
+	}
+	if a := look(Auditor, ids["dongshan"], map[string]any{}); a.status != http.StatusForbidden {
+		t.Errorf("an auditor: %d", a.status)
+	}
+	ds, err := w.store.HospitalDecisions(t.Context(), "dongshan", 2)
+	if err != nil || len(ds) != 2 || ds[1].Verb != "look at incident" || ds[1].Note != "their network" {
+		t.Errorf("recorded: %+v %v", ds, err)
+	}
+	_, err = w.store.ResolveIncident(t.Context(), ids["dongshan"])
+	must(t, err)
+	if a := look(Operator, ids["dongshan"], map[string]any{}); a.status != http.StatusNotFound {
+		t.Errorf("one that is over: %d %s", a.status, a.text)
 	}
 }

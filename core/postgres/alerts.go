@@ -164,24 +164,27 @@ func (s *Store) AlertRoutes(ctx context.Context) ([]AlertRoute, error) {
 	return all, nil
 }
 
-// LookAtIncident records who looks at an open one. The error is ErrNotFound when
-// there is none that is open.
-func (s *Store) LookAtIncident(ctx context.Context, id int64, who, note string) error {
-	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
-		var hospital string
-		var kind incident.Kind
-		err := tx.QueryRow(ctx, `update hub.incident set looked_by = $2, looked_at = clock_timestamp(), looked_note = $3
-			where id = $1 and resolved_at is null returning hospital, kind`, id, clean(who), clean(note)).Scan(&hospital, &kind)
+// LookAtIncident records who looks at an open one of these hospitals; nil are all. A
+// look without a note leaves the note that is there; the audit has every one. The error
+// is ErrNotFound when there is none that is open.
+func (s *Store) LookAtIncident(ctx context.Context, hospitals []string, id int64, who, note string) (i incident.Incident, err error) {
+	err = s.inTransaction(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `update hub.incident set looked_by = $2, looked_at = clock_timestamp(), looked_note = coalesce(nullif($3, ''), looked_note)
+			where id = $1 and resolved_at is null and ($4::text[] is null or hospital = any($4)) returning `+incidentColumns, id, clean(who), clean(note), hospitals)
+		if err != nil {
+			return err
+		}
+		i, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[incident.Incident])
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return decide(ctx, tx, hospital, 0, clean(who), "look at incident", clean(note), map[string]any{"incident": id, "kind": kind})
+		return decide(ctx, tx, i.Hospital, 0, clean(who), "look at incident", clean(note), map[string]any{"incident": id, "kind": i.Kind})
 	})
 	if err != nil {
-		return fmt.Errorf("look at incident %d: %w", id, err)
+		return i, fmt.Errorf("look at incident %d: %w", id, err)
 	}
-	return nil
+	return i, nil
 }

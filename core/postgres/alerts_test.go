@@ -339,17 +339,24 @@ func TestRoutesThatFail(t *testing.T) {
 func TestLookAtIncident(t *testing.T) {
 	l := newLedger(t)
 	id := l.troubled("h1", incident.Breaker, "r")
-	l.must(l.LookAtIncident(l.ctx, id, "测试员", "their network"))
-	all, err := l.OpenIncidents(l.ctx, []string{"h1"})
-	if err != nil || len(all) != 1 || all[0].LookedBy != "测试员" || all[0].LookedNote != "their network" || all[0].LookedAt == nil || all[0].Chinese != "开始了" {
-		t.Errorf("%+v %v", all, err)
+	if _, err := l.LookAtIncident(l.ctx, []string{"h2"}, id, "x", ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("of another hospital: %v", err)
 	}
-	if n := count[int](l, `select count(*) from hub.audit where verb = 'look at incident' and actor = '测试员'`); n != 1 {
+	// A look without a note leaves the one that is there.
+	for _, step := range []struct{ note, want string }{{"", ""}, {"their network", "their network"}, {"", "their network"}, {"down until noon", "down until noon"}} {
+		i, err := l.LookAtIncident(l.ctx, []string{"h1"}, id, "测试员", step.note)
+		l.must(err)
+		all, err := l.OpenIncidents(l.ctx, []string{"h1"})
+		if err != nil || len(all) != 1 || all[0].LookedBy != "测试员" || all[0].LookedNote != step.want || all[0].LookedAt == nil || all[0].Chinese != "开始了" || i.LookedNote != step.want {
+			t.Errorf("noted %q: %+v %v", step.note, all, err)
+		}
+	}
+	if n := count[int](l, `select count(*) from hub.audit where verb = 'look at incident' and actor = '测试员'`); n != 4 {
 		t.Errorf("%d entries in the audit", n)
 	}
 	l.over(id)
 	for _, id := range []int64{id, 99} {
-		if err := l.LookAtIncident(l.ctx, id, "x", ""); !errors.Is(err, ErrNotFound) {
+		if _, err := l.LookAtIncident(l.ctx, nil, id, "x", ""); !errors.Is(err, ErrNotFound) {
 			t.Errorf("incident %d: %v", id, err)
 		}
 	}

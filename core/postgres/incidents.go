@@ -75,8 +75,11 @@ func (s *Store) Incidents(ctx context.Context, hospitals []string, open bool, li
 	return s.incidents(ctx, `($1::text[] is null or hospital = any($1)) and (not $2 or resolved_at is null) order by id desc limit $3`, hospitals, open, limit)
 }
 
+// incidentColumns are the fields of an incident, in their order.
+const incidentColumns = `id, hospital, kind, detail, chinese, opened_at, resolved_at, coalesce(looked_by, ''), looked_at, looked_note`
+
 func (s *Store) incidents(ctx context.Context, where string, args ...any) ([]incident.Incident, error) {
-	rows, err := s.calm.Query(ctx, `select id, hospital, kind, detail, chinese, opened_at, resolved_at, coalesce(looked_by, ''), looked_at, looked_note from hub.incident where `+where, args...)
+	rows, err := s.calm.Query(ctx, `select `+incidentColumns+` from hub.incident where `+where, args...)
 	var all []incident.Incident
 	if err == nil {
 		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[incident.Incident])
