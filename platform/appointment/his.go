@@ -77,6 +77,11 @@ func (s *Service) tellCancelled(ctx context.Context, tx pgx.Tx, c change, m core
 	return err
 }
 
+// Mine are the events of appointments that were made here, and what HIS say of sessions.
+func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
+	return clinic.Known(ctx, tx, "appointment.appointment", "order_no", events, core.AppointmentLock, core.AppointmentUnlock, core.AppointmentBook, core.AppointmentPay, core.AppointmentCancel)
+}
+
 // Take is the module's side of the inbox. It only writes down what was said: many events
 // are one transaction, which must not hold orders and sessions. The job heed acts on it.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {

@@ -30,7 +30,7 @@ create table appointment.ticket (
 create index ticket_line on appointment.ticket (hospital, lane, seq) where state = 'waiting';
 create index ticket_session on appointment.ticket (hospital, session, seq) where state = 'waiting';
 create index ticket_waiting on appointment.ticket (seq) where state = 'waiting';
-create index ticket_of on appointment.ticket (appointment) where appointment <> '';
+create index ticket_locking on appointment.ticket (appointment) where state = 'locking';
 create table appointment.appointment (
     no          text primary key,
     hospital    text not null,
@@ -68,7 +68,7 @@ create table appointment.appointment (
 );
 -- A patient has one place in a session.
 create unique index appointment_open on appointment.appointment (hospital, session, patient) where state in ('requested', 'held', 'confirmed', 'checked_in');
-create unique index appointment_order on appointment.appointment (order_no) where order_no <> '';
+create index on appointment.appointment (order_no);
 create index on appointment.appointment (account, created_at desc, no desc);
 create index on appointment.appointment (hospital, session, state);
 create index appointment_due on appointment.appointment (updated_at) where due;

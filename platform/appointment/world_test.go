@@ -3,6 +3,7 @@ package appointment
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -193,7 +194,13 @@ func (w *world) take(t fataler, e core.Event) {
 	t.Helper()
 	e.Hospital = "h1"
 	ctx := context.Background()
-	if err := pgx.BeginFunc(ctx, w.Database, func(tx pgx.Tx) error { return w.Take(ctx, tx, e) }); err != nil {
+	if err := pgx.BeginFunc(ctx, w.Database, func(tx pgx.Tx) error {
+		mine, err := w.Mine(ctx, tx, []core.Event{e})
+		for _, e := range mine {
+			err = errors.Join(err, w.Take(ctx, tx, e))
+		}
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.heed(ctx); err != nil {

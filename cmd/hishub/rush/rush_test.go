@@ -281,7 +281,7 @@ func TestRushOverRabbitMQ(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		queues = append(queues, rabbit.NewLines(c, "ticket", lines))
+		queues = append(queues, rabbit.NewLines(c, "tickets", lines))
 	}
 	r := begin(t, queues...)
 	ready(t, queues)
@@ -331,7 +331,7 @@ func empty(t *testing.T, url string, lines int) {
 		t.Fatal(err)
 	}
 	for i := range lines {
-		if _, err := ch.QueuePurge(fmt.Sprintf("hishub.ticket.%d", i), false); err != nil {
+		if _, err := ch.QueuePurge(fmt.Sprintf("hishub.tickets.%d", i), false); err != nil {
 			t.Fatal(err)
 		}
 	}
