@@ -41,11 +41,17 @@ func minute(t time.Time) int { return t.Hour()*60 + t.Minute() }
 // kind: a maintenance window, or outside its working hours. Nothing but a window
 // holds up a kind that goes at any hour. "" is a kind like most.
 func (d *Dialect) Rests(kind Kind, t time.Time) bool {
-	local := t.In(d.Zone)
-	if slices.ContainsFunc(d.Maintenance, func(w Window) bool { return w.Contains(local) }) {
+	if d.Maintained(t) {
 		return true
 	}
+	local := t.In(d.Zone)
 	return len(d.Open) > 0 && !d.anyHour(kind) && !slices.ContainsFunc(d.Open, func(h Hours) bool { return h.Contains(local) })
+}
+
+// Maintained reports whether t is in a maintenance window.
+func (d *Dialect) Maintained(t time.Time) bool {
+	local := t.In(d.Zone)
+	return slices.ContainsFunc(d.Maintenance, func(w Window) bool { return w.Contains(local) })
 }
 
 // Opens is the first moment from t on at which the HIS may be called for this kind;

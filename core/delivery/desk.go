@@ -376,5 +376,9 @@ func (k *desk) note(err error) {
 func (k *desk) light() Light {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	l := Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, HeldUntil: k.heldUntil, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	if k.breaker.IsOpen() {
+		l.Probe = time.Now().Add(max(0, k.breaker.RemainingDelay()))
+	}
+	return l
 }

@@ -199,9 +199,12 @@ type Light struct {
 	// Breaker is closed, open or half-open.
 	Breaker string
 	// Broken is since when it is not closed; zero while it is.
-	Broken      time.Time
-	LastSuccess time.Time
-	LastFailure time.Time
+	Broken time.Time
+	// Probe is when the next one is tried while it is open; HeldUntil when the HIS,
+	// which asked us to wait, is called again. Zero: neither.
+	Probe, HeldUntil time.Time
+	LastSuccess      time.Time
+	LastFailure      time.Time
 }
 
 // Lights of the hospitals that this process has worked for.

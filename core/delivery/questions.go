@@ -45,8 +45,9 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 	if op == nil || !ok || t.Mode != core.Question {
 		return nil, core.ErrCannot
 	}
-	if now := time.Now(); h.Rests(kind, now) {
-		return nil, resting(h, kind, now)
+	now := time.Now()
+	if closed := Rest(h.Dialect, kind, now); closed != nil {
+		return nil, resting(closed, kind, now)
 	}
 	free, err := q.slot(ctx, h)
 	if err != nil {
@@ -83,19 +84,45 @@ func (q *Questions) Question(ctx context.Context, hospital string, kind core.Kin
 type Closed struct {
 	// Opens is when it can be asked again, in the hospital's zone; zero: not within a week.
 	Opens time.Time
+	// Maintenance: a window of its folder, not its working hours.
+	Maintenance bool
 }
 
 func (c *Closed) Error() string {
-	if c.Opens.IsZero() {
-		return "the hospital is closed, and its folder names no time at which it opens"
+	what := "the hospital is closed"
+	if c.Maintenance {
+		what = "the hospital is in maintenance"
 	}
-	return "the hospital is closed until " + c.Opens.Format(time.RFC3339)
+	if c.Opens.IsZero() {
+		return what + ", and its folder names no time at which it opens"
+	}
+	return what + " until " + c.Opens.Format(time.RFC3339)
 }
 
-func resting(h *core.Hospital, kind core.Kind, now time.Time) error {
-	fault := &core.Fault{Class: core.Unavailable, Op: string(kind), Err: &Closed{}}
-	if opens, ok := h.Opens(kind, now); ok {
-		fault.Err, fault.RetryAfter = &Closed{opens}, opens.Sub(now)
+func (c *Closed) kind() WaitKind {
+	if c.Maintenance {
+		return WaitMaintenance
+	}
+	return WaitClosed
+}
+
+// Rest says whether and until when a HIS is not called for this kind; nil: it is. A
+// nil dialect is not known to rest.
+func Rest(d *core.Dialect, kind core.Kind, now time.Time) *Closed {
+	if d == nil || !d.Rests(kind, now) {
+		return nil
+	}
+	closed := &Closed{Maintenance: d.Maintained(now)}
+	if opens, ok := d.Opens(kind, now); ok {
+		closed.Opens = opens
+	}
+	return closed
+}
+
+func resting(closed *Closed, kind core.Kind, now time.Time) error {
+	fault := &core.Fault{Class: core.Unavailable, Op: string(kind), Err: closed}
+	if !closed.Opens.IsZero() {
+		fault.RetryAfter = closed.Opens.Sub(now)
 	}
 	return fault
 }

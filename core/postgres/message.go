@@ -44,6 +44,8 @@ type Message struct {
 	// it in its lane, is in its way (0: nothing is).
 	Due       *time.Time
 	BlockedBy int64
+	// Pin is the revision that a replay wants it said by; 0 is none.
+	Pin int
 	// Phase is what the next exchange is for; "" when it is decided.
 	Phase        delivery.Phase
 	CancelWanted bool
@@ -95,13 +97,13 @@ const view = `m.id, m.hospital, m.kind, m.key, m.lane,
 	case when q.state = 'queued' then q.due end,
 	case when not q.head and not q.pass then coalesce((select h.message from hub.queue h where h.hospital = q.hospital and h.lane = q.lane and h.head), 0) else 0 end,
 	case when q.message is null then '' else coalesce(q.progress->>'phase', 'send') end, coalesce(q.cancel_wanted, false),
-	coalesce(m.supersedes, 0), coalesce(m.superseded_by, 0)`
+	coalesce(m.supersedes, 0), coalesce(m.superseded_by, 0), coalesce(q.pin, 0)`
 
 func scanMessage(row pgx.CollectableRow) (m Message, err error) {
 	var receipt []byte
 	err = row.Scan(&m.ID, &m.Hospital, &m.Kind, &m.Key, &m.Lane, &m.State, &m.Class, &m.Reason, &m.ShowPatient, &m.RefundNow, &receipt,
 		&m.Revision, &m.Test, &m.Submission, &m.Trace, &m.Attempts, &m.AcceptedAt, &m.DecidedAt, &m.Due, &m.BlockedBy, &m.Phase, &m.CancelWanted,
-		&m.Supersedes, &m.SupersededBy)
+		&m.Supersedes, &m.SupersededBy, &m.Pin)
 	if err == nil && receipt != nil {
 		err = json.Unmarshal(receipt, &m.Receipt)
 	}
