@@ -389,3 +389,43 @@ func TestAChannelThatNeverAnswers(t *testing.T) {
 	}
 	w.balanced()
 }
+
+// Money of another amount than was asked for pays nothing, and goes back when a person says so.
+func TestAnotherAmountIsReviewed(t *testing.T) {
+	w := open(t)
+	ctx := t.Context()
+	o := w.order()
+	a, err := w.pay.Pay(ctx, payer, o.No, native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.channel.PayTrade("wechat", a.No, 1200); err != nil {
+		t.Fatal(err)
+	}
+	u, err := w.pay.Undecided(ctx, "h1", 10)
+	if err != nil || len(u.Attempts) != 1 || u.Attempts[0].State != pay.Review || u.Attempts[0].Got != 1200 || w.get(o.No).State != order.Created {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	w.settle(o.No)
+	if len(w.channel.Books().Export().Refunds) != 0 {
+		t.Error("it went back by itself")
+	}
+	// Meanwhile the order can be paid with what it costs.
+	if a, err = w.pay.Pay(ctx, payer, o.No, native); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.channel.PayTrade("wechat", a.No, 0); err != nil || w.get(o.No).State != order.Paid {
+		t.Fatalf("%s, %v", w.get(o.No).State, err)
+	}
+	if _, err := w.pay.Resolve(ctx, person(9), "h2", "wechat", u.Attempts[0].No, pay.SendBack, "多付"); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another hospital's: %v", err)
+	}
+	w.decide(o.No)
+	if bad := w.conserved(o.No); bad != "" {
+		t.Error(bad)
+	}
+	if n := len(w.channel.Books().Export().Refunds); n != 1 {
+		t.Errorf("%d refunds", n)
+	}
+	w.balanced()
+}

@@ -96,8 +96,6 @@ func (s *Service) setAside(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a
 		return Refund{}, refused(wordsDifferent), nil
 	case len(known) == 1 && known[0].Origin != ByWindow:
 		return Refund{}, done(known[0].No, known[0].Amount), nil // the app's, and the window's since
-	case len(known) == 1 && known[0].State == Dropped:
-		return Refund{}, refused(wordsChannel), nil
 	case len(known) == 1:
 		return known[0], nil, nil // whoever began it may be gone
 	case o.State != order.Paid && o.State != order.Refunded:
