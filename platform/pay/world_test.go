@@ -33,7 +33,6 @@ type goods struct {
 	refuse map[string]error
 	paid   map[string]core.Fen
 	back   map[string]core.Fen
-	lapsed map[string]int
 }
 
 func (g *goods) Price(_ context.Context, o order.Order) ([]order.Line, error) {
