@@ -25,7 +25,7 @@ import (
 // TestMain takes fewer random walks than is usual: each of their steps is several
 // transactions.
 func TestMain(m *testing.M) {
-	_ = flag.Set("rapid.checks", "20")
+	_ = flag.Set("rapid.checks", "60")
 	os.Exit(servers.Main(m))
 }
 
