@@ -213,7 +213,7 @@ func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before fu
 		x.Verdict = Verdict{Outcome: Outcome(ClassOf(err)), Err: err}
 		var f *Fault
 		if errors.As(err, &f) {
-			x.RetryAfter = f.RetryAfter
+			x.RetryAfter = min(f.RetryAfter, maxRetryAfter)
 		}
 		x.Left = ClassOf(err) == InDoubt
 		return

@@ -84,6 +84,9 @@ func (c *canonical[T]) readSlowly() (readable bool, errs []error) {
 	if err := json.Unmarshal(c.slow, &parsed); err != nil {
 		return false, []error{problem("malformed", "")}
 	}
+	if err := core.CheckNames(c.slow); err != nil {
+		return false, twice(err)
+	}
 	r := readingOf[T]()
 	at, found := huma.NewPathBuffer(nil, 0), &huma.ValidateResult{}
 	at.Push("body")
@@ -92,6 +95,14 @@ func (c *canonical[T]) readSlowly() (readable bool, errs []error) {
 	err := json.Unmarshal(c.slow, &content)
 	c.content = content
 	return err == nil, found.Errors
+}
+
+// twice are the problems of names that are there twice.
+func twice(err error) (errs []error) {
+	for _, p := range err.(core.Problems) {
+		errs = append(errs, (*fieldError)(&p))
+	}
+	return errs
 }
 
 func (c *canonical[T]) body() core.Body { return any(&c.content).(core.Body) }
@@ -105,6 +116,9 @@ func (a *api) correction(kind core.Kind, content json.RawMessage) (core.Body, er
 	var parsed any
 	if err := json.Unmarshal(content, &parsed); err != nil {
 		return nil, problem("malformed", "")
+	}
+	if err := core.CheckNames(content); err != nil {
+		return nil, err
 	}
 	at, found := huma.NewPathBuffer(nil, 0), &huma.ValidateResult{}
 	at.Push("body")

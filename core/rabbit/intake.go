@@ -198,7 +198,11 @@ func readSubmission(d amqp.Delivery) *submission {
 		s.problems = core.Problems{{What: fmt.Sprintf("larger than %d bytes", maxSubmission)}}
 		return s
 	}
-	if err := core.DecodeStrict(d.Body, s); err != nil {
+	err := core.CheckNames(d.Body)
+	if err == nil {
+		err = core.DecodeStrict(d.Body, s)
+	}
+	if err != nil {
 		// What can be read of it still says whose it is.
 		_ = json.Unmarshal(d.Body, s)
 		s.problems = problemsOf(err)

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,6 +70,7 @@ func TestIntakeRefuses(t *testing.T) {
 		"a wrong field":        {text(func(m map[string]any) { message(m)["amount"] = -7 }), "dongshan", "ref-IH2", []string{"amount"}},
 		"several at once":      {text(func(m map[string]any) { message(m)["bills"] = nil; message(m)["patient_no"] = "" }), "dongshan", "ref-IH2", []string{"patient_no", "bills"}},
 		"an unknown field":     {text(func(m map[string]any) { message(m)["colour"] = "张三测试" }), "dongshan", "ref-IH2", []string{"colour"}},
+		"a name twice":         {bytes.Replace(submitted(t, "dongshan", payment("IH2", "V1", 100)).Body, []byte(`"amount":100`), []byte(`"amount":100,"amount":7`), 1), "dongshan", "ref-IH2", []string{"message.amount"}},
 		"a wrong type":         {text(func(m map[string]any) { message(m)["order_id"] = true }), "dongshan", "ref-IH2", []string{"order_id"}},
 		"other content":        {text(func(m map[string]any) { message(m)["order_id"] = "IH1"; message(m)["amount"] = 101 }), "dongshan", "ref-IH2", []string{"amount"}},
 		"no such hospital":     {text(func(m map[string]any) { m["hospital"] = "xihu" }), "xihu", "ref-IH2", []string{""}},
