@@ -109,11 +109,12 @@ var keysOnce = sync.OnceValue(func() (o paychannel.Options) {
 	return o
 })
 
-func open(t *testing.T) *world { return openAt(t, "wechat") }
+func open(t *testing.T) *world { return openAt(t, "wechat", 5*time.Second) }
 
-// openAt has the account at one of the channels.
-func openAt(t *testing.T, name core.Channel) *world {
+// openAt has the account at one of the channels, which is waited for so long.
+func openAt(t *testing.T, name core.Channel, timeout time.Duration) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{t: t, name: name, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}}}
 	w.c.Cannot[core.RecordMoney] = false
 	w.orders = &order.Service{Clinic: w.c.Clinic, Subjects: map[order.Kind]order.Subject{order.Drugs: w.goods}}
@@ -124,11 +125,11 @@ func openAt(t *testing.T, name core.Channel) *world {
 	t.Cleanup(func() { _ = w.channel.Close() })
 	keys := w.channel.Keys()
 	if w.account, err = wechat.Open(wechat.Options{Base: w.channel.URL(), App: "wx0000000000000001", Merchant: keys.Merchant, Serial: keys.Serial, Key: keys.MerchantKey,
-		PublicKey: keys.PublicKey, PublicKeyID: keys.PublicKeyID, APIV3Key: keys.APIV3Key, Timeout: 300 * time.Millisecond}); err != nil {
+		PublicKey: keys.PublicKey, PublicKeyID: keys.PublicKeyID, APIV3Key: keys.APIV3Key, Timeout: timeout}); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.channel.AlipayKeys(); name == "alipay" {
-		if w.account, err = alipay.Open(alipay.Options{Base: w.channel.AlipayURL(), App: a.App, Key: a.AppKey, PublicKey: a.PublicKey, Timeout: 300 * time.Millisecond}); err != nil {
+		if w.account, err = alipay.Open(alipay.Options{Base: w.channel.AlipayURL(), App: a.App, Key: a.AppKey, PublicKey: a.PublicKey, Timeout: timeout}); err != nil {
 			t.Fatal(err)
 		}
 	}
