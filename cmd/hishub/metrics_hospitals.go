@@ -47,7 +47,7 @@ func perHospital(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descQueue      = perHospital("hishub_queue_messages", "Messages that are not delivered, by state: queued, sending, parked; in_doubt are those of the parked ones that may have happened.", "state")
 	descOldest     = perHospital("hishub_queue_oldest_seconds", "How long the oldest message waits that is not parked; 0 when none does.")
-	descHeld       = perHospital("hishub_hospital_held", "1 while it is paused or in a maintenance window.")
+	descHeld       = perHospital("hishub_hospital_held", "1 while it is paused, in a maintenance window or outside its working hours.")
 	descBreaker    = perHospital("hishub_breaker_state", "0 closed, 1 half-open, 2 open.")
 	descInFlight   = perHospital("hishub_exchanges_in_flight", "Slots taken by exchanges now.")
 	descContact    = perHospital("hishub_last_contact_timestamp_seconds", "When the HIS last answered an exchange (result answered), or did not (failed), since this process began.", "result")

@@ -48,6 +48,11 @@ type Options struct {
 	// Background ends when this process does. Runs that are asked for go on in it
 	// after their request; context.Background() if nil.
 	Background context.Context
+	// Head says when and how much a hospital may be called, by its folder's revision,
+	// without its operations; nil: it is not known here.
+	Head func(ctx context.Context, hospital string, revision int) (*core.Dialect, error)
+	// Process is this one's name among those that work hospitals; "" works none.
+	Process string
 	// Lights are what this process's dispatcher knows of its hospitals; nil when it
 	// delivers nothing.
 	Lights func() map[string]delivery.Light

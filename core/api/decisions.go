@@ -65,7 +65,7 @@ type supersession struct {
 func (a *api) decisions() {
 	register(a, operation{
 		id: "retry-message", method: http.MethodPost, path: "/v1/messages/{id}/retry", right: mayDecide, tag: "Decisions",
-		title: "Try again now", doc: "Makes one that waits for its back-off due now.", errors: []int{409},
+		title: "Try again now", doc: "Makes one that waits for its back-off due now. What else it waits for, such as the hospital's working hours, is in `waits`.", errors: []int{409},
 	}, func(ctx context.Context, rq *request, in *oneMessage) (*decided, error) {
 		return a.decide(ctx, rq, in.ID, func() error { return a.Store.Retry(ctx, in.ID, rq.who()) })
 	})
@@ -104,7 +104,11 @@ func (a *api) decide(ctx context.Context, rq *request, id int64, act func() erro
 		return nil, err
 	}
 	m, _, err := a.message(ctx, rq.caller, id)
-	return &decided{shown(m, rq.caller)}, err
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.shownOne(ctx, rq.caller, m)
+	return &decided{now}, err
 }
 
 func (a *api) supersede(ctx context.Context, rq *request, in *superseded) (*supersession, error) {

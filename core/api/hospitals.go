@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"hishub/core"
 	"hishub/core/delivery"
 	"hishub/core/incident"
 	"hishub/core/postgres"
@@ -29,7 +30,9 @@ type Hospital struct {
 	Name     string `json:"name"`
 	Revision int    `json:"revision" doc:"active revision of its folder"`
 	// Light sums it up.
-	Light     string          `json:"light" enum:"green,yellow,red,paused" doc:"red: the HIS does not answer; yellow: something is parked or waits for long"`
+	Light string `json:"light" enum:"green,yellow,red,paused,closed" doc:"red: the HIS does not answer; yellow: something is parked or waits for long; closed: outside its working hours or in maintenance"`
+	// Rests is there while the HIS is not called, by its folder.
+	Rests     *Rests          `json:"rests,omitempty" doc:"outside its working hours, or in a maintenance window; nothing but kinds that go at any hour is sent"`
 	Queued    int             `json:"queued"`
 	Sending   int             `json:"sending"`
 	Parked    int             `json:"parked"`
@@ -44,6 +47,29 @@ type Hospital struct {
 	Problem     string     `json:"problem,omitempty" doc:"why its folder cannot be used by this process"`
 	Breaker     string     `json:"breaker,omitempty" enum:"closed,open,half-open" doc:"as this process knows it"`
 	LastSuccess *time.Time `json:"last_success,omitempty" doc:"the HIS's last answer, as this process knows it"`
+}
+
+// Rests is a stretch in which the HIS is not called.
+type Rests struct {
+	Kind  string     `json:"kind" enum:"closed,maintenance"`
+	Text  string     `json:"text" doc:"the same for people"`
+	Until *time.Time `json:"until,omitempty" doc:"missing: the folder names no time within a week"`
+}
+
+// rests is nil while a HIS is called; head may be nil.
+func rests(head *core.Dialect, now time.Time) *Rests {
+	closed := delivery.Rest(head, "", now)
+	if closed == nil {
+		return nil
+	}
+	r := &Rests{Kind: "closed", Text: closed.Error()}
+	if closed.Maintenance {
+		r.Kind = "maintenance"
+	}
+	if !closed.Opens.IsZero() {
+		r.Until = &closed.Opens
+	}
+	return r
 }
 
 // HospitalLimits are an operator's; what is missing is the folder's.
@@ -142,7 +168,11 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 	all := make([]Hospital, 0, len(records))
 	for _, r := range records {
 		if c.Sees(r.ID) {
-			h := lit(r, waiting[r.ID], here[r.ID], time.Now())
+			var head *core.Dialect
+			if a.Head != nil {
+				head, _ = a.Head(ctx, r.ID, r.Revision) // one that cannot be read is told as a problem by whoever works it
+			}
+			h := lit(r, waiting[r.ID], here[r.ID], head, time.Now())
 			h.Incidents = open[r.ID]
 			all = append(all, h)
 		}
@@ -150,10 +180,10 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 	return all, nil
 }
 
-func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now time.Time) Hospital {
+func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, head *core.Dialect, now time.Time) Hospital {
 	h := Hospital{
 		ID: r.ID, Name: r.Name, Revision: r.Revision, Queued: w.Queued, Sending: w.Sending, Parked: w.Parked, InDoubt: w.InDoubt, Oldest: w.Oldest,
-		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Problem: l.Problem, Light: "green",
+		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Problem: l.Problem, Light: "green", Rests: rests(head, now),
 	}
 	if r.Limits.Set() {
 		limits := HospitalLimits(r.Limits)
@@ -165,7 +195,14 @@ func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, now ti
 	switch {
 	case r.PausedAt != nil:
 		h.Light = "paused"
-	case l.Problem != "", l.Breaker != "" && l.Breaker != "closed":
+	case l.Problem != "":
+		h.Light = "red"
+	case h.Rests != nil: // its breaker is as it was when it was last called
+		h.Light = "closed"
+		if w.Parked > 0 {
+			h.Light = "yellow"
+		}
+	case l.Breaker != "" && l.Breaker != "closed":
 		h.Light = "red"
 	case w.Parked > 0, w.Oldest != nil && now.Sub(*w.Oldest) > long:
 		h.Light = "yellow"

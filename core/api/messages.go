@@ -14,6 +14,7 @@ import (
 // Ledger is what became of messages.
 type Ledger interface {
 	Message(ctx context.Context, id int64) (postgres.Message, []postgres.Attempt, error)
+	Circumstances(ctx context.Context, hospitals []string) (map[string]delivery.Circumstances, error)
 	List(ctx context.Context, f postgres.Filter, cursor string, limit int) (page []postgres.Message, next string, err error)
 	SearchPatient(ctx context.Context, f postgres.Filter, patient, who, purpose, cursor string, limit int) (page []postgres.Message, next string, err error)
 	Trace(ctx context.Context, id int64) (postgres.Trace, error)
@@ -23,29 +24,30 @@ type Ledger interface {
 
 // Message is an accepted message. It names no patient.
 type Message struct {
-	ID           int64          `json:"id"`
-	Address      string         `json:"address"`
-	Hospital     string         `json:"hospital"`
-	Kind         core.Kind      `json:"kind" example:"payment.settle"`
-	Key          string         `json:"key" doc:"the business key"`
-	Lane         string         `json:"lane"`
-	State        delivery.State `json:"state" enum:"queued,sending,delivered,parked,cancelled"`
-	Class        core.Class     `json:"class,omitempty" enum:"unavailable,in_doubt,rejected,invalid" doc:"what the last failure means"`
-	Reason       string         `json:"reason,omitempty" doc:"why it waits, is parked or cancelled, in our words"`
-	Words        string         `json:"words,omitempty" doc:"the HIS's own words, for those who may see them"`
-	RefundNow    bool           `json:"refund_now,omitempty" doc:"the HIS refused for good and the money must go back"`
-	Receipt      *core.Receipt  `json:"receipt,omitempty"`
-	Attempts     int            `json:"attempts"`
-	AcceptedAt   time.Time      `json:"accepted_at"`
-	DecidedAt    *time.Time     `json:"decided_at,omitempty" doc:"when it was delivered or cancelled"`
-	Due          *time.Time     `json:"due,omitempty" doc:"when a queued one is tried next"`
-	BlockedBy    int64          `json:"blocked_by,omitempty" doc:"the message before it in its lane"`
-	Phase        delivery.Phase `json:"phase,omitempty" enum:"send,inquire,undo" doc:"what the next exchange is for"`
-	CancelWanted bool           `json:"cancel_wanted,omitempty"`
-	Revision     int            `json:"revision,omitempty" doc:"of the hospital's folder, from the first byte on"`
-	Supersedes   int64          `json:"supersedes,omitempty"`
-	SupersededBy int64          `json:"superseded_by,omitempty"`
-	Test         bool           `json:"test,omitempty"`
+	ID           int64           `json:"id"`
+	Address      string          `json:"address"`
+	Hospital     string          `json:"hospital"`
+	Kind         core.Kind       `json:"kind" example:"payment.settle"`
+	Key          string          `json:"key" doc:"the business key"`
+	Lane         string          `json:"lane"`
+	State        delivery.State  `json:"state" enum:"queued,sending,delivered,parked,cancelled"`
+	Class        core.Class      `json:"class,omitempty" enum:"unavailable,in_doubt,rejected,invalid" doc:"what the last failure means"`
+	Reason       string          `json:"reason,omitempty" doc:"why it waits, is parked or cancelled, in our words"`
+	Words        string          `json:"words,omitempty" doc:"the HIS's own words, for those who may see them"`
+	RefundNow    bool            `json:"refund_now,omitempty" doc:"the HIS refused for good and the money must go back"`
+	Receipt      *core.Receipt   `json:"receipt,omitempty"`
+	Attempts     int             `json:"attempts"`
+	AcceptedAt   time.Time       `json:"accepted_at"`
+	DecidedAt    *time.Time      `json:"decided_at,omitempty" doc:"when it was delivered or cancelled"`
+	Due          *time.Time      `json:"due,omitempty" doc:"when a queued one is tried next"`
+	BlockedBy    int64           `json:"blocked_by,omitempty" doc:"the message before it in its lane"`
+	Waits        *delivery.Waits `json:"waits,omitempty" doc:"why a queued one is not sent now; not told of links"`
+	Phase        delivery.Phase  `json:"phase,omitempty" enum:"send,inquire,undo" doc:"what the next exchange is for"`
+	CancelWanted bool            `json:"cancel_wanted,omitempty"`
+	Revision     int             `json:"revision,omitempty" doc:"of the hospital's folder, from the first byte on"`
+	Supersedes   int64           `json:"supersedes,omitempty"`
+	SupersededBy int64           `json:"superseded_by,omitempty"`
+	Test         bool            `json:"test,omitempty"`
 }
 
 // Attempt is one exchange with the HIS.
@@ -120,7 +122,11 @@ func (a *api) detail(ctx context.Context, c Caller, id int64) (d MessageDetail, 
 	if err != nil {
 		return d, err
 	}
-	d = MessageDetail{Message: shown(m, c), History: make([]Attempt, 0, len(attempts)), Decisions: make([]Decision, 0, len(decisions)), Proposals: make([]Proposal, 0, len(proposals))}
+	one, err := a.shownOne(ctx, c, m)
+	if err != nil {
+		return d, err
+	}
+	d = MessageDetail{Message: one, History: make([]Attempt, 0, len(attempts)), Decisions: make([]Decision, 0, len(decisions)), Proposals: make([]Proposal, 0, len(proposals))}
 	for _, t := range attempts {
 		d.History = append(d.History, Attempt{
 			Number: t.Number, At: t.At, Late: t.Late, Phase: t.Phase, Step: t.Step, Connector: t.Connector, Operation: t.Operation,

@@ -56,8 +56,8 @@ func (p *pages) messages(ctx context.Context, c Caller, r *http.Request) (any, e
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range found {
-		s.Found = append(s.Found, shown(m, c))
+	if s.Found, err = p.shownAll(ctx, c, found); err != nil {
+		return nil, err
 	}
 	if next != "" {
 		q.Set("cursor", next)

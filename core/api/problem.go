@@ -92,7 +92,7 @@ var problemTypes = []struct {
 	{"internal", 500, "something went wrong here", "Tell the operator the `incident`. A message that was being submitted may be submitted again: its key de-duplicates it."},
 	{"his-refused", 502, "the HIS refused to answer", "`words` are the HIS's own, for those who may see them."},
 	{"his-invalid", 502, "the question cannot be said in the HIS's dialect", "The hospital's folder must be mended."},
-	{"his-unavailable", 503, "the HIS does not answer", "Asking again is harmless."},
+	{"his-unavailable", 503, "the HIS does not answer", "Asking again is harmless. Outside of the hospital's hours the title is *the hospital is closed*; `detail` and `Retry-After` say until when."},
 	{"unavailable", 503, "not now", "The database, or another thing that `detail` names, is away. Nothing was accepted that was not answered with 202."},
 }
 

@@ -119,7 +119,7 @@ func unanswered(rq *request, err error) error {
 		p = p.after(max(fault.RetryAfter, time.Second))
 		var closed *delivery.Closed
 		if errors.As(err, &closed) {
-			p.Detail = closed.Error()
+			p.Title, p.Detail = "the hospital is closed", closed.Error()
 		}
 	}
 	p.Class = fault.Class

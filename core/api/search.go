@@ -53,7 +53,10 @@ func (a *api) search() {
 			return nil, err
 		}
 		page, next, err := a.Store.List(ctx, f, in.Cursor, in.Limit)
-		return listed(rq.caller, page, next), err
+		if err != nil {
+			return nil, err
+		}
+		return a.listed(ctx, rq.caller, page, next)
 	})
 	register(a, operation{
 		id: "search-messages", method: http.MethodPost, path: "/v1/messages:search", right: mayRead, tag: "Messages",
@@ -67,13 +70,19 @@ func (a *api) search() {
 		}
 		if in.Body.Patient == "" {
 			page, next, err := a.Store.List(ctx, f, in.Body.Cursor, in.Body.Limit)
-			return listed(rq.caller, page, next), err
+			if err != nil {
+				return nil, err
+			}
+			return a.listed(ctx, rq.caller, page, next)
 		}
 		if !rq.caller.May(mayPatients) {
 			return nil, problem("forbidden", "looking for a patient needs the right \"patients\"")
 		}
 		page, next, err := a.Store.SearchPatient(ctx, f, in.Body.Patient, rq.who(), in.Body.Purpose, in.Body.Cursor, in.Body.Limit)
-		return listed(rq.caller, page, next), err
+		if err != nil {
+			return nil, err
+		}
+		return a.listed(ctx, rq.caller, page, next)
 	})
 }
 
@@ -92,11 +101,9 @@ func (in MessageFilter) of(c Caller) (postgres.Filter, error) {
 	return f, nil
 }
 
-func listed(c Caller, page []postgres.Message, next string) *messageList {
-	out := &messageList{}
-	out.Body.Messages, out.Body.Next = make([]Message, 0, len(page)), next
-	for _, m := range page {
-		out.Body.Messages = append(out.Body.Messages, shown(m, c))
-	}
-	return out
+func (a *api) listed(ctx context.Context, c Caller, page []postgres.Message, next string) (out *messageList, err error) {
+	out = &messageList{}
+	out.Body.Next = next
+	out.Body.Messages, err = a.shownAll(ctx, c, page)
+	return out, err
 }

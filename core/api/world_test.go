@@ -228,6 +228,7 @@ type his struct {
 	mu   sync.Mutex
 	says func(core.Body) core.Verdict
 	wire func(core.Body) ([]byte, []byte)
+	shut []core.Hours // its working hours; none is always
 }
 
 func (h *his) say(f func(core.Body) core.Verdict) {
@@ -242,7 +243,7 @@ func (h *his) Hospital(_ context.Context, id string, _ int) (*core.Hospital, err
 		return nil, core.ErrUnknownHospital
 	}
 	d := &core.Dialect{
-		Hospital: id, Zone: time.UTC, Limits: core.Limits{Concurrency: 4}, Operations: map[core.Kind]*core.Operation{},
+		Hospital: id, Zone: time.UTC, Limits: core.Limits{Concurrency: 4}, Operations: map[core.Kind]*core.Operation{}, Open: h.shut,
 		Connectors: map[string]core.ConnectorSpec{"default": {Timeout: 2 * time.Second}},
 	}
 	for _, t := range core.Catalogue {
