@@ -16,7 +16,8 @@ import (
 // handler is the API with the clinic's routes, what HIS call, and the sender of webhooks.
 func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
-		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Repeats: h.hospitals.repeats, Background: background, Lights: h.dispatcher.Lights,
+		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Repeats: h.hospitals.repeats, Background: background,
+		Head: newHeads(h.store).of, Process: h.dispatcher.Process, Lights: h.dispatcher.Lights,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil, ClientCert: h.tlsAPI,
 		Ready: h.dependencies(), Stopping: h.leaving.begun,
 	}

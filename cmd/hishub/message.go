@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hishub/core/delivery"
 	"hishub/core/postgres"
 )
 
@@ -52,8 +53,12 @@ func (c *messageShow) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		why, err := whyWaits(ctx, s, m)
+		if err != nil {
+			return err
+		}
 		if c.JSON {
-			return printJSON(map[string]any{"message": m, "attempts": attempts, "decisions": decisions})
+			return printJSON(map[string]any{"message": waiting{m, why[m.ID]}, "attempts": attempts, "decisions": decisions})
 		}
 		fmt.Printf("%d  %s %s %s\nstate     %s  %s %s\n", m.ID, m.Hospital, m.Kind, m.Key, m.State, m.Class, m.Reason)
 		if m.Words != "" {
@@ -63,8 +68,11 @@ func (c *messageShow) Run(ctx context.Context) error {
 			receipt, _ := json.Marshal(m.Receipt)
 			fmt.Println("receipt  ", string(receipt))
 		}
-		if m.BlockedBy != 0 {
-			fmt.Println("behind   ", m.BlockedBy)
+		if w := why[m.ID]; w != nil {
+			fmt.Println("waits    ", w.Text)
+		}
+		if m.Due != nil && m.State == delivery.Queued {
+			fmt.Println("due      ", m.Due.Local().Format(time.DateTime))
 		}
 		fmt.Println()
 		t := newTable("#", "AT", "PHASE", "STEP", "OPERATION", "OUTCOME", "TOOK", "THEN")
@@ -90,12 +98,26 @@ type messageRetry struct {
 	By string `default:"${user}" help:"Who."`
 }
 
-func (messageRetry) Help() string { return "Example:\n  hishub message retry 4711" }
+func (messageRetry) Help() string {
+	return "It does not wait for its back-off any more. A pause, the hospital's hours and the message before it in its lane hold it all the same; it says so.\n\nExample:\n  hishub message retry 4711"
+}
 
 func (c *messageRetry) Run(ctx context.Context) error {
 	return c.with(ctx, func(s *postgres.Store) error {
 		if err := s.Retry(ctx, c.ID, c.By); err != nil {
 			return err
+		}
+		m, _, err := s.Message(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		why, err := whyWaits(ctx, s, m)
+		if err != nil {
+			return err
+		}
+		if w := why[c.ID]; w != nil && w.Kind != delivery.WaitTurn {
+			fmt.Println("due, but it waits:", w.Text)
+			return nil
 		}
 		fmt.Println("due now")
 		return nil

@@ -68,10 +68,18 @@ func (c *messageSearch) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(map[string]any{"messages": page, "next": next})
+		why, err := whyWaits(ctx, s, page...)
+		if err != nil {
+			return err
 		}
-		return printMessages(page, next)
+		if c.JSON {
+			all := make([]waiting, len(page))
+			for i, m := range page {
+				all[i] = waiting{m, why[m.ID]}
+			}
+			return printJSON(map[string]any{"messages": all, "next": next})
+		}
+		return printMessages(page, why, next)
 	})
 }
 
@@ -122,18 +130,21 @@ func dayOrMoment(flag, text string) (from, to time.Time, err error) {
 	return from, from, nil
 }
 
-func printMessages(page []postgres.Message, next string) error {
-	t := newTable("ID", "HOSPITAL", "KIND", "KEY", "STATE", "ACCEPTED", "HIS NO", "REASON")
+func printMessages(page []postgres.Message, why map[int64]*delivery.Waits, next string) error {
+	t := newTable("ID", "HOSPITAL", "KIND", "KEY", "STATE", "ACCEPTED", "DUE", "HIS NO", "REASON")
 	for _, m := range page {
 		his := ""
 		if m.Receipt != nil {
 			his = m.Receipt.HisNo
 		}
-		reason := m.Reason
-		if m.BlockedBy != 0 {
-			reason = fmt.Sprintf("behind %d in its lane", m.BlockedBy)
+		reason, due := m.Reason, ""
+		if w := why[m.ID]; w != nil {
+			reason = w.Text
 		}
-		t.row(m.ID, m.Hospital, m.Kind, m.Key, m.State, m.AcceptedAt.Local().Format(time.DateTime), his, reason)
+		if m.Due != nil && m.State == delivery.Queued {
+			due = m.Due.Local().Format(time.DateTime)
+		}
+		t.row(m.ID, m.Hospital, m.Kind, m.Key, m.State, m.AcceptedAt.Local().Format(time.DateTime), due, his, reason)
 	}
 	if err := t.print(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hishub/core/delivery"
 	"hishub/core/postgres"
 )
 
@@ -35,11 +36,22 @@ func (c *messageTrace) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(t)
-		}
 		m := t.Message
-		fmt.Printf("%d  %s %s %s, lane %s\nstate  %s  %s %s\n\n", m.ID, m.Hospital, m.Kind, m.Key, m.Lane, m.State, m.Class, m.Reason)
+		why, err := whyWaits(ctx, s, m)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(struct {
+				postgres.Trace
+				Waits *delivery.Waits `json:"waits,omitempty"`
+			}{t, why[m.ID]})
+		}
+		fmt.Printf("%d  %s %s %s, lane %s\nstate  %s  %s %s\n", m.ID, m.Hospital, m.Kind, m.Key, m.Lane, m.State, m.Class, m.Reason)
+		if w := why[m.ID]; w != nil {
+			fmt.Println("waits ", w.Text)
+		}
+		fmt.Println()
 		lines := newTable("AT", "WHAT", "")
 		for _, l := range momentsOf(t) {
 			lines.row(l.At.Local().Format("2006-01-02 15:04:05.000"), l.What, l.Text)
