@@ -171,7 +171,8 @@ type Store interface {
 	// kinds are named, only they are taken.
 	Claim(ctx context.Context, process, hospital string, n int, lease, deadline time.Duration, kinds ...core.Kind) ([]Delivery, error)
 	// Sent records durably that bytes are about to leave, under this revision. It
-	// is the last check of the lease: after ErrLeaseLost nothing may be sent.
+	// is the last check of the lease, and of a pause: after ErrLeaseLost nothing may
+	// be sent, and whoever claims it next, after the pause, finds it as it was.
 	Sent(ctx context.Context, d *Delivery, revision int) error
 	// Settle saves an attempt and what follows in one transaction. promoted is
 	// true when a successor in the lane became free. After ErrLeaseLost the attempt

@@ -265,10 +265,14 @@ func (s *Store) Sent(ctx context.Context, d *delivery.Delivery, revision int) er
 	return nil
 }
 
+// markSent finds nothing where the lease is over, or where the hospital is paused:
+// what was claimed before a pause, and a further step of what was in flight, waits. A
+// pause that is answered in the middle of a mark has waited for it, see Store.Pause.
 const markSent = `
 	update hub.queue q set sent_at = clock_timestamp(), revision = i.revision
 	from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
 	where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
+		and (select h.paused_at is null from hub.hospital h where h.id = q.hospital)
 	returning q.message, q.fence`
 
 func (s *Store) markAll(ctx context.Context, ms []mark) ([]bool, error) {

@@ -151,9 +151,43 @@ func (s *Store) Hospitals(ctx context.Context) ([]HospitalRecord, error) {
 	return all, nil
 }
 
-// Pause stops claims for a hospital; what is in flight ends as it would.
+// Pause stops a hospital: once it returns, nothing more is sent. A call that is in
+// flight ends as it would; its further steps wait.
 func (s *Store) Pause(ctx context.Context, hospital, who, why string) error {
-	return s.pause(ctx, hospital, who, why, true)
+	if err := s.pause(ctx, hospital, who, why, true); err != nil {
+		return err
+	}
+	if err := s.endClaims(ctx, hospital); err != nil {
+		return fmt.Errorf("pause hospital %s: it is paused, but what was claimed before may still be sent; pause it again: %w", hospital, err)
+	}
+	return nil
+}
+
+// endClaims ends the leases under which nothing was sent, after a pause is
+// committed. A mark that began before, and does not know of the pause, finds the lease
+// over, or has its row and is waited for. It waits for no row while it holds one,
+// because such a mark may hold some and want others.
+func (s *Store) endClaims(ctx context.Context, hospital string) error {
+	for {
+		var left bool
+		err := s.calm.QueryRow(ctx, `
+			with unsent as (
+				select message from hub.queue where hospital = $1 and head and state = 'queued' and sent_at is null and lease_until > statement_timestamp()
+			), free as (
+				select q.message from hub.queue q where q.message in (select message from unsent) and q.sent_at is null for update skip locked
+			), ended as (
+				update hub.queue q set lease_until = statement_timestamp() from free where q.message = free.message returning q.message
+			)
+			select exists (select message from unsent except select message from ended)`, hospital).Scan(&left)
+		if err != nil || !left {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // Resume lets claims go on.
