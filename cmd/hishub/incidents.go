@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hishub/core"
+	"hishub/core/delivery"
 	"hishub/core/incident"
 	"hishub/core/postgres"
 )
@@ -41,6 +42,7 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		s.Broken, s.Answered = light.Broken, !light.LastSuccess.IsZero()
 		h.clocks.tell(s)
 		s.Variables = h.hospitals.outdated(s.Hospital)
+		h.outage(s.Hospital, light, time.Now())
 		s.Exchanges, s.Failed, s.Whole = h.rates.Look(s.Hospital, time.Now())
 		s.Unmapped, s.Counted = h.unmapped.of(s.Hospital), h.unmapped.counted(s.Hospital)
 		if opened, err := h.hospitals.Hospital(ctx, s.Hospital, 0); err == nil {
@@ -49,6 +51,15 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		}
 	}
 	return all, nil
+}
+
+// outage leaves what a breaker incident tells of out of the rate of failures.
+func (h *hub) outage(hospital string, light delivery.Light, now time.Time) {
+	var failing time.Time
+	if !light.Broken.IsZero() && now.Sub(light.Broken) > h.alerts.Plan().Of(hospital).Breaker {
+		failing = light.Failing.Add(-time.Second) // the exchange was noted a moment before
+	}
+	h.rates.Breaker(hospital, failing, now)
 }
 
 // own are the signs of the hub itself, which one process tells of for all.
@@ -69,7 +80,7 @@ func (h *hub) exchanged(x core.Exchange) {
 	if x.Called.IsZero() {
 		return // nothing was said to it
 	}
-	h.rates.Note(x.Hospital, x.Verdict.Outcome == core.OutcomeUnavailable || x.Verdict.Outcome == core.OutcomeInDoubt, x.Answered)
+	h.rates.Note(x.Hospital, x.Verdict.Outcome == core.OutcomeUnavailable || x.Verdict.Outcome == core.OutcomeInDoubt, x.Called, x.Answered)
 	if strings.HasPrefix(x.Connector, core.ChannelConnector("")) {
 		return // a payment channel's clock is not the HIS's
 	}

@@ -32,6 +32,7 @@ type desk struct {
 	quietUntil  time.Time // nothing that goes at any hour is looked for
 	retries     retries
 	broken      time.Time // since when the breaker is not closed; zero: it is closed
+	failing     time.Time // when the first failed of those that only failures have followed
 	inFlight    int       // claims that hold a slot
 	ready       []claimed // claims that wait for a slot; nothing of them is sent
 	settling    int       // exchanges that are over but not yet settled
@@ -376,7 +377,7 @@ func (k *desk) note(err error) {
 func (k *desk) light() Light {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	l := Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, HeldUntil: k.heldUntil, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	l := Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, Failing: k.failing, HeldUntil: k.heldUntil, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
 	if k.breaker.IsOpen() {
 		l.Probe = time.Now().Add(max(0, k.breaker.RemainingDelay()))
 	}

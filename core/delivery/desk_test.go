@@ -247,8 +247,8 @@ func TestDeskComesBackSlowly(t *testing.T) {
 		go func() { ended <- d.Run(ctx) }()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if l := d.Lights()["h1"]; time.Since(l.Broken) < 59*time.Minute {
-			t.Errorf("broken since %s ago, want an hour", time.Since(l.Broken))
+		if l := d.Lights()["h1"]; time.Since(l.Broken) < 59*time.Minute || l.Failing.IsZero() || l.Failing.After(l.Broken) || l.Failing.Before(l.Broken.Add(-time.Minute)) {
+			t.Errorf("broken since %s ago, want an hour; failing since %s ago", time.Since(l.Broken), time.Since(l.Failing))
 		}
 		if c.calls > 16+5+3600/2 {
 			t.Errorf("%d calls in an hour to a HIS that is away", c.calls)
@@ -276,7 +276,7 @@ func TestDeskComesBackSlowly(t *testing.T) {
 				t.Errorf("request %d met %d at once after %d answers", i+1, n, answers)
 			}
 		}
-		if l := d.Lights()["h1"]; l.Breaker != "closed" || !l.Broken.IsZero() {
+		if l := d.Lights()["h1"]; l.Breaker != "closed" || !l.Broken.IsZero() || !l.Failing.IsZero() {
 			t.Errorf("in the end the breaker is %s, broken since %s", l.Breaker, l.Broken)
 		}
 	})

@@ -198,8 +198,9 @@ type Light struct {
 	InFlight int
 	// Breaker is closed, open or half-open.
 	Breaker string
-	// Broken is since when it is not closed; zero while it is.
-	Broken time.Time
+	// Broken is since when it is not closed; zero while it is. Failing is when the
+	// first failed of those that nothing but failures followed.
+	Broken, Failing time.Time
 	// Probe is when the next one is tried while it is open; HeldUntil when the HIS,
 	// which asked us to wait, is called again. Zero: neither.
 	Probe, HeldUntil time.Time

@@ -107,6 +107,9 @@ func (k *desk) record(o core.Outcome, retryAfter time.Duration) {
 	case core.OutcomeUnavailable, core.OutcomeInDoubt:
 		k.breaker.RecordFailure()
 		k.lastFailure = now
+		if k.failing.IsZero() {
+			k.failing = now
+		}
 		if k.broken.IsZero() && !k.breaker.IsClosed() {
 			k.broken = now
 		}
@@ -124,7 +127,7 @@ func (k *desk) record(o core.Outcome, retryAfter time.Duration) {
 		if !k.breaker.IsClosed() {
 			return // it was sent before the outage
 		}
-		k.broken = time.Time{}
+		k.broken, k.failing = time.Time{}, time.Time{}
 		if k.ramp > 0 && o != core.OutcomeBusy {
 			k.ramp++
 		}

@@ -145,8 +145,9 @@ func TestRates(t *testing.T) {
 	}
 	look(0, 0, 0, false)
 	for i := range 100 {
-		r.Note("h", i%4 == 0, t0.Add(time.Duration(i)*time.Second))
-		r.Note("other", true, t0)
+		at := t0.Add(time.Duration(i) * time.Second)
+		r.Note("h", i%4 == 0, at, at)
+		r.Note("other", true, t0, t0)
 	}
 	look(50*time.Second, 100, 25, false) // those of the last seconds are counted by their slots
 	for i := 1; i <= 9; i++ {
@@ -156,8 +157,46 @@ func TestRates(t *testing.T) {
 	look(10*time.Minute+50*time.Second, 40, 10, true)
 	look(11*time.Minute+40*time.Second, 0, 0, true)
 	look(20*time.Minute, 0, 0, false) // it was another process's meanwhile
-	r.Note("h", true, t0.Add(20*time.Minute))
+	r.Note("h", true, t0.Add(20*time.Minute), t0.Add(20*time.Minute))
 	look(20*time.Minute+time.Second, 1, 1, false)
+}
+
+// An outage is told by the breaker, and does not open failures as it is over; what
+// fails before it and after it counts, and so does one that was no incident.
+func TestRatesLeaveOutWhatTheBreakerTells(t *testing.T) {
+	var r Rates
+	t0 := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return t0.Add(time.Duration(seconds) * time.Second) }
+	note := func(failed bool, from, until int) {
+		for s := from; s < until; s++ {
+			r.Note("h", failed, at(s), at(s))
+		}
+	}
+	look := func(seconds, all, failed int) {
+		t.Helper()
+		if a, f, _ := r.Look("h", at(seconds)); a != all || f != failed {
+			t.Errorf("after %d s: %d of %d failed, want %d of %d", seconds, f, a, failed, all)
+		}
+	}
+	note(false, 0, 60)
+	note(true, 60, 120) // the breaker is open from the fifth on, which is no incident yet
+	r.Breaker("h", time.Time{}, at(120))
+	look(120, 120, 60)
+	r.Breaker("h", at(60), at(121)) // now it is one
+	look(121, 60, 0)
+	note(true, 122, 150)
+	r.Breaker("h", at(60), at(150))
+	r.Note("h", true, at(151), at(151))
+	r.Note("h", false, at(152), at(152)) // the probe
+	r.Breaker("h", time.Time{}, at(155)) // and the first look that sees it closed
+	r.Note("h", true, at(140), at(181))  // this one hung meanwhile
+	look(181, 60, 0)
+	note(false, 182, 190)
+	note(true, 190, 200)
+	r.Breaker("h", time.Time{}, at(200))
+	look(200, 78, 10)
+	note(true, 200, 230)
+	look(230, 108, 40) // a breaker that was open for too short a time
 }
 
 // Every kind says itself in both languages.

@@ -28,14 +28,21 @@ type rate struct {
 	}
 	// since is when this process began to look at it without a gap until looked.
 	since, looked time.Time
+	// failing is since when everything fails of which a breaker incident tells, zero
+	// while none does; what began before told is told by the latest of them.
+	failing, told time.Time
 }
 
-// Note counts one exchange.
-func (r *Rates) Note(hospital string, failed bool, now time.Time) {
+// Note counts one exchange by its end, unless a breaker incident tells of it.
+func (r *Rates) Note(hospital string, failed bool, began, ended time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	number := now.UnixNano() / int64(rateSlot)
-	s := &r.of(hospital).slots[number%rateSlots]
+	one := r.of(hospital)
+	if began.Before(one.told) {
+		return // it was on its way as the breaker closed
+	}
+	number := ended.UnixNano() / int64(rateSlot)
+	s := &one.slots[number%rateSlots]
 	if s.number != number {
 		s.number, s.all, s.failed = number, 0, 0
 	}
@@ -55,6 +62,30 @@ func (r *Rates) of(hospital string) *rate {
 		r.all[hospital] = one
 	}
 	return one
+}
+
+// Breaker says at each look since when everything fails of which a breaker incident
+// tells; zero: none does. What it covers does not count, nor what shares a slot with
+// it: people were told of that, and a rate of it would be told as the HIS is well again.
+func (r *Rates) Breaker(hospital string, failing, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one := r.of(hospital)
+	from := failing
+	if failing.IsZero() {
+		from = one.failing // it closed since the last look
+	}
+	one.failing = failing
+	if from.IsZero() {
+		return
+	}
+	one.told = now
+	first, last := from.UnixNano()/int64(rateSlot), now.UnixNano()/int64(rateSlot)
+	for i := range one.slots {
+		if s := &one.slots[i]; s.number >= first && s.number <= last {
+			s.all, s.failed = 0, 0
+		}
+	}
 }
 
 // Look gives the counts of the window that ends now. whole: this process has looked at
