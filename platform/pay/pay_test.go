@@ -44,6 +44,10 @@ func TestAnOrderIsPaidAndGivenBack(t *testing.T) {
 	if bad := w.conserved(o.No); bad != "" {
 		t.Error(bad)
 	}
+	// The channel says once more that it gave back what it has.
+	if r, err = w.pay.GivenSaid(ctx, r.No, pay.Given{State: pay.Returned, ChannelNo: r.ChannelRefundNo, Amount: r.Amount, At: *r.ReturnedAt}); err != nil || r.State != pay.Arrived {
+		t.Errorf("said again: %+v, %v", r, err)
+	}
 	if w.goods.back[o.No] != 1255 {
 		t.Errorf("the subject was told of %s", w.goods.back[o.No])
 	}
