@@ -16,7 +16,7 @@ const allSame = "same"
 // accept saves what a folder writes for the named cases as their request.*. With
 // force a request.* that is there is replaced.
 func accept(dir string, files fs.FS, names []string, force bool) error {
-	f, err := loadSample(files)
+	f, err := loadCases(files)
 	var mistakes mapping.Mistakes
 	switch {
 	case errors.As(err, &mistakes):

@@ -43,7 +43,7 @@ func (c *hospitalCertify) Run(ctx context.Context) error {
 	if err != nil {
 		return inFolder(c.Folder, err)
 	}
-	agreed, err := loadCases(c.Folder)
+	agreed, err := loadCases(files)
 	if err != nil {
 		return inFolder(c.Folder, err)
 	}

@@ -44,7 +44,7 @@ type hospitalCheck struct {
 }
 
 func (hospitalCheck) Help() string {
-	return "Examples:\n  hishub hospital check mapping/hospitals\n  hishub hospital check --coverage mapping/hospitals\n  hishub hospital check hospitals/haining --accept same\n\nEvery mistake names file:line:column and its cure. Variables that are not set are taken from the folder's env.sample. Exit status 1 when there is a mistake, or a case fails."
+	return "Examples:\n  hishub hospital check mapping/hospitals\n  hishub hospital check --coverage mapping/hospitals\n  hishub hospital check hospitals/haining --accept same\n\nEvery mistake names file:line:column and its cure. Variables are as in the folder's env.sample, and what it lacks as in the environment, so that the cases run the same everywhere. Exit status 1 when there is a mistake, or a case fails."
 }
 
 // checked is what a check found in one folder. Cases run when there is no mistake.
@@ -55,6 +55,8 @@ type checked struct {
 	Cases    int               `json:"cases"`
 	Failed   []string          `json:"failed"`
 	Coverage []certify.Covered `json:"coverage,omitempty"`
+
+	failing []string // names of the cases that failed
 }
 
 // mistake is a mapping.Mistake as scripts see it.
@@ -109,7 +111,7 @@ func (c *hospitalCheck) Run() error {
 
 func checkFolder(name string, folder fs.FS) checked {
 	r := checked{Folder: name, Mistakes: []mistake{}, Failed: []string{}}
-	f, err := loadSample(folder)
+	f, err := loadCases(folder)
 	var mistakes mapping.Mistakes
 	if errors.As(err, &mistakes) {
 		r.add(mistakes)
@@ -122,6 +124,7 @@ func checkFolder(name string, folder fs.FS) checked {
 	for _, result := range results {
 		r.Cases++
 		if !result.Passed() {
+			r.failing = append(r.failing, result.Name)
 			r.Failed = append(r.Failed, result.Name+": "+strings.Join(result.Differences, "\n    "))
 		}
 	}
@@ -140,6 +143,14 @@ func (r *checked) wrong() bool {
 }
 
 func (r *checked) bad() bool { return len(r.Failed) > 0 || r.wrong() }
+
+// failure says how many of its cases fail.
+func (r *checked) failure() string {
+	if len(r.failing) == 1 {
+		return r.Folder + ": 1 case fails"
+	}
+	return fmt.Sprintf("%s: %d cases fail", r.Folder, len(r.failing))
+}
 
 func (r *checked) print() {
 	for _, m := range r.Mistakes {
@@ -176,7 +187,7 @@ type hospitalApply struct {
 }
 
 func (hospitalApply) Help() string {
-	return "Example:\n  hishub hospital apply mapping/hospitals/dongshan --note \"new drug codes\"\n\nIts cases must pass. Every variable that the folder names must be set here, and for each running hishub: one that lacks it says so in the hospital's light. What is on its way keeps the revision that it was begun with."
+	return "Example:\n  hishub hospital apply mapping/hospitals/dongshan --note \"new drug codes\"\n\nIts cases must pass, with the variables of its env.sample as for 'hishub hospital check'. Every variable that the folder names must be set here, and for each running hishub: one that lacks it says so in the hospital's light. What is on its way keeps the revision that it was begun with."
 }
 
 func (c *hospitalApply) Run(ctx context.Context) error {
@@ -193,8 +204,8 @@ func (c *hospitalApply) Run(ctx context.Context) error {
 	dialects := make([]*core.Dialect, len(names))
 	for i, name := range names {
 		checking.Go(func() error {
-			if failed := checkFolder(name, found[name]).Failed; len(failed) > 0 && !c.Force {
-				return fmt.Errorf("%s: %d cases fail, so nothing was applied; see 'hishub hospital check %s', or say --force", name, len(failed), name)
+			if r := checkFolder(name, found[name]); len(r.Failed) > 0 && !c.Force {
+				return fmt.Errorf("%s, so nothing was applied: %s; see 'hishub hospital check %s', or say --force", r.failure(), strings.Join(r.failing, ", "), name)
 			}
 			f, err := loadFolder(found[name])
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"hishub/connectors"
 	"hishub/connectors/charset"
 	"hishub/core"
 	"hishub/mapping"
@@ -15,23 +14,6 @@ import (
 
 // caseName is what stands behind the operation in a case's name.
 var caseName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-
-// loadCases compiles a folder as its cases are to run anywhere: env.sample wins
-// over the environment, so that no secret of this machine gets into a case.
-func loadCases(dir string) (*mapping.Folder, error) {
-	files := os.DirFS(dir)
-	sample, err := readSample(files)
-	if err != nil {
-		return nil, err
-	}
-	env := func(name string) (string, bool) {
-		if v, ok := sample[name]; ok {
-			return v, true
-		}
-		return os.LookupEnv(name)
-	}
-	return mapping.Load(files, mapping.Options{Env: env, Open: connectors.Open, OpenChannel: connectors.OpenChannel, Listen: connectors.Listen})
-}
 
 // recording is a case that is to be written into a hospital folder.
 type recording struct {
@@ -62,7 +44,7 @@ func (r *recording) path() string { return filepath.Join(r.dir, "cases", r.name)
 // write makes the case, runs it and only then gives it its name. Nothing is left
 // behind when it fails.
 func (r *recording) write(all []exchanged) error {
-	folder, err := loadCases(r.dir)
+	folder, err := loadCases(os.DirFS(r.dir))
 	if err != nil {
 		return inFolder(r.dir, err)
 	}

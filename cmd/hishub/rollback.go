@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"hishub/core"
 	"hishub/core/postgres"
@@ -77,26 +78,30 @@ type hospitalRollback struct {
 	place
 	variables
 	Hospital string `arg:""`
-	To       int    `help:"Revision to go back to; the one before the active that differs from it, if none."`
+	Revision int    `arg:"" optional:"" help:"Revision to go back to; the one before the active that differs from it, if none."`
+	To       int    `help:"The same."`
 	Why      string `help:"Recorded with the revision." required:""`
 	By       string `help:"Who." default:"${user}"`
 	Force    bool   `help:"Although its cases fail."`
 }
 
 func (hospitalRollback) Help() string {
-	return "Examples:\n  hishub hospital rollback dongshan --why \"new drug codes were wrong\"\n  hishub hospital rollback dongshan --to 3 --why \"back to before the update\"\n\nThe earlier folder becomes a new revision: numbers only grow. Its cases must pass and its variables be set. What is on its way keeps the revision that it was begun with; what waits is told with the new one. Running hubs follow within a second."
+	return "Examples:\n  hishub hospital rollback dongshan --why \"new drug codes were wrong\"\n  hishub hospital rollback dongshan 3 --why \"back to before the update\"\n\nThe earlier folder becomes a new revision: numbers only grow. Its cases must pass and its variables be set. What is on its way keeps the revision that it was begun with; what waits is told with the new one. Running hubs follow within a second."
 }
 
 func (c *hospitalRollback) Run(ctx context.Context) error {
 	if err := c.set(); err != nil {
 		return err
 	}
+	if c.Revision != 0 && c.To != 0 && c.Revision != c.To {
+		return core.Problems{{Field: "to", What: fmt.Sprintf("%d is not revision %d; name one of them", c.To, c.Revision)}}
+	}
 	return c.with(ctx, func(s *postgres.Store) error {
 		all, err := revisionsOf(ctx, s, c.Hospital)
 		if err != nil {
 			return err
 		}
-		to, err := target(all, c.To)
+		to, err := target(all, max(c.Revision, c.To))
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Hospital, err)
 		}
@@ -109,8 +114,9 @@ func (c *hospitalRollback) Run(ctx context.Context) error {
 		if err != nil {
 			return inFolder(name, err)
 		}
-		if failed := checkFolder(name, files).Failed; len(failed) > 0 && !c.Force {
-			return fmt.Errorf("%s: %d cases fail, so nothing was changed; say --force to go back all the same", name, len(failed))
+		if r := checkFolder(name, files); len(r.Failed) > 0 && !c.Force {
+			// There is no folder at hand to check, so everything is said here.
+			return fmt.Errorf("%s, so nothing was changed; say --force to go back all the same\n  %s", r.failure(), strings.Join(r.Failed, "\n  "))
 		}
 		number, err := s.Restore(ctx, c.Hospital, f.Dialect.Name, to, c.By, fmt.Sprintf("back to revision %d: %s", to, c.Why))
 		if err != nil {

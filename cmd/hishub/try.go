@@ -40,7 +40,7 @@ type hospitalTry struct {
 }
 
 func (hospitalTry) Help() string {
-	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --mock\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --send --env test.env\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, and sessions are made up."
+	return "Examples:\n  hishub hospital try mapping/hospitals/dongshan prescription.create rx.json\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --answer pre.xml --answer confirm.xml\n  hishub hospital try mapping/hospitals/dongshan --case payment.settle.whole --hex\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --mock\n  hishub hospital try mapping/hospitals/dongshan payment.settle pay.yaml --send --env test.env\n  hishub hospital try mapping/hospitals/dongshan refund.apply request.http --result '{\"state\":\"done\",\"answer\":{\"number\":\"R1\"}}'\n\nShows the message, what each layer makes of it, the exact bytes, and with an answer what every rule says of it. Without --send, variables that are not set are taken from the folder's env.sample, for a case all of them, and sessions are made up."
 }
 
 // trial is one try at work.
@@ -136,6 +136,9 @@ func (c *hospitalTry) load(ctx context.Context) (*mapping.Folder, *player.Player
 	switch {
 	case c.Send:
 		f, err := loadFolder(files)
+		return f, nil, err
+	case !c.Mock && c.Case != "":
+		f, err := loadCases(files)
 		return f, nil, err
 	case !c.Mock:
 		f, err := loadSample(files)

@@ -101,7 +101,7 @@ func (t *trial) recordInbound(told mapping.Told, listener string) error {
 		return err
 	}
 	r.live = t.folder.Dialect
-	folder, err := loadCases(t.Folder)
+	folder, err := loadCases(os.DirFS(t.Folder))
 	if err != nil {
 		return inFolder(t.Folder, err)
 	}
