@@ -175,7 +175,7 @@ func TestWhatWasTakenIsNotSentAgainByASlowOne(t *testing.T) {
 	if err != nil || deliver(t, s) != 1 {
 		t.Fatal(err)
 	}
-	if err := s.settle(t.Context(), slow, `due = clock_timestamp()`); err != nil || deliver(t, s) != 0 {
+	if err := s.settle(t.Context(), slow, `state = 'waiting', problem = 'slow'`); err != nil || deliver(t, s) != 0 {
 		t.Fatal("sent again", err)
 	}
 }
