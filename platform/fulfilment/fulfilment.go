@@ -8,6 +8,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -156,7 +157,7 @@ func (s *Service) Stop(ctx context.Context, tx pgx.Tx, hospital, no string) erro
 	} else if err != nil {
 		return err
 	}
-	if _, err := States.Move(f.State, Stopped); err != nil {
+	if !slices.Contains(States[f.State], Stopped) {
 		return nil
 	}
 	return s.move(ctx, tx, f, Stopped, step{})
@@ -186,7 +187,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	if n.Returned {
 		to = Returned
 	}
-	if _, err := States.Move(f.State, to); err != nil {
+	if !slices.Contains(States[f.State], to) {
 		return nil // repeated, or it was handed out here
 	}
 	return s.move(ctx, tx, f, to, step{})

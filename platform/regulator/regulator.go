@@ -118,7 +118,7 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, hub core.Outbox, hospital
 	if err != nil || tag.RowsAffected() == 0 {
 		return err // told before
 	}
-	why := ""
+	var why string
 	_, err = hub.Enqueue(ctx, regulator, m)
 	var conflict *core.Conflict
 	switch {
