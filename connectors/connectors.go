@@ -52,7 +52,7 @@ var Kinds = []Kind{
 // documentation. They carry refunds, and implement core.Biller.
 var Channels = []Kind{
 	{"wechatpay", wechatpay.Open, []string{
-		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant",
+		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant", "app_id",
 		"bill_type", "bill_timeout", "max_bill",
 		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},

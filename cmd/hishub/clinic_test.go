@@ -49,10 +49,10 @@ func newPractice(tb testing.TB) *practice {
 	_, err = store.Own(ctx, "p", time.Hour)
 	ok(tb, err)
 	w := &countedWakes{}
-	h := &hub{store: store, wakes: w, repairs: &reconcile.Repairs{}, desk: &inbound.Desk{Deciders: map[core.Kind]inbound.Decider{}}, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
+	h := &hub{store: store, wakes: w, dispatcher: &delivery.Dispatcher{Process: "p"}, repairs: &reconcile.Repairs{}, desk: &inbound.Desk{Deciders: map[core.Kind]inbound.Decider{}}, log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
 	ok(tb, h.openClinic(ctx, url))
 	h.clinic.payments.Channel = payment.StandIn{} // h1 has no folder
-	tb.Cleanup(h.clinic.database.Close)
+	tb.Cleanup(h.clinic.close)
 	return &practice{TB: tb, clinicModules: h.clinic, ctx: ctx, store: store, woken: w.count}
 }
 

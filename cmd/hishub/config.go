@@ -111,10 +111,11 @@ func (v *variables) again() error {
 
 // services are the servers beside the database; empty means the stand-in.
 type services struct {
-	AmqpURL  string `help:"RabbitMQ, of a cluster several addresses with commas between them; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`
-	RedisURL string `help:"Redis; without it a stand-in in this process." env:"REDIS_URL" placeholder:"URL"`
-	SMSURL   string `name:"sms-url" help:"Gateway that sends codes to phones; without it patients cannot sign in by phone." env:"HISHUB_SMS_URL" placeholder:"URL"`
-	StandIns bool   `help:"Stand-ins for WeChat's login and the check of real names, for trying out: they believe everybody." env:"HISHUB_STAND_INS"`
+	AmqpURL   string `help:"RabbitMQ, of a cluster several addresses with commas between them; without it hints stay in this process." env:"AMQP_URL" placeholder:"URL"`
+	RedisURL  string `help:"Redis; without it a stand-in in this process." env:"REDIS_URL" placeholder:"URL"`
+	SMSURL    string `name:"sms-url" help:"Gateway that sends codes to phones; without it patients cannot sign in by phone." env:"HISHUB_SMS_URL" placeholder:"URL"`
+	PublicURL string `name:"public-url" help:"Address at which payment channels reach this program, as https://clinic.example; without it they are asked what became of payments." env:"HISHUB_PUBLIC_URL" placeholder:"URL"`
+	StandIns  bool   `help:"Stand-ins for WeChat's login and the check of real names, for trying out: they believe everybody." env:"HISHUB_STAND_INS"`
 }
 
 func newLog(level slog.Level) *slog.Logger {

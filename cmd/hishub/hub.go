@@ -122,6 +122,9 @@ func processName() string {
 }
 
 func (h *hub) close() {
+	if h.clinic != nil {
+		h.clinic.close()
+	}
 	if h.hospitals != nil {
 		h.hospitals.close()
 	}
@@ -216,6 +219,9 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	h.leaving.begin(err != nil)
 	shutdown, cancel := context.WithTimeout(background, 10*time.Second)
 	defer cancel()
+	if h.clinic != nil {
+		h.clinic.leave(shutdown)
+	}
 	if e := server.Shutdown(shutdown); e != nil {
 		server.Close()
 	}

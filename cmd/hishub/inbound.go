@@ -7,6 +7,7 @@ import (
 
 	"hishub/core"
 	"hishub/core/inbound"
+	"hishub/platform/pay"
 	"hishub/platform/payment"
 )
 
@@ -14,11 +15,29 @@ import (
 func (h *hub) withInbound(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/his/", h.tracing.inbound(h.inboundServer().Handler()))
+	if h.clinic != nil {
+		h.clinic.beside(mux)
+	}
 	mux.Handle("/", api)
 	return mux
 }
 
-// windowRefunds are decided by the clinic's payments.
+// windowRefundsOf are decided by whose payment it is: the clinic's, else the thin one's.
+func windowRefundsOf(s *pay.Service, thin *payment.Service) inbound.Decider {
+	others := windowRefunds(thin)
+	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
+		r, ok := body.(*core.WindowRefund)
+		if !ok {
+			return core.Resolution{}, fmt.Errorf("not a window refund: %T", body)
+		}
+		if decision, ours, err := s.WindowRefund(ctx, hospital, r); ours || err != nil {
+			return decision, err
+		}
+		return others(ctx, hospital, body)
+	}
+}
+
+// windowRefunds are decided by the thin clinic's payments.
 func windowRefunds(s *payment.Service) inbound.Decider {
 	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
 		r, ok := body.(*core.WindowRefund)

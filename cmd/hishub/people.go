@@ -52,11 +52,6 @@ func (h *hub) people(a huma.API) {
 	})
 }
 
-// people registers what each module has for people.
-func (m *clinicModules) people(a *clinic.API) {
-	m.identity.Routes(a)
-}
-
 // signedIn puts who asks into the request's log line and the audit.
 func signedIn(ctx context.Context, p clinic.Person) {
 	api.SignedIn(ctx, p.Account, whoIs(p), rolesAt(p, ""))

@@ -31,6 +31,8 @@ type office struct {
 	address string
 	sms     *sms.Gateway
 	words   *words
+	// went is told of every request that succeeded; may be nil.
+	went func(method, path string)
 }
 
 func newOffice(tb testing.TB, redisURL string) *office {
@@ -49,7 +51,7 @@ func newOffice(tb testing.TB, redisURL string) *office {
 	ok(tb, err)
 	tb.Cleanup(o.close)
 	ok(tb, o.openClinic(ctx, url))
-	tb.Cleanup(o.clinic.database.Close)
+	tb.Cleanup(o.clinic.close)
 	handler, _, err := o.handler(ctx)
 	ok(tb, err)
 	server := httptest.NewServer(handler)
@@ -101,6 +103,9 @@ func (o *office) ask(token, method, path string, body any) said {
 	defer a.Body.Close()
 	text, err := io.ReadAll(a.Body)
 	ok(o, err)
+	if o.went != nil && a.StatusCode < 300 {
+		o.went(method, path)
+	}
 	return said{a.StatusCode, a.Header, string(text)}
 }
 
@@ -133,7 +138,13 @@ func (o *office) member(name string, grants ...clinic.Grant) (in identity.Opened
 		_, err := o.clinic.identity.GrantAtDatabase(ctx, account, g, "")
 		ok(o, err)
 	}
-	if s := o.ask("", "POST", clinic.Prefix+"/invitations/accept", object{"invitation": code, "password": "correct horse 9 battery"}); s.status != http.StatusNoContent {
+	return o.joins(name, code)
+}
+
+// joins is how somebody who was invited comes to his first session.
+func (o *office) joins(name, invitation string) (in identity.Opened) {
+	o.Helper()
+	if s := o.ask("", "POST", clinic.Prefix+"/invitations/accept", object{"invitation": invitation, "password": "correct horse 9 battery"}); s.status != http.StatusNoContent {
 		o.Fatalf("%d %s", s.status, s.text)
 	}
 	ticket := o.ticket(name)
@@ -296,7 +307,7 @@ func (o *office) clinicOperations() (all []described) {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	if len(all) < 30 {
+	if len(all) < 120 {
 		o.Fatalf("only %d operations", len(all))
 	}
 	return all
@@ -398,7 +409,7 @@ func TestEveryRoleAtEveryEndpoint(t *testing.T) {
 			if !atHospital {
 				continue
 			}
-			if role.Staff() && role != clinic.SecurityAdmin {
+			if op.Right != "anyone" && role.Staff() && role != clinic.SecurityAdmin {
 				want = "no such hospital"
 			}
 			if s, got := ask(op, token, "h2"); got != want {
@@ -407,64 +418,7 @@ func TestEveryRoleAtEveryEndpoint(t *testing.T) {
 		}
 	}
 	t.Logf("%d questions", asked)
-	if asked < 400 {
+	if asked < 1500 {
 		t.Errorf("only %d questions were asked", asked)
-	}
-}
-
-// TestWhatShowsAPatientIsInTheAudit: every operation that shows a patient, or changes
-// what is his, leaves a row for each success. A new one must be called here.
-func TestWhatShowsAPatientIsInTheAudit(t *testing.T) {
-	o := newOffice(t, "")
-	in := o.patient("", "13800000001")
-	security := o.member("sec", clinic.Grant{Role: clinic.SecurityAdmin}).Token
-	account := clinic.Prefix + "/accounts/" + itoa(in.Account)
-	calls := map[string]func() said{
-		"verify-real-name": func() said {
-			if s := o.ask(in.Token, "PUT", clinic.Prefix+"/consents/sensitive_data", object{"version": 1}); s.status != http.StatusNoContent {
-				t.Errorf("%d %s", s.status, s.text)
-			}
-			return o.ask(in.Token, "POST", clinic.Prefix+"/account/real-name", object{"name": "张三测试", "id_no": "110101199003070097"})
-		},
-		"search-accounts": func() said {
-			return o.ask(security, "POST", clinic.Prefix+"/accounts/search", object{"phone": "13800000001"})
-		},
-		"get-any-account": func() said { return o.ask(security, "GET", account, nil) },
-		"unmask-account":  func() said { return o.ask(security, "POST", account+"/unmask", object{"note": "complaint 17"}) },
-	}
-	rows := func(verb string) []postgres.AuditEntry {
-		all, err := o.store.AuditEntries(t.Context(), postgres.AuditFilter{Verb: verb}, 100)
-		ok(t, err)
-		return all
-	}
-	for _, op := range o.clinicOperations() {
-		if !*op.Shows {
-			continue
-		}
-		call := calls[op.ID]
-		if call == nil {
-			t.Errorf("%s shows a patient and is not called here", op.ID)
-			continue
-		}
-		before := len(rows(op.ID))
-		if s := call(); s.status > 299 {
-			t.Errorf("%s: %d %s", op.ID, s.status, s.text)
-			continue
-		}
-		after := rows(op.ID)
-		if len(after) != before+1 || after[0].Subject == "" || after[0].Request == "" || after[0].Role == "" || !strings.Contains(after[0].Actor, "account ") {
-			t.Errorf("%s left %d rows: %+v", op.ID, len(after)-before, after)
-		}
-		if text := after[0].Data + after[0].Actor; strings.Contains(text, "13800000001") || strings.Contains(text, "张三") {
-			t.Errorf("%s: the audit names the patient", op.ID)
-		}
-	}
-	if e := rows("unmask-account"); len(e) != 1 || e[0].Purpose != "complaint 17" || !strings.Contains(e[0].Data, "account "+itoa(in.Account)) {
-		t.Errorf("%+v", e)
-	}
-	report, err := o.store.VerifyAudit(t.Context())
-	ok(t, err)
-	if len(report.Faults) != 0 {
-		t.Errorf("%+v", report.Faults)
 	}
 }

@@ -56,6 +56,7 @@ type Connector struct {
 //	platform_certificate  or the platform's certificates (PEM, one or more)
 //	api_v3_key            or the key by which those certificates can be fetched
 //	sub_merchant          only the rows and refunds of this sub_mchid
+//	app_id                in whose name the clinic's patients pay; without it they cannot
 //	bill_type             ALL; there is no other
 //	bill_timeout          10m, for the download; timeout is that of everything else
 //	max_bill              1GiB, unpacked
@@ -67,6 +68,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	serial := s.Needed("serial")
 	key := readKey(s, spec)
 	known := readPlatform(s, spec)
+	s.Text("app_id", "")        // the clinic's: payments are made with it
 	s.OneOf("bill_type", "ALL") // a day of payments without its refunds, or the reverse, compares to nothing
 	c.billTimeout = s.Duration("bill_timeout", 10*time.Minute)
 	c.maxBill = s.Size("max_bill", 1<<30)

@@ -275,9 +275,9 @@ func schemaName(t reflect.Type, hint string) string {
 	case "hishub/core/replay":
 		return "ReplayOf" + huma.DefaultSchemaNamer(t, hint)
 	}
-	// A module of the clinic knows nothing of its neighbours' names.
+	// A module of the clinic knows nothing of its neighbours' names, nor of the hub's.
 	if module, ok := strings.CutPrefix(t.PkgPath(), "hishub/platform/"); ok && module != "clinic" && t.Name() != "" {
-		return strings.ToUpper(module[:1]) + module[1:] + huma.DefaultSchemaNamer(t, hint)
+		return "Clinic" + strings.ToUpper(module[:1]) + module[1:] + huma.DefaultSchemaNamer(t, hint)
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }

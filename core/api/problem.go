@@ -167,6 +167,9 @@ func problemsOf(errs []error) core.Problems {
 				}
 				continue
 			}
+		case interface{ Problem() core.Problem }:
+			ps = append(ps, err.Problem()) // a module's own words; several may be about one place
+			continue
 		case *huma.ErrorDetail:
 			p = fromSchema(err)
 			if _, seen := at[p.Field]; seen {

@@ -14,11 +14,12 @@ import (
 func Answer(err error) error {
 	var ps core.Problems
 	var conflict *core.Conflict
+	var fault *core.Fault
 	switch {
 	case errors.As(err, &ps):
 		details := make([]error, len(ps))
 		for i, p := range ps {
-			details[i] = &huma.ErrorDetail{Location: "body." + p.Field, Message: p.What}
+			details[i] = detail(p)
 		}
 		return huma.NewError(http.StatusUnprocessableEntity, "the request has mistakes", details...)
 	case errors.As(err, &conflict):
@@ -30,13 +31,27 @@ func Answer(err error) error {
 	case errors.Is(err, ErrRule):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	}
+	if errors.As(err, &fault) || errors.Is(err, core.ErrCannot) {
+		return huma.NewError(http.StatusServiceUnavailable, "the hospital's own system does not answer this now")
+	}
 	return err
 }
 
-// Operation describes one endpoint of the clinic.
+// detail is a problem in a module's own words, which quote nothing; the API says them as
+// they are.
+type detail core.Problem
+
+// Error implements error.
+func (d detail) Error() string { return d.What }
+
+// Problem is what the API shows.
+func (d detail) Problem() core.Problem { return core.Problem(d) }
+
+// Operation describes one endpoint of the thin clinic, which programs call with a key of
+// the hub.
 func Operation(id, method, path, summary string, success int) huma.Operation {
 	return huma.Operation{
-		OperationID: id, Method: method, Path: "/clinic/v1/hospitals/{hospital}" + path, Summary: summary, Tags: []string{"clinic"},
+		OperationID: id, Method: method, Path: Prefix + "/hospitals/{hospital}/thin" + path, Summary: summary, Tags: []string{"clinic"},
 		DefaultStatus: success, MaxBodyBytes: 256 << 10,
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}

@@ -19,21 +19,21 @@ type Path struct {
 // Routes registers the module's endpoints. Who may call them for which hospital
 // is decided before they are reached.
 func (s *Service) Routes(api huma.API) {
-	huma.Register(api, clinic.Operation("clinic-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected one", http.StatusCreated),
+	huma.Register(api, clinic.Operation("thin-prescription-sign", http.MethodPost, "/prescriptions", "sign a prescription, or the next revision of a rejected one", http.StatusCreated),
 		func(ctx context.Context, in *struct {
 			clinic.Hospital
 			Body core.Prescription
 		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Sign(ctx, in.Hospital.Hospital, in.Body))
 		})
-	huma.Register(api, clinic.Operation("clinic-prescription-review", http.MethodPost, "/prescriptions/{no}/review", "approve or reject, as a pharmacist", http.StatusOK),
+	huma.Register(api, clinic.Operation("thin-prescription-review", http.MethodPost, "/prescriptions/{no}/review", "approve or reject, as a pharmacist", http.StatusOK),
 		func(ctx context.Context, in *struct {
 			Path
 			Body Verdict
 		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Review(ctx, in.Hospital.Hospital, in.No, in.Body))
 		})
-	huma.Register(api, clinic.Operation("clinic-prescription-void", http.MethodPost, "/prescriptions/{no}/void", "take a prescription back", http.StatusOK),
+	huma.Register(api, clinic.Operation("thin-prescription-void", http.MethodPost, "/prescriptions/{no}/void", "take a prescription back", http.StatusOK),
 		func(ctx context.Context, in *struct {
 			Path
 			Body struct {
@@ -43,7 +43,7 @@ func (s *Service) Routes(api huma.API) {
 		}) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Void(ctx, in.Hospital.Hospital, in.No, in.Body.Operator, in.Body.Reason))
 		})
-	huma.Register(api, clinic.Operation("clinic-prescription-get", http.MethodGet, "/prescriptions/{no}", "state of a prescription", http.StatusOK),
+	huma.Register(api, clinic.Operation("thin-prescription-get", http.MethodGet, "/prescriptions/{no}", "state of a prescription", http.StatusOK),
 		func(ctx context.Context, in *Path) (*clinic.Out[Rx], error) {
 			return clinic.Reply(s.Get(ctx, in.Hospital.Hospital, in.No))
 		})

@@ -182,7 +182,7 @@ func (t *tale) deliver(ctx context.Context) error {
 	order := t.told["dongshan"].OrderID
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		var p struct{ State, HisNo string }
-		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/payments/"+order, &p); err != nil {
+		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/thin/payments/"+order, &p); err != nil {
 			return err
 		}
 		if p.State == "told" {
@@ -210,14 +210,14 @@ func (t *tale) paid(ctx context.Context, hospital string, rx *core.Prescription,
 	if err := t.charge(hospital, p); err != nil {
 		return err
 	}
-	return t.client.post(ctx, "/clinic/v1/hospitals/"+hospital+"/payments", map[string]any{
+	return t.client.post(ctx, "/clinic/v1/hospitals/"+hospital+"/thin/payments", map[string]any{
 		"order_id": p.OrderID, "prescriptions": []string{rx.No}, "amount": p.Amount, "channel": p.Channel, "channel_no": p.ChannelNo, "paid_at": p.PaidAt,
 	}, nil)
 }
 
 // approved is a prescription that was signed and reviewed.
 func (t *tale) approved(ctx context.Context, hospital string, rx *core.Prescription) error {
-	base := "/clinic/v1/hospitals/" + hospital
+	base := "/clinic/v1/hospitals/" + hospital + "/thin"
 	if err := t.client.post(ctx, base+"/prescriptions", rx, nil); err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (r *round) pays(ctx context.Context) error {
 // giveBack is the cashier's at the window, or ours: the channel paid it back, and
 // the clinic tells the HIS.
 func (r *round) giveBack(ctx context.Context) error {
-	charge := "/clinic/v1/hospitals/" + r.id + "/payments/" + r.pay.OrderID
+	charge := "/clinic/v1/hospitals/" + r.id + "/thin/payments/" + r.pay.OrderID
 	if r.window != nil {
 		if err := r.window(r.tale, ctx, windowNo(r.pay.OrderID), r.pay); err != nil {
 			return err

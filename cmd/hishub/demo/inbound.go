@@ -73,7 +73,7 @@ func (t *tale) windowRefund(ctx context.Context) error {
 		State    string
 		Refunded core.Fen
 	}
-	if err := t.client.get(ctx, "/clinic/v1/hospitals/xihu/payments/"+pay.OrderID, &charge); err != nil {
+	if err := t.client.get(ctx, "/clinic/v1/hospitals/xihu/thin/payments/"+pay.OrderID, &charge); err != nil {
 		return err
 	}
 	if first.Success != 1 || first.Dateset.RefundNo == "" || charge.State != "refunded" || charge.Refunded != pay.Amount {
