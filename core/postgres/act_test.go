@@ -139,7 +139,7 @@ func TestRetryAndRelease(t *testing.T) {
 	d := l.one(id)
 	l.refused(l.Retry(l.ctx, id, "nurse"))
 	n := next(d, delivery.Queued)
-	n.After, n.Failures, n.Class = time.Hour, 5, core.Unavailable
+	n.After, n.Failures, n.Busy, n.Class = time.Hour, 5, 7, core.Unavailable
 	l.settle(d, n)
 	l.none()
 	l.must(l.Retry(l.ctx, id, "nurse"))
@@ -158,8 +158,8 @@ func TestRetryAndRelease(t *testing.T) {
 		t.Errorf("released: %+v", m)
 	}
 	d = l.one(id)
-	if d.Failures != 0 || d.Attempts != 2 {
-		t.Errorf("released with %d failures and %d attempts", d.Failures, d.Attempts)
+	if d.Failures != 0 || d.Busy != 0 || d.Attempts != 2 {
+		t.Errorf("released with %d failures, %d busy and %d attempts", d.Failures, d.Busy, d.Attempts)
 	}
 	n = next(d, delivery.Parked)
 	asking(&n)
