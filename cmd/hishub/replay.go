@@ -15,6 +15,7 @@ import (
 	"hishub/core/delivery"
 	"hishub/core/postgres"
 	"hishub/core/replay"
+	"hishub/core/shadow"
 )
 
 // messageReplay makes a replay. Without --yes it only shows what it would do.
@@ -112,6 +113,7 @@ func (c *messageReplay) Run(ctx context.Context) error {
 		if !c.Yes || may == 0 {
 			return c.preview(ctx, s, p, v)
 		}
+		c.warn(ctx, s, p, v)
 		r, err := s.CreateReplay(ctx, p, all, c.By)
 		if err != nil {
 			return err
@@ -136,6 +138,7 @@ func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay
 		return nil
 	}
 	printPreview(v)
+	stuck := 0
 	if c.Compare > 0 && p.With != replay.Original {
 		for _, hospital := range v.Hospitals() {
 			report, err := saidNewest(ctx, s, s.ToldOf(p.Filter), hospital, c.Compare)
@@ -144,7 +147,8 @@ func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay
 				continue
 			}
 			fmt.Printf("\nThe newest folder, against the revision that each was said with, for %d of %d; what names a person is masked:\n", report.Messages, v.Of(hospital))
-			printShadow(report)
+			printNewest(report)
+			stuck += report.Stuck
 		}
 		fmt.Println()
 	}
@@ -152,8 +156,50 @@ func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay
 		fmt.Printf("%d messages fit, and none may be told again; nothing was done\n", all)
 		return nil
 	}
+	if stuck > 0 {
+		fmt.Printf("%d messages fit, %d of them may be told again, but %d still cannot be said and would be parked again; nothing was done. Mend the folder and apply it first.\n", all, may, stuck)
+		return nil
+	}
 	fmt.Printf("%d messages fit, %d of them may be told again; nothing was done. Add --yes to do it, at %g a second.\n", all, may, p.Rate)
 	return nil
+}
+
+// printNewest says what the newest folder makes of messages: how many, not of how many
+// attempts.
+func printNewest(r *shadow.Report) {
+	fmt.Printf("differ: %d, the same: %d, still cannot be said: %d\n", r.Differing, r.Messages-r.Differing-r.Stuck, r.Stuck)
+	if r.Lost > 0 {
+		fmt.Printf("  %d exchanges cannot be said again from what the ledger keeps\n", r.Lost)
+	}
+	printStuck(os.Stdout, r)
+	for _, g := range r.Groups {
+		fmt.Printf("\n%d× %s (%s) %s: %s, as message %d\n  - %s\n  + %s\n", g.Messages, g.Kind, g.Call, g.What, g.Place, g.Message, g.Old, g.New)
+	}
+}
+
+// printStuck says which messages the newest folder cannot say either, and why.
+func printStuck(w io.Writer, r *shadow.Report) {
+	for _, g := range r.Still {
+		fmt.Fprintf(w, "! %d still cannot be said: %s, as message %d\n", g.Messages, g.New, g.Message)
+	}
+}
+
+// warn says before it is done what will be parked again.
+func (c *messageReplay) warn(ctx context.Context, s *postgres.Store, p replay.Plan, v replay.Preview) {
+	if c.Compare <= 0 || p.With == replay.Original || p.Filter.State != delivery.Parked {
+		return
+	}
+	for _, hospital := range v.Hospitals() {
+		report, err := saidNewest(ctx, s, s.ToldOf(p.Filter), hospital, c.Compare)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: what the newest folder would say cannot be known: %v\n", hospital, err)
+			continue
+		}
+		if report.Stuck > 0 {
+			fmt.Fprintf(os.Stderr, "! %s: %d of %d will be parked again\n", hospital, report.Stuck, report.Messages)
+			printStuck(os.Stderr, report)
+		}
+	}
 }
 
 func printPreview(v replay.Preview) {

@@ -117,6 +117,7 @@ const (
 	Words    What = "words"    // of the HIS, for people
 	Taken    What = "taken"    // what the HIS told us is read differently
 	Replied  What = "replied"  // it gets another reply
+	Still    What = "still"    // it could not be sent, and cannot be now; no difference, told apart
 )
 
 // Difference is one exchange that differs. Its texts are masked.
@@ -140,6 +141,8 @@ type Difference struct {
 type Group struct {
 	Difference     // an example
 	Count      int `json:"count"`
+	// Messages are those with such an exchange; a message may have had many.
+	Messages int `json:"messages"`
 }
 
 // Report is what came of it.
@@ -166,6 +169,11 @@ type Report struct {
 	Groups []*Group `json:"groups"`
 	// More differences were not grouped any more.
 	More int `json:"more,omitempty"`
+	// Differing are the messages of which an exchange differs. Stuck are those that could
+	// not be sent and still cannot be: told again they fail again, by why in Still.
+	Differing int      `json:"messages_differ"`
+	Stuck     int      `json:"messages_still_invalid"`
+	Still     []*Group `json:"still_invalid"`
 }
 
 // Differs reports whether anything does.
@@ -176,7 +184,7 @@ const mostGroups = 500
 
 // Do compares. It holds one message at a time.
 func (x *Run) Do(ctx context.Context, q Query) (*Report, error) {
-	w := &work{Run: x, report: &Report{Hospital: q.Hospital, From: q.From, Until: q.Until, Groups: []*Group{}}, groups: map[string]*Group{}}
+	w := &work{Run: x, report: &Report{Hospital: q.Hospital, From: q.From, Until: q.Until, Groups: []*Group{}, Still: []*Group{}}, groups: map[string]*Group{}}
 	for m, err := range x.Store.Told(ctx, q) {
 		if err != nil {
 			return nil, err
@@ -186,8 +194,15 @@ func (x *Run) Do(ctx context.Context, q Query) (*Report, error) {
 			return nil, fmt.Errorf("message %d: %w", m.ID, err)
 		}
 		w.report.Messages++
+		w.differs, w.stuck = false, false
 		if err := w.message(old, m); err != nil {
 			return nil, fmt.Errorf("message %d: %w", m.ID, err)
+		}
+		if w.differs {
+			w.report.Differing++
+		}
+		if w.stuck {
+			w.report.Stuck++
 		}
 	}
 	if len(x.New.Listeners) > 0 || q.Kind == "" {
@@ -203,9 +218,11 @@ func (x *Run) Do(ctx context.Context, q Query) (*Report, error) {
 			w.arrival(old, a)
 		}
 	}
-	slices.SortFunc(w.report.Groups, func(a, b *Group) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Message, b.Message))
-	})
+	for _, groups := range [][]*Group{w.report.Groups, w.report.Still} {
+		slices.SortFunc(groups, func(a, b *Group) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Message, b.Message))
+		})
+	}
 	return w.report, nil
 }
 
@@ -214,6 +231,10 @@ type work struct {
 	*Run
 	report *Report
 	groups map[string]*Group
+	// seen is the last message that a group counted; differs and stuck are of the
+	// message at hand.
+	seen           map[*Group]int64
+	differs, stuck bool
 }
 
 // count takes the differences of one exchange.
@@ -229,22 +250,35 @@ func (w *work) count(ds []Difference) {
 		case worst == &w.report.Same:
 			worst = &w.report.Differ
 		}
-		key := fmt.Sprint(d.Kind, "\x00", d.Call, "\x00", d.What, "\x00", d.Place)
-		g := w.groups[key]
-		switch {
-		case g != nil:
-			g.Count++
-		case len(w.groups) >= mostGroups:
-			w.report.More++
-		default:
-			g = &Group{Difference: d, Count: 1}
-			g.Before, g.After = "", "" // one whole text a group may be many megabytes
-			w.groups[key] = g
-			w.report.Groups = append(w.report.Groups, g)
-		}
+		w.group(d, &w.report.Groups)
 		if w.Seen != nil {
 			w.Seen(d)
 		}
 	}
 	*worst++
+	w.differs = w.differs || worst != &w.report.Same
+}
+
+// group counts a difference with those that are like it.
+func (w *work) group(d Difference, groups *[]*Group) {
+	key := fmt.Sprint(d.Kind, "\x00", d.Call, "\x00", d.What, "\x00", d.Place)
+	g := w.groups[key]
+	if g == nil {
+		if len(w.groups) >= mostGroups {
+			w.report.More++
+			return
+		}
+		g = &Group{Difference: d}
+		g.Before, g.After = "", "" // one whole text a group may be many megabytes
+		w.groups[key] = g
+		*groups = append(*groups, g)
+	}
+	g.Count++
+	if w.seen == nil {
+		w.seen = map[*Group]int64{}
+	}
+	if w.seen[g] != d.Message {
+		w.seen[g] = d.Message
+		g.Messages++
+	}
 }

@@ -136,6 +136,11 @@ func (w *work) now(old *Side, m Message, a Attempt, then then, captured map[stri
 	mask := func(b []byte) string { return w.hidden(old, m.Body, w.Text(b)) }
 	switch {
 	case before.err != nil && after.err != nil:
+		x := d
+		x.What, x.New = Still, w.hidden(old, m.Body, after.err.Error())
+		x.Place = x.New
+		w.stuck = true
+		w.group(x, &w.report.Still)
 	case after.err != nil:
 		x := d
 		x.What, x.Old, x.New = Invalid, "it could be sent", w.hidden(old, m.Body, after.err.Error())

@@ -209,3 +209,26 @@ func TestWhatTheLedgerKeepsIsNotGuessed(t *testing.T) {
 		t.Errorf("a kept id is guessed away: %+v", r)
 	}
 }
+
+// What neither folder can say is told apart, with why, and counted by messages: an
+// invalid one may have been tried often.
+func TestWhatStillCannotBeSaid(t *testing.T) {
+	twice := func(id int64) Message {
+		m := payment("41")
+		m.ID = id
+		m.Attempts[0].Answer, m.Attempts[0].Outcome = nil, core.OutcomeInvalid
+		again := m.Attempts[0]
+		again.Number = 2
+		m.Attempts = append(m.Attempts, again)
+		return m
+	}
+	messages := []Message{twice(7), twice(8), twice(9)}
+	r := compare(t, dialect{needs: "patient"}, dialect{needs: "doctor"}, messages...)
+	if r.Stuck != 3 || r.Differing != 0 || len(r.Groups) != 0 || len(r.Still) != 1 || r.Still[0].Messages != 3 || r.Still[0].Count != 6 || !strings.Contains(r.Still[0].New, "no doctor") || r.Differs() {
+		t.Errorf("nothing was mended: %+v", r)
+	}
+	r = compare(t, dialect{needs: "patient"}, dialect{}, messages...)
+	if r.Stuck != 0 || r.Differing != 3 || len(r.Groups) != 1 || r.Groups[0].Messages != 3 || r.Groups[0].What != Valid {
+		t.Errorf("mended: %+v", r)
+	}
+}
