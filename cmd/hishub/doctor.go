@@ -34,7 +34,7 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return "Looks at the data folder, the API's port, the master key, the database, its schema and clock, RabbitMQ and its queue, Redis, every hospital's folder, address and certificates, the routes of alerts, what waits and the last nights. Exit status 1 when something is wrong.\n\nExample:\n  hishub doctor --data /var/lib/hishub\n  hishub doctor --healthz http://127.0.0.1:8080"
+	return "Looks at the data folder, the API's port, the master key, the database, its schema and clock, RabbitMQ and its queue, Redis, every hospital's folder, address and certificates, the routes of alerts, open incidents, what waits and the last nights. Give it what the hub was given: --env, --alerts, --listen. Exit status 1 when something is wrong (✗), among it an open incident that is critical, and messages that wait while no hub works; 0 with warnings only (!).\n\nExamples:\n  hishub doctor --env my.env\n  hishub doctor --data /var/lib/hishub --env my.env --alerts alerts.yaml --listen 127.0.0.1:8080\n  hishub doctor --healthz http://127.0.0.1:8080"
 }
 
 // finding is one thing that the doctor looked at.
@@ -95,7 +95,7 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	d.folder(c.Data)
-	d.port(ctx, c.Listen)
+	nobody := d.port(ctx, c.Listen)
 	d.servers(ctx, c.services)
 	databaseURL, err := c.databaseURL()
 	if err != nil {
@@ -116,8 +116,10 @@ func (d *doctor) look(ctx context.Context, c *doctorCmd) {
 	defer store.Close()
 	d.clock(ctx, store)
 	d.masterKey(ctx, store)
-	d.hospitals(ctx, store)
+	worked := d.hubs(ctx, store, nobody)
+	d.hospitals(ctx, store, len(c.Env) > 0)
 	d.alerts(ctx, store, c.alertsFile, c.mailOptions)
+	d.incidents(ctx, store, worked)
 	d.waiting(ctx, store)
 	d.nights(ctx, store)
 }
@@ -208,7 +210,8 @@ func (d *doctor) clock(ctx context.Context, store *postgres.Store) {
 }
 
 // hospitals opens each active folder as the hub would and knocks at its address.
-func (d *doctor) hospitals(ctx context.Context, store *postgres.Store) {
+// Where no file of variables was given, those that lack some are told of once.
+func (d *doctor) hospitals(ctx context.Context, store *postgres.Store, given bool) {
 	all, err := store.Hospitals(ctx)
 	if err != nil {
 		d.bad("hospitals", err.Error(), "")
@@ -217,6 +220,7 @@ func (d *doctor) hospitals(ctx context.Context, store *postgres.Store) {
 	if len(all) == 0 {
 		d.warn("hospitals", "none", "apply one: hishub hospital apply mapping/hospitals/…")
 	}
+	var without []string
 	for _, h := range all {
 		what := "hospital " + h.ID
 		if h.PausedAt != nil {
@@ -233,14 +237,28 @@ func (d *doctor) hospitals(ctx context.Context, store *postgres.Store) {
 			d.bad(what, err.Error(), "apply its folder again")
 			continue
 		}
-		folder, err := loadFolder(files)
+		unset := false
+		folder, err := loadFrom(files, func(name string) (string, bool) {
+			v, ok := os.LookupEnv(name)
+			unset = unset || !ok
+			return v, ok
+		})
+		if err != nil && unset && !given {
+			without = append(without, h.ID)
+			continue
+		}
 		if err != nil {
 			d.bad(what, fmt.Sprintf("revision %d does not load here: %v", r.Number, err), "set the environment variables that it names, as env.sample of its folder lists them")
 			continue
 		}
 		d.knock(ctx, what, folder.Dialect)
 	}
+	if len(without) > 0 {
+		d.bad("variables", fmt.Sprintf("variables are not set here that these hospitals need, so they cannot be looked at: %s", strings.Join(without, ", ")), likeTheHub)
+	}
 }
+
+const likeTheHub = "give doctor what the hub was given: --env, --alerts, --listen, or the same environment"
 
 // knock dials the host of each connector; it says nothing to it.
 func (d *doctor) knock(ctx context.Context, what string, dialect *core.Dialect) {

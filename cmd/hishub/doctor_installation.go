@@ -47,11 +47,13 @@ func askHealth(ctx context.Context, address string) (version string, err error) 
 var errNoHub = errors.New("what answers there is no hub that is up")
 
 // port looks who listens at the API's address.
-func (d *doctor) port(ctx context.Context, listen string) {
+// port says itself what listens there, and returns whether nobody does: what that
+// means is told by what waits.
+func (d *doctor) port(ctx context.Context, listen string) (nobody string) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		d.bad("port", listen+" is no address", "write HISHUB_LISTEN as host:port, or :port for all addresses")
-		return
+		return ""
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -59,17 +61,17 @@ func (d *doctor) port(ctx context.Context, listen string) {
 	address := net.JoinHostPort(host, port)
 	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		d.ok("port", "nobody listens at "+address+"; a hub can take it (looked from here)")
-		return
+		return "nobody listens at " + address + " (looked from here)"
 	}
 	conn.Close()
 	for _, scheme := range []string{"http", "https"} {
 		if version, err := askHealth(ctx, scheme+"://"+address); err == nil {
 			d.ok("port", fmt.Sprintf("a hub %s answers at %s", version, address))
-			return
+			return ""
 		}
 	}
 	d.bad("port", "at "+address+" listens somebody who is no hub", "stop that program, or give the hub another address by --listen or HISHUB_LISTEN")
+	return ""
 }
 
 // schema compares the database's schema with this program's.

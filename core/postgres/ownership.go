@@ -68,6 +68,15 @@ func (s *Store) Leave(ctx context.Context, process string, busy []string) error 
 	return nil
 }
 
+// Workers is how many processes work hospitals now. One that was killed counts until
+// the time ends for which it owned them.
+func (s *Store) Workers(ctx context.Context) (n int, err error) {
+	if err := s.calm.QueryRow(ctx, `select count(distinct process) from hub.shard where until > clock_timestamp()`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the processes that work hospitals: %w", err)
+	}
+	return n, nil
+}
+
 // notNil is what an array parameter needs: null is in no comparison.
 func notNil(texts []string) []string {
 	if texts == nil {
