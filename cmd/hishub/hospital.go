@@ -28,7 +28,7 @@ type hospitalCmd struct {
 	Certify hospitalCertify `cmd:"" help:"Run the conformance list against the hospital's test HIS, and write the report to be signed."`
 	Apply   hospitalApply   `cmd:"" help:"Make a folder the active revision of its hospital."`
 	hospitalLife
-	List   hospitalList   `cmd:"" help:"List hospitals."`
+	List   hospitalList   `cmd:"" help:"List hospitals: how they stand, what waits, what holds them."`
 	Pause  hospitalPause  `cmd:"" help:"Stop sending to a hospital; its messages are accepted and wait."`
 	Resume hospitalResume `cmd:"" help:"Send to a hospital again."`
 	Limits hospitalLimits `cmd:"" help:"Set how much a hospital is sent at once, in place of its folder's limits."`
@@ -274,34 +274,6 @@ func inFolder(name string, err error) error {
 	return named
 }
 
-type hospitalList struct {
-	place
-	JSON bool `name:"json" help:"For scripts."`
-}
-
-func (hospitalList) Help() string { return "Example:\n  hishub hospital list --json" }
-
-func (c *hospitalList) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error {
-		all, err := s.Hospitals(ctx)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			return printJSON(all)
-		}
-		t := newTable("HOSPITAL", "NAME", "REVISION", "LIMITS", "PAUSED")
-		for _, h := range all {
-			paused := ""
-			if h.PausedAt != nil {
-				paused = h.PausedAt.Local().Format("2006-01-02 15:04") + " by " + h.PausedBy + ": " + h.PausedWhy
-			}
-			t.row(h.ID, h.Name, h.Revision, h.Limits, paused)
-		}
-		return t.print()
-	})
-}
-
 type hospitalPause struct {
 	place
 	Hospital string `arg:""`
@@ -339,26 +311,6 @@ func (c *hospitalResume) Run(ctx context.Context) error {
 		}
 		fmt.Println("resumed")
 		return nil
-	})
-}
-
-type hospitalLimits struct {
-	place
-	Hospital    string   `arg:""`
-	Concurrency *int     `help:"Exchanges in flight at once, from 1."`
-	Rate        *float64 `help:"Most exchanges per second; 0 is unlimited."`
-	Reset       bool     `help:"Go back to the folder's limits, but for those given here."`
-	Why         string   `help:"Recorded with the decision." required:""`
-	By          string   `default:"${user}" help:"Who sets them."`
-}
-
-func (hospitalLimits) Help() string {
-	return "Examples:\n  hishub hospital limits dongshan --concurrency 2 --rate 5 --why \"their server is slow today\"\n  hishub hospital limits dongshan --reset --why \"it is mended\"\n\nNeeds no new revision of the folder, and outlives one. Running hubs follow within two seconds; what is in flight ends as it would."
-}
-
-func (c *hospitalLimits) Run(ctx context.Context) error {
-	return c.with(ctx, func(s *postgres.Store) error {
-		return s.SetLimits(ctx, c.Hospital, postgres.Limits{Concurrency: c.Concurrency, Rate: c.Rate}, c.Reset, c.By, c.Why)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"hishub/core/api"
 	"hishub/core/incident"
 	"hishub/core/postgres"
 )
@@ -21,7 +22,7 @@ type incidentList struct {
 	Hospital string `help:"Only this one's." placeholder:"ID"`
 	All      bool   `help:"Those that are over, too."`
 	Limit    int    `help:"At most so many." default:"100"`
-	JSON     bool   `name:"json" help:"For scripts."`
+	JSON     bool   `name:"json" help:"For scripts, as GET /v1/incidents gives it."`
 }
 
 func (incidentList) Help() string {
@@ -39,10 +40,11 @@ func (c *incidentList) Run(ctx context.Context) error {
 			return err
 		}
 		if c.JSON {
-			if all == nil {
-				all = []incident.Incident{}
+			shown := make([]api.Incident, len(all))
+			for i := range all {
+				shown[i] = api.ShownIncident(all[i])
 			}
-			return printJSON(all)
+			return printJSON(map[string]any{"incidents": shown})
 		}
 		t := newTable("ID", "HOSPITAL", "KIND", "SEVERITY", "SINCE", "UNTIL", "LOOKED AT BY", "NOTE", "HOW IT STANDS")
 		for _, i := range all {

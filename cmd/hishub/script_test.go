@@ -64,6 +64,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GOOD", filepath.Join(root, "mapping", "testdata", "good"))
 			e.Setenv("SUDO_USER", "")
 			e.Setenv("DAY", time.Now().In(time.FixedZone("", 8*3600)).AddDate(0, 0, -1).Format(time.DateOnly)) // no day may be too old to be compared
+			later := time.Now().In(time.FixedZone("", 8*3600)).Add(2 * time.Hour)
+			e.Setenv("SHUT", later.Format("15:04")+"-"+later.Add(time.Hour).Format("15:04")) // working hours that are not now
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -162,7 +162,7 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 	}
 	open := map[string][]Incident{}
 	for _, i := range troubles {
-		open[i.Hospital] = append(open[i.Hospital], shownIncident(i))
+		open[i.Hospital] = append(open[i.Hospital], ShownIncident(i))
 	}
 	here := a.Lights()
 	all := make([]Hospital, 0, len(records))
@@ -172,7 +172,7 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 			if a.Head != nil {
 				head, _ = a.Head(ctx, r.ID, r.Revision) // one that cannot be read is told as a problem by whoever works it
 			}
-			h := lit(r, waiting[r.ID], here[r.ID], head, time.Now())
+			h := Lit(r, waiting[r.ID], here[r.ID], head, time.Now())
 			h.Incidents = open[r.ID]
 			all = append(all, h)
 		}
@@ -180,7 +180,9 @@ func (a *api) lights(ctx context.Context, c Caller) ([]Hospital, error) {
 	return all, nil
 }
 
-func lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, head *core.Dialect, now time.Time) Hospital {
+// Lit sums up a hospital from what the ledger has and what somebody knows of its HIS;
+// the zero light knows nothing, head may be nil.
+func Lit(r postgres.HospitalRecord, w postgres.Waiting, l delivery.Light, head *core.Dialect, now time.Time) Hospital {
 	h := Hospital{
 		ID: r.ID, Name: r.Name, Revision: r.Revision, Queued: w.Queued, Sending: w.Sending, Parked: w.Parked, InDoubt: w.InDoubt, Oldest: w.Oldest,
 		PausedAt: r.PausedAt, PausedBy: r.PausedBy, PausedWhy: r.PausedWhy, Breaker: l.Breaker, Problem: l.Problem, Light: "green", Rests: rests(head, now),

@@ -24,7 +24,8 @@ type Incident struct {
 	LookedNote string        `json:"looked_note,omitempty" doc:"what is known, as it was noted last"`
 }
 
-func shownIncident(i incident.Incident) Incident {
+// ShownIncident is an incident as the API gives it.
+func ShownIncident(i incident.Incident) Incident {
 	return Incident{i.ID, i.Hospital, i.Kind, string(i.Kind.Severity()), i.Detail, i.OpenedAt, i.ResolvedAt, i.LookedBy, i.LookedAt, i.LookedNote}
 }
 
@@ -65,7 +66,7 @@ func (a *api) incidents() {
 		}
 		all, err := a.Store.Incidents(ctx, hospitals, in.Open, in.Limit)
 		for _, i := range all {
-			out.Body.Incidents = append(out.Body.Incidents, shownIncident(i))
+			out.Body.Incidents = append(out.Body.Incidents, ShownIncident(i))
 		}
 		return out, err
 	})
@@ -75,6 +76,6 @@ func (a *api) incidents() {
 		doc: "Recorded in the audit; whoever is told of the incident from then on reads who looks at it. It ends by itself when what it is about is over, never by this.",
 	}, func(ctx context.Context, rq *request, in *incidentLook) (*incidentAnswer, error) {
 		i, err := a.Store.LookAtIncident(ctx, rq.caller.scope(), in.ID, rq.who(), in.Body.Note)
-		return &incidentAnswer{shownIncident(i)}, err
+		return &incidentAnswer{ShownIncident(i)}, err
 	})
 }

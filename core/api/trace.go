@@ -67,7 +67,7 @@ func traced(c Caller, d MessageDetail, t postgres.Trace) MessageTrace {
 		out.Inbound = append(out.Inbound, Inbound(i))
 	}
 	for _, i := range t.Incidents {
-		out.Incidents = append(out.Incidents, shownIncident(i))
+		out.Incidents = append(out.Incidents, ShownIncident(i))
 	}
 	return out
 }
