@@ -50,7 +50,7 @@ var (
 	// everywhere are the roles that may be good for all hospitals.
 	everywhere = []clinic.Role{clinic.Ops, clinic.ReleaseApprover, clinic.SecurityAdmin, clinic.Auditor}
 	// twoPersons give these roles.
-	twoPersons = []clinic.Role{clinic.SecurityAdmin, clinic.Auditor, clinic.Finance}
+	twoPersons = []clinic.Role{clinic.SecurityAdmin, clinic.Auditor, clinic.Finance, clinic.HospitalAdmin}
 	// withCode are the roles that act at a HIS under a code of its own.
 	withCode = []clinic.Role{clinic.Doctor, clinic.Pharmacist}
 )
@@ -86,10 +86,13 @@ func checkGrant(g clinic.Grant) error {
 }
 
 // Grant gives a role to a member of staff, or proposes it where two persons must.
-// ErrRule for a role that by may not give, and for oneself.
+// ErrRule for a role that by may not give, for oneself, and without a step-up.
 func (s *Service) Grant(ctx context.Context, by clinic.Person, account int64, g clinic.Grant, note string) (Granted, error) {
 	if !mayGive(by, g.Role, g.Hospital) {
 		return Granted{}, notYours(g.Role)
+	}
+	if err := s.Proved(ctx, by); err != nil {
+		return Granted{}, err
 	}
 	state := Active
 	if slices.Contains(twoPersons, g.Role) {
@@ -120,6 +123,11 @@ func (s *Service) grant(ctx context.Context, by clinic.Person, account int64, g 
 	err := s.change(ctx, account, act, func(tx pgx.Tx) error {
 		if err := staffOnly(ctx, tx, account); err != nil {
 			return err
+		}
+		if state == Active && slices.Contains(twoPersons, g.Role) {
+			if err := s.voidInvitations(ctx, tx, account); err != nil {
+				return err
+			}
 		}
 		return tx.QueryRow(ctx, `insert into identity.role_grant (account, role, hospital, code, state, proposed_by, note) values ($1, $2, $3, $4, $5, $6, $7) returning id`,
 			account, g.Role, g.Hospital, g.Code, state, by.Account, note).Scan(&id)
@@ -153,7 +161,8 @@ func (s *Service) MakeGuardian(ctx context.Context, tx pgx.Tx, account int64) er
 }
 
 // Approve makes a proposed grant active. It takes another person than the one who
-// proposed it, and than the one who gets it.
+// proposed it, and than the one who gets it; neither of the two deciders may have made
+// the other.
 func (s *Service) Approve(ctx context.Context, by clinic.Person, grant int64) (Granted, error) {
 	return s.decide(ctx, by, grant, Active, "approve grant", "")
 }
@@ -189,12 +198,23 @@ func (s *Service) decide(ctx context.Context, by clinic.Person, grant int64, to 
 	}
 	act := clinic.Act{Person: by, Verb: verb, Hospital: g.Hospital, Note: note, Data: map[string]any{"grant": g.ID, "role": g.Role}}
 	err = s.change(ctx, g.Account, act, func(tx pgx.Tx) error {
+		if err := staffOnly(ctx, tx, g.Account); err != nil && to == Active {
+			return err
+		}
 		locked, err := s.granted(ctx, tx, grant)
 		if err != nil {
 			return err
 		}
 		if _, err := GrantStates.Move(locked.State, to); err != nil {
 			return err
+		}
+		if to == Active {
+			if err := independent(ctx, tx, by.Account, locked.ProposedBy); err != nil {
+				return err
+			}
+			if err := s.voidInvitations(ctx, tx, g.Account); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `update identity.role_grant set state = $2, approved_by = case when $2 = 'active' then $3 else approved_by end, version = version + 1, updated_at = clock_timestamp() where id = $1`,
 			grant, string(to), by.Account)
@@ -204,6 +224,18 @@ func (s *Service) decide(ctx context.Context, by clinic.Person, grant int64, to 
 		return Granted{}, err
 	}
 	return s.granted(ctx, s.Database, grant)
+}
+
+// independent returns ErrRule when one of two people invited the other, or gave him a
+// role that he has: one person alone could be both.
+func independent(ctx context.Context, tx pgx.Tx, one, other int64) error {
+	var made bool
+	err := tx.QueryRow(ctx, `select exists (select from identity.invitation where (account, made_by) in (($1, $2), ($2, $1)))
+		or exists (select from identity.role_grant where state = 'active' and (account, proposed_by) in (($1, $2), ($2, $1)))`, one, other).Scan(&made)
+	if err == nil && made {
+		err = fmt.Errorf("%w: one of you invited the other or gave him a role; another person must approve", clinic.ErrRule)
+	}
+	return err
 }
 
 const grantColumns = `g.id, g.account, a.title, g.role, g.hospital, g.code, g.state, g.proposed_by, g.approved_by, g.note, g.created_at`

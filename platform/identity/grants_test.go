@@ -190,6 +190,82 @@ func TestDisable(t *testing.T) {
 	is(t, w.ResetSecondFactor(w.ctx, sec.Person, sec.Account(), ""), clinic.ErrRule)
 }
 
+// accepted signs a person in who was invited.
+func (w *world) accepted(in Invited, name string) *member {
+	w.T.Helper()
+	ok(w.T, w.Accept(w.ctx, in.Invitation, password, "192.0.2.2"))
+	ticket, _, err := w.ByPassword(w.ctx, name, password, "192.0.2.2")
+	ok(w.T, err)
+	offer, err := w.Enrol(w.ctx, ticket)
+	ok(w.T, err)
+	m := &member{name: name, secret: offer.Secret}
+	m.Opened, err = w.Confirm(w.ctx, ticket, w.totp(m.secret), visitor)
+	ok(w.T, err)
+	m.Person = w.person(m.Token)
+	return m
+}
+
+// Whoever makes a second person is no two persons.
+func TestRuleOneAdminAloneMakesNoFinance(t *testing.T) {
+	w := newWorld(t)
+	at := func(role clinic.Role) clinic.Grant { return clinic.Grant{Role: role, Hospital: "h1"} }
+	head := w.staff("head", at(clinic.HospitalAdmin))
+	deputy := w.staff("deputy", at(clinic.HospitalAdmin))
+	in, err := w.inviteWith(w.ctx, head.Person, "puppet", "木偶", at(clinic.HospitalAdmin), "")
+	ok(t, err)
+	if in.Grant.State != Proposed {
+		t.Fatalf("one person alone made a hospital_admin: %+v", in.Grant)
+	}
+	puppet := w.accepted(in, "puppet")
+	_, err = w.Approve(w.ctx, deputy.Person, in.Grant.ID)
+	ok(t, err)
+	puppet.Person = w.person(puppet.Token)
+	purse, err := w.inviteWith(w.ctx, head.Person, "purse", "钱包", at(clinic.Finance), "")
+	ok(t, err)
+	_, err = w.Approve(w.ctx, puppet.Person, purse.Grant.ID)
+	is(t, err, clinic.ErrRule) // the proposer made him
+	_, err = w.Approve(w.ctx, deputy.Person, purse.Grant.ID)
+	ok(t, err)
+	other := w.staff("other")
+	g, err := w.Grant(w.ctx, puppet.Person, other.Account(), at(clinic.Finance), "")
+	ok(t, err)
+	_, err = w.Approve(w.ctx, head.Person, g.ID)
+	is(t, err, clinic.ErrRule) // he made the proposer
+
+	w.wait(provedWithin + time.Minute)
+	_, err = w.Grant(w.ctx, head.Person, other.Account(), at(clinic.Nurse), "")
+	is(t, err, clinic.ErrRule)
+	_, _, err = w.Invite(w.ctx, head.Person, "late", "新人", false)
+	is(t, err, clinic.ErrRule)
+}
+
+func TestRuleInvitationDoesNotOutliveGrants(t *testing.T) {
+	w := newWorld(t)
+	head := w.staff("head", clinic.Grant{Role: clinic.HospitalAdmin, Hospital: "h1"})
+	one := w.staff("one", clinic.Grant{Role: clinic.SecurityAdmin})
+	two := w.staff("two", clinic.Grant{Role: clinic.SecurityAdmin})
+	nurse := clinic.Grant{Role: clinic.Nurse, Hospital: "h1"}
+	boss, err := w.inviteWith(w.ctx, head.Person, "boss", "老板", nurse, "")
+	ok(t, err)
+	g, err := w.Grant(w.ctx, one.Person, boss.Account, clinic.Grant{Role: clinic.SecurityAdmin}, "")
+	ok(t, err)
+	_, err = w.Approve(w.ctx, two.Person, g.ID)
+	ok(t, err)
+	var open int
+	ok(t, w.Database.QueryRow(w.ctx, `select count(*) from identity.invitation where account = $1 and used_at is null`, boss.Account).Scan(&open))
+	if open != 0 {
+		t.Error("an invitation of a security_admin is open")
+	}
+	is(t, w.Accept(w.ctx, boss.Invitation, password, ""), ErrRefused)
+
+	// A role elsewhere that the inviter may not give.
+	fresh, err := w.inviteWith(w.ctx, head.Person, "fresh", "新人", nurse, "")
+	ok(t, err)
+	_, err = w.GrantAtDatabase(w.ctx, fresh.Account, clinic.Grant{Role: clinic.Nurse, Hospital: "h2"}, "")
+	ok(t, err)
+	is(t, w.Accept(w.ctx, fresh.Invitation, password, ""), ErrRefused)
+}
+
 // What another process changed holds here after seconds.
 func TestChangesElsewhereHoldSoon(t *testing.T) {
 	w := newWorld(t)

@@ -29,6 +29,11 @@ func (s *Service) Invite(ctx context.Context, by clinic.Person, name, title stri
 	if !staffName.MatchString(name) {
 		return 0, "", core.Problems{{Field: "name", What: "not 2 to 40 of a-z, 0-9, dot, - and _, beginning with a letter"}}
 	}
+	if by.Account != 0 {
+		if err := s.Proved(ctx, by); err != nil {
+			return 0, "", err
+		}
+	}
 	code = "ci_" + rand.Text()
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
 		r, err := s.find(ctx, tx, "name = $1", name)
@@ -43,7 +48,7 @@ func (s *Service) Invite(ctx context.Context, by clinic.Person, name, title stri
 		case err == nil && r.HasPassword && !reset:
 			err = fmt.Errorf("%w: account %d has that name and a password; give it the role", clinic.ErrState, r.ID)
 		case err == nil:
-			if err = s.mayHold(ctx, tx, by, r.ID); err == nil && reset {
+			if err = s.mayHold(ctx, tx, by, r.ID, Proposed, Active); err == nil && reset {
 				err = s.resetCredentials(ctx, tx, r.ID)
 			}
 		}
@@ -55,7 +60,7 @@ func (s *Service) Invite(ctx context.Context, by clinic.Person, name, title stri
 		if _, err := tx.Exec(ctx, `update identity.invitation set used_at = $2 where account = $1 and used_at is null`, account, s.now()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `insert into identity.invitation (digest, account, ends_at) values ($1, $2, $3)`, s.index(code, "invitation"), account, s.now().Add(invitationLasts)); err != nil {
+		if _, err := tx.Exec(ctx, `insert into identity.invitation (digest, account, ends_at, made_by) values ($1, $2, $3, $4)`, s.index(code, "invitation"), account, s.now().Add(invitationLasts), by.Account); err != nil {
 			return err
 		}
 		return s.Trail(tx).Keep(ctx, clinic.Act{Person: by, Verb: "invite", Subject: Subject(account), Data: map[string]any{"name": name, "reset": reset}})
@@ -70,11 +75,11 @@ func (s *Service) Invite(ctx context.Context, by clinic.Person, name, title stri
 // mayHold: whoever holds an invitation can become that person, so it takes the right to
 // give every role that the person has. What takes two persons is left to the
 // administrator of the machine: one alone could become both of them.
-func (s *Service) mayHold(ctx context.Context, tx pgx.Tx, by clinic.Person, account int64) error {
+func (s *Service) mayHold(ctx context.Context, tx pgx.Tx, by clinic.Person, account int64, states ...GrantState) error {
 	if by.Account == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `select role, hospital, code from identity.role_grant where account = $1 and state <> 'revoked'`, account)
+	rows, err := tx.Query(ctx, `select role, hospital, code from identity.role_grant where account = $1 and state = any($2)`, account, states)
 	if err != nil {
 		return err
 	}
@@ -85,6 +90,43 @@ func (s *Service) mayHold(ctx context.Context, tx pgx.Tx, by clinic.Person, acco
 		}
 	}
 	return err
+}
+
+// voidInvitations ends the open invitations of an account that gets a role of two
+// persons: whoever made one could become that person alone. Those of the administrator
+// of the machine stay.
+func (s *Service) voidInvitations(ctx context.Context, tx pgx.Tx, account int64) error {
+	_, err := tx.Exec(ctx, `update identity.invitation set used_at = $2 where account = $1 and used_at is null and made_by is distinct from 0`, account, s.now())
+	return err
+}
+
+// stillGood holds the account until the transaction ends. ErrRefused when whoever made
+// the invitation could not make it now.
+func (s *Service) stillGood(ctx context.Context, tx pgx.Tx, account int64, digest []byte) error {
+	var by *int64
+	err := tx.QueryRow(ctx, `select i.made_by from identity.account a join identity.invitation i on i.account = a.id where a.id = $1 and i.digest = $2 for update of a`, account, digest).Scan(&by)
+	if err != nil {
+		return err
+	}
+	inviter := clinic.Person{Account: -1} // nobody knows who it was
+	if by != nil && *by == 0 {
+		return nil
+	} else if by != nil {
+		r, err := s.find(ctx, tx, "id = $1", *by)
+		if err != nil {
+			return err
+		}
+		if r.Disabled {
+			return ErrRefused
+		}
+		inviter = r.person()
+	}
+	if err := s.mayHold(ctx, tx, inviter, account, Active); errors.Is(err, clinic.ErrRule) {
+		return ErrRefused
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 func (s *Service) resetCredentials(ctx context.Context, tx pgx.Tx, account int64) error {
@@ -127,6 +169,9 @@ func (s *Service) Accept(ctx context.Context, code, password, address string) er
 		return err
 	}
 	return s.change(ctx, r.ID, clinic.Act{Person: r.person(), Verb: "set password"}, func(tx pgx.Tx) error {
+		if err := s.stillGood(ctx, tx, r.ID, index); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, `update identity.invitation set used_at = $2 where digest = $1 and used_at is null and ends_at > $2`, index, s.now())
 		if err != nil {
 			return err
