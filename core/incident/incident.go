@@ -57,6 +57,8 @@ type Watch struct {
 	// freed is when a hospital was last seen held: what waited until then does not
 	// count as backlog at once.
 	freed map[string]time.Time
+	// broke is when a hospital's breaker was last seen not closed.
+	broke map[string]time.Time
 }
 
 // Run watches until ctx ends.
@@ -103,7 +105,8 @@ func (w *Watch) Round(ctx context.Context, now time.Time) error {
 		if w.Thresholds != nil {
 			thresholds = w.Thresholds(s.Hospital)
 		}
-		if err := w.settle(ctx, w.since(s, now).troubles(now, thresholds), s.Hospital, open[s.Hospital]); err != nil {
+		s = w.flaps(w.since(s, now), now)
+		if err := w.settle(ctx, s.troubles(now, thresholds), s.Hospital, open[s.Hospital]); err != nil {
 			return err
 		}
 	}
@@ -121,6 +124,18 @@ func (w *Watch) since(s Signs, now time.Time) Signs {
 	if freed := w.freed[s.Hospital]; !s.Oldest.IsZero() && s.Oldest.Before(freed) {
 		s.Oldest = freed
 	}
+	return s
+}
+
+// flaps says when the breaker was last seen not closed.
+func (w *Watch) flaps(s Signs, now time.Time) Signs {
+	if w.broke == nil {
+		w.broke = map[string]time.Time{}
+	}
+	if !s.Broken.IsZero() {
+		w.broke[s.Hospital] = now
+	}
+	s.broke = w.broke[s.Hospital]
 	return s
 }
 

@@ -50,11 +50,42 @@ func TestFailures(t *testing.T) {
 		{4, Signs{Exchanges: 100, Failed: 11}, ""},                                  // in between
 		{5, Signs{Exchanges: 3}, ""},                                                // a new process has seen little
 		{6, Signs{Exchanges: 100, Failed: 90, Broken: time.Unix(1, 0)}, "+breaker"}, // the breaker tells
-		{7, Signs{Exchanges: 100, Failed: 9, Answered: true}, "-breaker -failures"},
-		{8, Signs{Exchanges: 100, Failed: 90, Broken: time.Unix(1, 0)}, "+breaker"}, // and alone
-		{9, Signs{Exchanges: 100, Failed: 50, Answered: true}, "+failures -breaker"},
-		{10, Signs{Exchanges: 0, Whole: true, Answered: true}, "-failures"}, // nothing is said to it any more
+		{7, Signs{Exchanges: 100, Failed: 9, Answered: true}, "-failures"},
+		{6 + Steady, Signs{Exchanges: 100, Failed: 9, Answered: true}, "-breaker"},
+		{8 + Steady, Signs{Exchanges: 100, Failed: 90, Broken: time.Unix(1, 0)}, "+breaker"}, // and alone
+		{9 + Steady, Signs{Exchanges: 100, Failed: 50, Answered: true}, "+failures"},
+		{8 + 2*Steady, Signs{Exchanges: 0, Whole: true, Answered: true}, "-breaker -failures"}, // nothing is said to it any more
 	})
+}
+
+// A HIS that is away for 70 s and back for 10 s, all night, is one incident, which is
+// over when it has been back for a while.
+func TestAHISThatComesAndGoesIsOneIncident(t *testing.T) {
+	var all steps
+	look := func(after time.Duration, s Signs, told string) {
+		all = append(all, struct {
+			after time.Duration
+			signs Signs
+			told  string
+		}{after, s, told})
+	}
+	t0 := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	const night, cycle, away = 8 * time.Hour, 80 * time.Second, 70 * time.Second
+	for after := time.Duration(0); after < night; after += 5 * time.Second {
+		s, told := Signs{Answered: true}, ""
+		if in := after % cycle; in < away {
+			s.Broken = t0.Add(after - in)
+		}
+		if after == 65*time.Second {
+			told = "+breaker"
+		}
+		look(after, s, told)
+	}
+	back := night - cycle + away - 5*time.Second // it was seen broken for the last time
+	look(back+Steady-time.Second, Signs{Answered: true}, "")
+	look(back+Steady, Signs{Answered: true}, "-breaker")
+	look(back+2*Steady, Signs{Answered: true}, "")
+	story(t, all)
 }
 
 func TestParkedGrowth(t *testing.T) {

@@ -25,6 +25,8 @@ type Signs struct {
 	// HIS has answered this process, so a closed breaker means something.
 	Broken   time.Time
 	Answered bool
+	// broke is when the Watch last saw it broken; zero: it has not.
+	broke time.Time
 	// Exchanges and Failed are the counts of Rates, Whole as there.
 	Exchanges, Failed int
 	Whole             bool
@@ -103,6 +105,8 @@ func (s Signs) answers(found map[Kind]Words, now time.Time, t Thresholds) {
 	case !s.Broken.IsZero() && now.Sub(s.Broken) > t.Breaker:
 		since := s.Broken.UTC().Format(time.RFC3339)
 		found[Breaker] = words("the HIS has not answered since %s", "HIS 自 %s 起无应答", since)
+	case now.Sub(s.broke) < Steady:
+		found[Breaker] = left // one that comes and goes is one outage
 	}
 	share := 0.0
 	if s.Exchanges > 0 {

@@ -30,6 +30,8 @@ func DefaultThresholds() Thresholds {
 const (
 	// RateWindow is what Rates look back at.
 	RateWindow = 10 * time.Minute
+	// Steady is how long a breaker must be closed until its incident is over.
+	Steady = 5 * time.Minute
 	// GrowthWindow is what counts as lately parked.
 	GrowthWindow = 30 * time.Minute
 )
