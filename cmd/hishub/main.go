@@ -36,7 +36,7 @@ type cli struct {
 	Retention retentionCmd `cmd:"" help:"How long contents, bytes, events and books are kept."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to this program's."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what is wrong with an installation, and what to do."`
-	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with three fake hospitals."`
+	Demo      demoCmd      `cmd:"" help:"Show the main job on embedded defaults with eleven fake hospitals."`
 	Bench     benchCmd     `cmd:"" help:"Measure what this machine delivers."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
