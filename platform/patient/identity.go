@@ -169,7 +169,8 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	} else if err != nil {
 		return err
 	}
-	to, problem := state, ""
+	var to State
+	var problem string
 	switch e.Type {
 	case core.EventDelivered:
 		if e.Receipt == nil || e.Receipt.HisNo == "" {
@@ -185,10 +186,8 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	default:
 		return nil
 	}
-	if to != state {
-		if _, err := States.Move(state, to); err != nil {
-			return nil // it came late, or twice
-		}
+	if to != state && !slices.Contains(States[state], to) {
+		return nil // it came late, or twice
 	}
 	_, err = tx.Exec(ctx, `update patient.registration set state = $3, problem = $4, updated_at = clock_timestamp() where hospital = $1 and patient = $2`, e.Hospital, e.Key, to, problem)
 	return err
