@@ -321,7 +321,7 @@ func (s *Service) Accept(ctx context.Context, p clinic.Person, hospital, no stri
 		if err != nil {
 			return err
 		}
-		return s.move(ctx, tx, k, Active, `conversation = $3, started_at = clock_timestamp(), ends_at = clock_timestamp() + make_interval(mins => lasts)`, conversation)
+		return s.move(ctx, tx, k, Active, `conversation = $3, started_at = statement_timestamp(), ends_at = statement_timestamp() + make_interval(mins => lasts)`, conversation)
 	})
 }
 
