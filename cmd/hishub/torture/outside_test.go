@@ -13,7 +13,7 @@ type outside struct {
 
 var outsides = []outside{
 	{"network", true, playNetwork},
-	{"clock", true, playClock},
+	{"clock", false, playClock},
 	{"promises", true, playPromises},
 	{"his", false, playHIS},
 	{"submits", false, playSubmits},

@@ -26,7 +26,7 @@ type timeline struct {
 
 var timelines = []timeline{
 	{name: "failover", short: true, lay: (*campaign).layFailover},
-	{name: "broker", short: true, lay: (*campaign).layBroker},
+	{name: "broker", lay: (*campaign).layBroker},
 	{name: "rolling restart", short: true, lay: (*campaign).layRolling},
 	{name: "crash", lay: (*campaign).layCrash},
 	{name: "broker cluster", lay: (*campaign).layBrokerCluster},
