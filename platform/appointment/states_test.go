@@ -1,57 +1,15 @@
 package appointment
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the tables of docs/clinic.md")
+	"hishub/platform/clinic/clinictest"
+)
 
 // TestStatesAreInTheDocs: the tables of states in docs/clinic.md are those of the code.
 func TestStatesAreInTheDocs(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("| appointment | may become |\n|---|---|\n")
-	for _, from := range []State{Requested, Held, Paying, Confirmed, CheckedIn, Done, Rejected, Expired, Cancelled, Stopped, NoShow} {
-		b.WriteString("| `" + string(from) + "` |" + listed(States[from]) + " |\n")
-	}
-	b.WriteString("\n| ticket | may become |\n|---|---|\n")
-	for _, from := range []TicketState{Waiting, Locking, Granted, Refused} {
-		b.WriteString("| `" + string(from) + "` |" + listed(TicketStates[from]) + " |\n")
-	}
-	const begin, end = "<!-- appointment states -->\n", "<!-- /appointment states -->"
-	path := filepath.Join("..", "..", "docs", "clinic.md")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	was, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("docs/clinic.md has no place for the tables")
-	}
-	if was != b.String() {
-		if !*update {
-			t.Fatal("the tables differ from the code; write them with: go test ./platform/appointment -run TestStatesAreInTheDocs -update")
-		}
-		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func listed[S ~string](states []S) string {
-	var b strings.Builder
-	for i, s := range states {
-		if i > 0 {
-			b.WriteString(",")
-		}
-		b.WriteString(" `" + string(s) + "`")
-	}
-	if len(states) == 0 {
-		return " nothing"
-	}
-	return b.String()
+	clinictest.InDocs(t, "appointment",
+		clinictest.Table("appointment", States, Requested, Held, Paying, Confirmed, CheckedIn, Done, Rejected, Expired, Cancelled, Stopped, NoShow),
+		clinictest.Table("ticket", TicketStates, Waiting, Locking, Granted, Refused),
+	)
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,26 +12,14 @@ import (
 // lists that the module has from a HIS. What is listed no more is closed and not deleted,
 // because prescriptions name it.
 var lists = []clinic.ListOf{
-	{Name: "drug", Kind: core.DrugList, Save: saveDrugs, Open: open(`drug`)},
-	{Name: "icd", Kind: core.ICDList, Save: saveTerms, Open: open(`diagnosis`)},
-}
-
-func open(table string) func(context.Context, pgx.Tx, string) (int, error) {
-	return func(ctx context.Context, tx pgx.Tx, hospital string) (n int, err error) {
-		err = tx.QueryRow(ctx, `select count(*) from catalog.`+table+` where hospital = $1 and not closed`, hospital).Scan(&n)
-		return n, err
-	}
+	{Name: "drug", Kind: core.DrugList, Save: saveDrugs, Table: "catalog.drug"},
+	{Name: "icd", Kind: core.ICDList, Save: saveTerms, Table: "catalog.diagnosis"},
 }
 
 // Sync has both lists from the HIS now; sure takes them also when they are suspicious
 // (see clinic.Sync).
 func (s *Service) Sync(ctx context.Context, hospital string, sure bool) ([]clinic.List, error) {
-	for _, l := range lists {
-		if err := s.Clinic.Sync(ctx, hospital, l, sure); err != nil {
-			return nil, fmt.Errorf("sync catalogue: %w", err)
-		}
-	}
-	return s.Lists(ctx, hospital)
+	return s.SyncLists(ctx, hospital, lists, sure)
 }
 
 // Lists tells when each was had.

@@ -27,8 +27,24 @@ type ListOf struct {
 	// Save makes the module's rows those of the answer, closes what it lists no more, and
 	// returns how many the answer has.
 	Save func(ctx context.Context, tx pgx.Tx, hospital string, answer any) (int, error)
-	// Open counts the entries that are not closed, within the transaction that saves.
-	Open func(ctx context.Context, tx pgx.Tx, hospital string) (int, error)
+	// Table of the entries, with its schema; it has the columns hospital and closed.
+	Table string
+}
+
+// open counts the entries that are not closed, within the transaction that saves.
+func (l ListOf) open(ctx context.Context, tx pgx.Tx, hospital string) (n int, err error) {
+	err = tx.QueryRow(ctx, `select count(*) from `+l.Table+` where hospital = $1 and not closed`, hospital).Scan(&n)
+	return n, err
+}
+
+// SyncLists has several lists from a hospital's HIS now, see Sync.
+func (c *Clinic) SyncLists(ctx context.Context, hospital string, of []ListOf, sure bool) ([]List, error) {
+	for _, l := range of {
+		if err := c.Sync(ctx, hospital, l, sure); err != nil {
+			return nil, err
+		}
+	}
+	return c.Lists(ctx, hospital, of)
 }
 
 // Sync has a list from a hospital's HIS. A HIS in trouble answers with nothing or with
@@ -70,7 +86,7 @@ func (l ListOf) take(ctx context.Context, tx pgx.Tx, hospital string, answer any
 	if err := tx.QueryRow(ctx, `select exists (select from clinic.list where hospital = $1 and list = $2 and as_of > $3)`, hospital, l.Name, asOf).Scan(&newer); err != nil || newer {
 		return err
 	}
-	before, err := l.Open(ctx, tx, hospital)
+	before, err := l.open(ctx, tx, hospital)
 	if err != nil {
 		return err
 	}
@@ -78,7 +94,7 @@ func (l ListOf) take(ctx context.Context, tx pgx.Tx, hospital string, answer any
 	if err != nil {
 		return err
 	}
-	after, err := l.Open(ctx, tx, hospital)
+	after, err := l.open(ctx, tx, hospital)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,6 @@ import (
 	"hishub/platform/identity"
 	"hishub/platform/order"
 	"hishub/platform/patient"
-	"hishub/platform/rx"
 )
 
 // State of a consultation.
@@ -94,17 +93,6 @@ type Consult struct {
 	acceptWithin, lasts    int
 }
 
-// Offer is what a doctor offers online.
-type Offer struct {
-	Doctor       string   `json:"doctor" doc:"code"`
-	Department   string   `json:"department" minLength:"1" maxLength:"64" doc:"code"`
-	Fee          core.Fen `json:"fee" minimum:"0" doc:"fen"`
-	AcceptWithin int      `json:"accept_within" minimum:"1" maximum:"2880" doc:"minutes until a paid consultation goes back"`
-	Lasts        int      `json:"lasts" minimum:"5" maximum:"10080" doc:"minutes"`
-	Daily        int      `json:"daily" minimum:"1" maximum:"500" doc:"consultations a day"`
-	Open         bool     `json:"open"`
-}
-
 // What the module needs of others.
 type (
 	// Patients is the patient module.
@@ -172,30 +160,6 @@ const payWithin = 15 * time.Minute
 
 // young is the age below which a guardian is with the child (rule guardian).
 const young = 6
-
-// SetOffer says what a doctor offers; the doctor himself, or his hospital.
-func (s *Service) SetOffer(ctx context.Context, hospital string, account int64, o Offer) (Offer, error) {
-	if err := s.People.Licensed(ctx, account, hospital, identity.Physician, time.Now()); o.Open && err != nil {
-		return o, fmt.Errorf("offer consultations: %w", err)
-	}
-	_, err := s.Database.Exec(ctx, `insert into consult.service (hospital, doctor, account, department, fee, accept_within, lasts, daily, open) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		on conflict (hospital, doctor) do update set account = excluded.account, department = excluded.department, fee = excluded.fee, accept_within = excluded.accept_within,
-			lasts = excluded.lasts, daily = excluded.daily, open = excluded.open, updated_at = clock_timestamp()`,
-		hospital, o.Doctor, account, o.Department, o.Fee, o.AcceptWithin, o.Lasts, o.Daily, o.Open)
-	if err != nil {
-		return o, fmt.Errorf("offer consultations: %w", err)
-	}
-	return o, nil
-}
-
-// Offers of a hospital's doctors that are open.
-func (s *Service) Offers(ctx context.Context, hospital string) ([]Offer, error) {
-	rows, err := s.Database.Query(ctx, `select doctor, department, fee, accept_within, lasts, daily, open from consult.service where hospital = $1 and open order by doctor`, hospital)
-	if err != nil {
-		return nil, fmt.Errorf("list offers: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Offer])
-}
 
 // Open a consultation with a doctor for one of an account's patients; paying its order
 // puts it before the doctor. One of nothing waits at once.
@@ -444,64 +408,4 @@ func (s *Service) change(ctx context.Context, doing, hospital, no string, f func
 		return Consult{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	return s.Get(ctx, hospital, no)
-}
-
-// Rx is a consultation as the prescription module sees it.
-func (s *Service) Rx() rx.Consults { return forRx{s} }
-
-type forRx struct{ s *Service }
-
-// Active implements rx.Consults.
-func (f forRx) Active(ctx context.Context, hospital, no, doctor string) (rx.Consult, error) {
-	k, err := f.s.Get(ctx, hospital, no)
-	switch {
-	case err != nil:
-		return rx.Consult{}, err
-	case doctor == "" || k.Doctor != doctor:
-		return rx.Consult{}, clinic.ErrNotFound
-	case k.State != Active:
-		return rx.Consult{}, fmt.Errorf("%w: the consultation is %s", clinic.ErrState, k.State)
-	}
-	return f.of(ctx, k)
-}
-
-// Get implements rx.Consults.
-func (f forRx) Get(ctx context.Context, hospital, no string) (rx.Consult, error) {
-	k, err := f.s.Get(ctx, hospital, no)
-	if err != nil {
-		return rx.Consult{}, err
-	}
-	return f.of(ctx, k)
-}
-
-func (f forRx) of(ctx context.Context, k Consult) (rx.Consult, error) {
-	out := rx.Consult{No: k.No, VisitNo: k.No, Patient: k.Patient, Account: k.account, DepartmentCode: k.Department, DoctorCode: k.Doctor,
-		Complaint: k.Details.Complaint, History: k.Details.History, Allergies: k.Details.Allergies}
-	if k.StartedAt != nil {
-		out.StartedAt = *k.StartedAt
-	}
-	d, err := f.s.Doctors.Doctor(ctx, k.Hospital, k.Doctor)
-	if err != nil && !errors.Is(err, clinic.ErrNotFound) {
-		return out, err
-	}
-	out.DoctorName = d.Name
-	all, err := f.s.Doctors.Departments(ctx, k.Hospital)
-	for _, x := range all {
-		if x.Code == k.Department {
-			out.DepartmentName = x.Name
-		}
-	}
-	return out, err
-}
-
-// Card tells something in a consultation's conversation (rx.Cards).
-func (s *Service) Card(ctx context.Context, tx pgx.Tx, hospital, no, kind, about, text string) error {
-	var conversation string
-	err := tx.QueryRow(ctx, `select conversation from consult.consult where hospital = $1 and no = $2`, hospital, no).Scan(&conversation)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && conversation == "" {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return s.Chat.Card(ctx, tx, conversation, kind, about, text)
 }
