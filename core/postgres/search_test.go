@@ -267,28 +267,37 @@ func TestAttemptsAndBytes(t *testing.T) {
 // Claiming and marking must leave the indexes alone.
 func TestClaimsAreInPageUpdates(t *testing.T) {
 	l := newLedger(t)
-	for i := range 50 {
-		l.enqueue(payment(fmt.Sprint("A", i), fmt.Sprint("L", i)))
-	}
-	for range 5 {
-		ds := l.claim(10)
-		for i := range ds {
-			l.sent(&ds[i])
-			l.settle(&ds[i], next(&ds[i], delivery.Delivered))
+	var before, beforeHot int
+	// A round during which an autovacuum worker looks at this database is told nothing by:
+	// while it does, no page gives its space back. A column that is indexed fails all.
+	for round := range 4 {
+		for i := range 50 {
+			l.enqueue(payment(fmt.Sprint("A", round, "-", i), fmt.Sprint("L", i)))
 		}
-	}
-	l.exec(`select pg_stat_force_next_flush()`)
-	l.hot.Reset() // a session reports its statistics when it ends
-	var updates, hot int
-	for range 100 {
-		l.must(l.calm.QueryRow(l.ctx, `select sum(n_tup_upd), sum(n_tup_hot_upd) from pg_stat_user_tables where schemaname = 'hub' and relname in ('queue', 'message')`).Scan(&updates, &hot))
-		if updates >= 150 {
-			break
+		for range 5 {
+			ds := l.claim(10)
+			for i := range ds {
+				l.sent(&ds[i])
+				l.settle(&ds[i], next(&ds[i], delivery.Delivered))
+			}
 		}
-		l.exec(`select pg_stat_clear_snapshot()`)
-		time.Sleep(50 * time.Millisecond) // the statistics come when they come
+		l.exec(`select pg_stat_force_next_flush()`)
+		l.hot.Reset() // a session reports its statistics when it ends
+		var updates, hot int
+		for range 100 {
+			l.must(l.calm.QueryRow(l.ctx, `select sum(n_tup_upd), sum(n_tup_hot_upd) from pg_stat_user_tables where schemaname = 'hub' and relname in ('queue', 'message')`).Scan(&updates, &hot))
+			if updates-before >= 150 {
+				break
+			}
+			l.exec(`select pg_stat_clear_snapshot()`)
+			time.Sleep(50 * time.Millisecond) // the statistics come when they come
+		}
+		made, stayed := updates-before, hot-beforeHot
+		if made >= 150 && stayed >= made*8/10 {
+			return
+		}
+		t.Logf("%d of %d updates stayed in their page", stayed, made)
+		before, beforeHot = updates, hot
 	}
-	if updates < 150 || hot < updates*8/10 {
-		t.Errorf("%d of %d updates stayed in their page", hot, updates)
-	}
+	t.Error("claims, marks and settlements are not in-page updates")
 }
