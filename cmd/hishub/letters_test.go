@@ -37,7 +37,7 @@ func TestLetters(t *testing.T) {
 	g := report.Gatherer{Books: store, Place: func(context.Context, string) (reconcile.Place, error) {
 		return reconcile.Place{Zone: time.UTC, NightRules: core.DefaultNight()}, nil
 	}}
-	n, err := store.BeginNight(ctx, "h1", "2026-01-05", "schedule", time.Minute)
+	n, err := store.BeginNight(ctx, reconcile.Ask{Hospital: "h1", Day: "2026-01-05", Who: "schedule"}, time.Minute)
 	ok(t, err)
 	n.State, n.Closed, n.Detail = reconcile.NightDone, true, reconcile.Full
 	_, err = store.EndNight(ctx, n)

@@ -91,7 +91,7 @@ func TestBackfill(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Nights = g })
 	// The 3rd is closed already.
 	must(t, func() error {
-		n, err := w.store.BeginNight(t.Context(), "dongshan", "2026-01-03", "test", time.Minute)
+		n, err := w.store.BeginNight(t.Context(), reconcile.Ask{Hospital: "dongshan", Day: "2026-01-03", Who: "test"}, time.Minute)
 		if err == nil {
 			n.State, n.Closed = reconcile.NightDone, true
 			_, err = w.store.EndNight(t.Context(), n)

@@ -128,7 +128,7 @@ func TestSigns(t *testing.T) {
 		t.Errorf("with work: %+v", g)
 	}
 	night := func(day string, state reconcile.NightState, counts map[reconcile.Class]int) {
-		n, err := l.BeginNight(l.ctx, "h1", day, "test", time.Minute)
+		n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: day, Who: "test"}, time.Minute)
 		l.must(err)
 		n.State, n.Counts = state, counts
 		if state == reconcile.NightFailed {

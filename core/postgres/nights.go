@@ -20,32 +20,35 @@ var _ reconcile.Store = (*Store)(nil)
 var errRunOver = errors.New("the run is not going on any more")
 
 // BeginNight implements reconcile.Store.
-func (s *Store) BeginNight(ctx context.Context, hospital, day, who string, lease time.Duration) (reconcile.Night, error) {
-	n := reconcile.Night{Hospital: hospital, Day: day, Who: who, State: reconcile.NightRunning}
+func (s *Store) BeginNight(ctx context.Context, a reconcile.Ask, lease time.Duration) (reconcile.Night, error) {
+	n := reconcile.Night{Hospital: a.Hospital, Day: a.Day, Who: a.Who, State: reconcile.NightRunning}
 	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
-		if err := lock(ctx, tx, lockOf("hub night", hospital, day)); err != nil {
+		if err := lock(ctx, tx, lockOf("hub night", a.Hospital, a.Day)); err != nil {
 			return err
 		}
 		// A run of a process that is gone must not block its day for ever.
-		_, err := tx.Exec(ctx, `with dead as (
+		var dead int
+		err := tx.QueryRow(ctx, `with dead as (
 				update hub.night set state = 'failed', ended = clock_timestamp(), problem = 'the process that ran it ended', lease_until = null
-				where hospital = $1 and day = $2::text::date and state = 'running' and lease_until < clock_timestamp() returning id)
-			delete from hub.finding f using dead where f.night = dead.id`, hospital, day)
+				where hospital = $1 and day = $2::text::date and state = 'running' and lease_until < clock_timestamp() returning id, run),
+			dropped as (delete from hub.finding f using dead where f.night = dead.id)
+			select coalesce(max(run), 0) from dead`, a.Hospital, a.Day).Scan(&dead)
 		if err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `insert into hub.night (hospital, day, run, state, who, lease_until)
 			select $1, $2::text::date, coalesce(max(run), 0) + 1, 'running', $3, clock_timestamp() + $4 * interval '1 microsecond'
 			from hub.night where hospital = $1 and day = $2::text::date
-			having coalesce(bool_or(state = 'running'), false) = false
-			returning id, run, started`, hospital, day, clean(who), lease.Microseconds()).Scan(&n.ID, &n.Run, &n.Started)
+			having coalesce(bool_or(state = 'running'), false) = false 
+				and ($5 = 0 or coalesce(max(run) filter (where state <> 'running' and run <> $6), 0) = greatest($5, 0))
+			returning id, run, started`, a.Hospital, a.Day, clean(a.Who), lease.Microseconds(), a.After, dead).Scan(&n.ID, &n.Run, &n.Started)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return reconcile.ErrNightRunning
 		}
 		return err
 	})
 	if err != nil {
-		return reconcile.Night{}, fmt.Errorf("begin the night of %s at hospital %s: %w", day, hospital, err)
+		return reconcile.Night{}, fmt.Errorf("begin the night of %s at hospital %s: %w", a.Day, a.Hospital, err)
 	}
 	return n, nil
 }

@@ -34,7 +34,7 @@ func (l *ledger) run(day string, findings ...reconcile.Finding) reconcile.Night 
 
 func (l *ledger) runIn(detail reconcile.Detail, day string, findings ...reconcile.Finding) reconcile.Night {
 	l.tb.Helper()
-	n, err := l.BeginNight(l.ctx, "h1", day, "schedule", time.Minute)
+	n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: day, Who: "schedule"}, time.Minute)
 	l.must(err)
 	n.Counts = map[reconcile.Class]int{}
 	for _, f := range findings {
@@ -68,12 +68,12 @@ func (l *ledger) verbs(id int64) string {
 
 func TestNights(t *testing.T) {
 	l := newLedger(t)
-	n, err := l.BeginNight(l.ctx, "h1", night, "finance", time.Minute)
+	n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "finance"}, time.Minute)
 	l.must(err)
-	if _, err := l.BeginNight(l.ctx, "h1", night, "finance", time.Minute); !errors.Is(err, reconcile.ErrNightRunning) {
+	if _, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "finance"}, time.Minute); !errors.Is(err, reconcile.ErrNightRunning) {
 		t.Errorf("two runs at once: %v", err)
 	}
-	if _, err := l.BeginNight(l.ctx, "h1", "2026-01-06", "finance", time.Minute); err != nil {
+	if _, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: "2026-01-06", Who: "finance", After: reconcile.None}, time.Minute); err != nil {
 		t.Errorf("another day: %v", err)
 	}
 	l.must(l.Progress(l.ctx, n.ID, "compare", 5000, time.Minute))
@@ -125,14 +125,32 @@ func TestNights(t *testing.T) {
 	}
 }
 
+// Two processes that want the same night both look before they run it.
+func TestANightIsNotRunAfterAnotherThatItsAskerHasNotSeen(t *testing.T) {
+	l := newLedger(t)
+	ask := reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule", After: reconcile.None}
+	n, err := l.BeginNight(l.ctx, ask, time.Minute)
+	l.must(err)
+	n.State = reconcile.NightDone // between its look and its wish
+	_, err = l.EndNight(l.ctx, n)
+	l.must(err)
+	if _, err := l.BeginNight(l.ctx, ask, time.Minute); !errors.Is(err, reconcile.ErrNightRunning) {
+		t.Errorf("run again by one who has seen none: %v", err)
+	}
+	ask.After = n.Run
+	if n, err = l.BeginNight(l.ctx, ask, time.Minute); err != nil || n.Run != 2 {
+		t.Errorf("by one who has seen it: %+v %v", n, err)
+	}
+}
+
 // A process that dies leaves its lease behind; the next run drops what it found.
 func TestRunThatDied(t *testing.T) {
 	l := newLedger(t)
-	dead, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+	dead, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule"}, time.Minute)
 	l.must(err)
 	l.must(l.Found(l.ctx, dead.ID, []reconcile.Finding{lost("A1", 5)}))
 	l.must(l.Progress(l.ctx, dead.ID, "compare", 1, -time.Millisecond))
-	second, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+	second, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule", After: reconcile.None}, time.Minute)
 	if err != nil || second.Run != 2 {
 		t.Fatalf("the second run: %+v %v", second, err)
 	}
@@ -155,7 +173,7 @@ func TestRunThatDied(t *testing.T) {
 func TestWaitingAndFailedRunsChangeNothing(t *testing.T) {
 	l := newLedger(t)
 	for _, state := range []reconcile.NightState{reconcile.NightWaiting, reconcile.NightFailed} {
-		n, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+		n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule"}, time.Minute)
 		l.must(err)
 		l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{lost("A1", 5)}))
 		n.State, n.Problem, n.Closed = state, "the bill is not there yet", true
@@ -168,7 +186,7 @@ func TestWaitingAndFailedRunsChangeNothing(t *testing.T) {
 		t.Errorf("days %v %v %v", closed, unsettled, err)
 	}
 	// The day goes on still: cases are opened, and it stays open.
-	n, err := l.BeginNight(l.ctx, "h1", night, "alice", time.Minute)
+	n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "alice"}, time.Minute)
 	l.must(err)
 	l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{lost("A1", 5)}))
 	n.State, n.Detail = reconcile.NightDone, reconcile.Full
@@ -331,7 +349,7 @@ func TestManyCasesAtOnce(t *testing.T) {
 // with is a run of the night whose books are those of the HIS and of these channels.
 func (l *ledger) with(sources []string, findings ...reconcile.Finding) {
 	l.tb.Helper()
-	n, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+	n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule"}, time.Minute)
 	l.must(err)
 	l.must(l.Found(l.ctx, n.ID, findings))
 	n.State, n.Detail, n.Closed = reconcile.NightDone, reconcile.Full, true

@@ -264,7 +264,7 @@ func TestFoundWhileUnderRepair(t *testing.T) {
 		t.Errorf("approved: %+v", got)
 	}
 	// A run that began before the repair was done says nothing about it.
-	n, err := l.BeginNight(l.ctx, "h1", night, "schedule", time.Minute)
+	n, err := l.BeginNight(l.ctx, reconcile.Ask{Hospital: "h1", Day: night, Who: "schedule"}, time.Minute)
 	l.must(err)
 	l.must(l.Found(l.ctx, n.ID, []reconcile.Finding{lost("A1", 1200)}))
 	_, err = l.CarryOut(l.ctx, r.ID, nothing)

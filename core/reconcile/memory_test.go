@@ -182,16 +182,17 @@ func (m *memory) Records(_ context.Context, hospital string, from, to time.Time)
 	return all, nil
 }
 
-func (m *memory) BeginNight(_ context.Context, hospital, day, who string, lease time.Duration) (Night, error) {
+func (m *memory) BeginNight(_ context.Context, a Ask, lease time.Duration) (Night, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	run := 1
+	run, ended := 1, 0
 	for _, n := range m.nights {
-		if n.Hospital != hospital || n.Day != day {
+		if n.Hospital != a.Hospital || n.Day != a.Day {
 			continue
 		}
 		run++
 		if n.State != NightRunning {
+			ended = n.Run
 			continue
 		}
 		if n.until.After(m.now()) {
@@ -199,7 +200,10 @@ func (m *memory) BeginNight(_ context.Context, hospital, day, who string, lease 
 		}
 		n.State, n.Problem, n.findings = NightFailed, "its process ended", nil
 	}
-	n := Night{ID: int64(len(m.nights) + 1), Hospital: hospital, Day: day, Run: run, State: NightRunning, Started: m.now(), Who: who}
+	if a.After != 0 && max(a.After, 0) != ended {
+		return Night{}, ErrNightRunning
+	}
+	n := Night{ID: int64(len(m.nights) + 1), Hospital: a.Hospital, Day: a.Day, Run: run, State: NightRunning, Started: m.now(), Who: a.Who}
 	m.nights = append(m.nights, &memoryNight{Night: n, until: m.now().Add(lease)})
 	return n, nil
 }

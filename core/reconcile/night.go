@@ -50,7 +50,14 @@ type Ask struct {
 	Hospital, Day, Who string
 	// Full asks the HIS for each entry, whatever its totals say.
 	Full bool
+	// After is the newest run of the day that the asker has seen the end of, None if
+	// none, and makes the end of a newer one ErrNightRunning: somebody else did what
+	// is asked for. 0 asks for another run whatever there was.
+	After int
 }
+
+// None of a day's runs had ended, see Ask.After.
+const None = -1
 
 // lease is how long a run may be silent before it counts as dead.
 const lease = 2 * time.Minute
@@ -81,7 +88,7 @@ func (r *Runner) Run(ctx context.Context, a Ask) (Night, error) {
 	if err := place.TooOld("day", a.Day, now); err != nil {
 		return Night{}, err
 	}
-	n, err := r.Store.BeginNight(ctx, a.Hospital, a.Day, a.Who, lease)
+	n, err := r.Store.BeginNight(ctx, a, lease)
 	if err != nil {
 		return Night{}, err
 	}

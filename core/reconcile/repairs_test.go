@@ -29,7 +29,7 @@ func newFinance(t *testing.T) *finance {
 func (d *finance) found(f Finding) Case {
 	d.Helper()
 	ctx := context.Background()
-	n, err := d.store.BeginNight(ctx, theHospital, "2026-01-05", "test", time.Minute)
+	n, err := d.store.BeginNight(ctx, Ask{Hospital: theHospital, Day: "2026-01-05", Who: "test"}, time.Minute)
 	if err == nil {
 		err = d.store.Found(ctx, n.ID, []Finding{f})
 	}

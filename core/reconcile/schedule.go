@@ -231,14 +231,29 @@ func (s *Schedule) catchUp(ctx context.Context, h *scheduled, place Place, faile
 		if ctx.Err() != nil || !s.mine(h) {
 			return
 		}
-		if !failed {
-			nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
-			if err != nil || len(nights) > 0 && nights[0].State == NightFailed {
-				continue
-			}
+		newest, err := s.newest(ctx, h, day)
+		if err != nil || !failed && newest.State == NightFailed {
+			continue
 		}
-		s.run(ctx, h, day)
+		// Another process may have closed it since; what closes it from here on is newer.
+		if closed, _, err := s.Runner.Store.Days(ctx, h.hospital, day, day); err == nil && len(closed) == 0 {
+			s.run(ctx, h, day, newest)
+		}
 	}
+}
+
+// newest is the last run of a day that has ended, with Run None if there is none.
+func (s *Schedule) newest(ctx context.Context, h *scheduled, day string) (Night, error) {
+	nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 2)
+	if err != nil {
+		return Night{}, err
+	}
+	for _, n := range nights {
+		if n.State != NightRunning {
+			return n, nil
+		}
+	}
+	return Night{Run: None}, nil
 }
 
 // missing lists the days that are due by now and not closed, oldest first. A hospital
@@ -291,19 +306,19 @@ func (s *Schedule) verify(ctx context.Context, h *scheduled, place Place, began 
 		if ctx.Err() != nil || !s.mine(h) {
 			return
 		}
-		nights, err := s.Runner.Store.Nights(ctx, h.hospital, day, 1)
-		if err != nil || len(nights) == 0 || !nights[0].Started.Before(began) {
+		newest, err := s.newest(ctx, h, day)
+		if err != nil || newest.Run == None || !newest.Started.Before(began) {
 			continue
 		}
 		again := false
 		if slices.Contains(unsettled, day) {
-			again, err = s.left(ctx, nights[0])
+			again, err = s.left(ctx, newest)
 		}
 		if err == nil && !again {
-			again, err = s.toldSince(ctx, place, nights[0])
+			again, err = s.toldSince(ctx, place, newest)
 		}
 		if err == nil && again {
-			s.run(ctx, h, day)
+			s.run(ctx, h, day, newest)
 		}
 	}
 }
@@ -356,11 +371,12 @@ func after(day string, days int) string {
 	return d.AddDate(0, 0, days).Format(time.DateOnly)
 }
 
-// run runs one night and logs what came of it, one line.
-func (s *Schedule) run(ctx context.Context, h *scheduled, day string) {
-	n, err := s.Runner.Run(ctx, Ask{Hospital: h.hospital, Day: day, Who: "schedule"})
+// run runs one night, unless another process did after the newest one that was seen,
+// and logs what came of it, one line.
+func (s *Schedule) run(ctx context.Context, h *scheduled, day string, newest Night) {
+	n, err := s.Runner.Run(ctx, Ask{Hospital: h.hospital, Day: day, Who: "schedule", After: newest.Run})
 	switch {
-	case errors.Is(err, ErrNightRunning): // another process is at it
+	case errors.Is(err, ErrNightRunning): // another process is at it, or was
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
 		s.Log.Error("night", "hospital", h.hospital, "day", day, "error", err)

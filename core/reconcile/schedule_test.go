@@ -215,7 +215,7 @@ func TestADeadRunIsTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNights(t)
 		n.until("01-01 10:29:59")
-		if _, err := n.store.BeginNight(context.Background(), theHospital, "1999-12-31", "killed", lease); err != nil {
+		if _, err := n.store.BeginNight(context.Background(), Ask{Hospital: theHospital, Day: "1999-12-31", Who: "killed"}, lease); err != nil {
 			t.Fatal(err)
 		}
 		n.start(nil)

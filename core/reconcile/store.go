@@ -101,7 +101,8 @@ type Statement struct {
 	Fee     core.Millifen `json:"fee"`
 }
 
-// ErrNightRunning: another run of the same day has not ended.
+// ErrNightRunning: another run of the same day has not ended, or has since the
+// asker looked.
 var ErrNightRunning = errors.New("a run of this day is still going on")
 
 // CaseState is how far a difference has come.
@@ -270,7 +271,7 @@ type Store interface {
 
 	// BeginNight opens the next run of a day, or ErrNightRunning. A run whose lease
 	// ran out is dead: it becomes failed, and what it had found is dropped.
-	BeginNight(ctx context.Context, hospital, day, who string, lease time.Duration) (Night, error)
+	BeginNight(ctx context.Context, a Ask, lease time.Duration) (Night, error)
 	// Progress tells how far it is and renews the lease; an error means that the
 	// run is not ours any more and must stop.
 	Progress(ctx context.Context, night int64, stage string, done int64, lease time.Duration) error

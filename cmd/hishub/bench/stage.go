@@ -32,8 +32,9 @@ const (
 	many     = 256
 )
 
-// keys are how many submitters there are: one may send a thousand requests a second.
-const keys = 4
+// keys are how many submitters there are: one may send a thousand requests a second,
+// and what is sent goes over the connection that was used last.
+const keys = 16
 
 // stage is what is measured: a durable PostgreSQL, a fake hospital and a hub,
 // each a process of its own. The generator is this process.
