@@ -71,6 +71,9 @@ type Options struct {
 	// People registers operations under the tag Clinic that people call with the token
 	// of a session; they admit their callers themselves (SignedIn). May be nil.
 	People func(huma.API)
+	// Person is who a session's token belongs to, with the roles that the person has
+	// here; ErrUnknownCaller for one of no session. nil: only keys are callers.
+	Person func(ctx context.Context, token string) (Caller, error)
 	// ClientCert demands a verified client certificate of every request but those of health.
 	ClientCert bool
 	// Secure marks the pages' cookie as one for https only.
@@ -147,7 +150,7 @@ func New(o Options) http.Handler {
 		o.Lights = func() map[string]delivery.Light { return nil }
 	}
 	mux := http.NewServeMux()
-	a := &api{Options: o, callers: &callers{keys: o.Store, log: o.Log}, runs: newRuns(o)}
+	a := &api{Options: o, callers: &callers{keys: o.Store, person: o.Person, log: o.Log}, runs: newRuns(o)}
 	a.huma = newHuma(mux, o.Version)
 	a.messages()
 	a.submissions()
@@ -174,9 +177,14 @@ func New(o Options) http.Handler {
 		a.More(more)
 	}
 
-	if a.People != nil {
-		described := a.huma.OpenAPI()
+	described := a.huma.OpenAPI()
+	if a.Person != nil || a.People != nil {
 		described.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "the token of a person's session, `cs_…`, given by a sign-in"}
+	}
+	if a.Person != nil {
+		described.Security = append(described.Security, map[string][]string{"session": {}})
+	}
+	if a.People != nil {
 		described.Tags = append(slices.Clone(tags), &huma.Tag{Name: "Clinic", Description: "What patients and staff do, signed in with a session of their own. A hospital that is none of the caller's does not exist for him."})
 		a.People(a.huma)
 	}
@@ -343,7 +351,7 @@ func register[I, O any](a *api, o operation, f func(context.Context, *request, *
 
 func rolesWith(r Right) (roles []string) {
 	for _, role := range Role("").Values() {
-		if (Caller{Role: Role(role)}).May(r) {
+		if (Grant{Role: Role(role)}).gives(r) {
 			roles = append(roles, role)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,12 +16,14 @@ import (
 // which is how long a revocation made by another process may take to hold here.
 const remembered = 5 * time.Second
 
-// callers finds who a key belongs to.
+// callers finds who a key, or a session, belongs to.
 type callers struct {
 	keys Keys
-	log  *slog.Logger
-	mu   sync.Mutex
-	seen map[string]seenKey
+	// person of a session's token; nil knows none.
+	person func(ctx context.Context, token string) (Caller, error)
+	log    *slog.Logger
+	mu     sync.Mutex
+	seen   map[string]seenKey
 }
 
 type seenKey struct {
@@ -28,28 +31,35 @@ type seenKey struct {
 	until time.Time
 }
 
+// sessionPrefix begins the token of a person's session.
+const sessionPrefix = "cs_"
+
 // maxSeen bounds the memory; beyond it everything is looked up again.
 const maxSeen = 10_000
 
-var errUnknownKey = errors.New("unknown or revoked key")
+// ErrUnknownCaller: no key, and nobody's session.
+var ErrUnknownCaller = errors.New("unknown or revoked key")
 
-// caller returns errUnknownKey for a text that is no valid key.
+// caller returns ErrUnknownCaller for a text that is no valid key and no session's token.
 func (c *callers) caller(ctx context.Context, text string) (Caller, error) {
+	if c.person != nil && strings.HasPrefix(text, sessionPrefix) {
+		return c.person(ctx, text)
+	}
 	prefix := prefixOf(text)
 	if prefix == "" {
-		return Caller{}, errUnknownKey
+		return Caller{}, ErrUnknownCaller
 	}
 	key, err := c.find(ctx, prefix)
 	if errors.Is(err, postgres.ErrNotFound) {
-		return Caller{}, errUnknownKey
+		return Caller{}, ErrUnknownCaller
 	}
 	if err != nil {
 		return Caller{}, err
 	}
 	if subtle.ConstantTimeCompare(key.Hash, hashOf(text)) != 1 {
-		return Caller{}, errUnknownKey
+		return Caller{}, ErrUnknownCaller
 	}
-	return Caller{Key: key.ID, Name: key.Name, Role: Role(key.Role), Hospitals: key.Hospitals}, nil
+	return Caller{Key: key.ID, Name: key.Name, Grants: []Grant{{Role(key.Role), key.Hospitals}}}, nil
 }
 
 func (c *callers) find(ctx context.Context, prefix string) (postgres.Key, error) {

@@ -87,7 +87,7 @@ func read(ctx context.Context, feed core.Feed, c Caller, after string, limit int
 		next = to
 		for _, e := range events {
 			if c.Sees(e.Hospital) {
-				e.Words = wordsFor(c, e.Words, e.ShowPatient)
+				e.Words = wordsFor(c, e.Hospital, e.Words, e.ShowPatient)
 				mine = append(mine, e)
 			} else {
 				stepped++

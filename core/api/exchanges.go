@@ -55,7 +55,7 @@ func (a *api) exchanges() {
 		}
 		full := in.Purpose != ""
 		if full {
-			if !rq.caller.May(mayUnmask) {
+			if !rq.caller.MayAt(mayUnmask, m.Hospital) {
 				return nil, problem("forbidden", "the header Hishub-Purpose needs the right \"unmask\"")
 			}
 			// Recorded first: what was seen without a record cannot be unseen.

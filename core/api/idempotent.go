@@ -52,7 +52,7 @@ func (a *api) idempotent(ctx context.Context, rq *request, key, hospital string,
 		return nil, err
 	}
 	now := stored{Hospital: hospital, Kind: m.Kind, Lane: m.Lane, Content: content}
-	old, err := a.Store.BeginRequest(ctx, rq.caller.Key, key, anyRequest, held)
+	old, err := a.Store.BeginRequest(ctx, rq.caller.number(), key, anyRequest, held)
 	switch {
 	case errors.Is(err, postgres.ErrInProgress):
 		return nil, problem("in-progress", "").after(time.Second)
@@ -73,7 +73,7 @@ func (a *api) idempotent(ctx context.Context, rq *request, key, hospital string,
 	// because the business key recognises a repetition too.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if endErr := a.Store.EndRequest(end, rq.caller.Key, key, keep, kept); endErr != nil {
+	if endErr := a.Store.EndRequest(end, rq.caller.number(), key, keep, kept); endErr != nil {
 		rq.log.Warn("the answer to a request with an Idempotency-Key could not be kept", "error", endErr)
 	}
 	if err != nil {

@@ -66,7 +66,7 @@ func (a *api) inbound() {
 		id: "list-inbound", method: http.MethodGet, path: "/v1/inbound", right: mayRead, tag: "Inbound",
 		title: "List what HIS told us", doc: "Newest first.", errors: []int{404},
 	}, func(ctx context.Context, rq *request, in *inboundFilter) (*inboundList, error) {
-		f := postgres.InboundFilter{Hospitals: rq.caller.Hospitals, Kind: in.Kind, State: in.State, Key: in.Key, Before: in.Before, Limit: in.Limit}
+		f := postgres.InboundFilter{Hospitals: rq.caller.scope(), Kind: in.Kind, State: in.State, Key: in.Key, Before: in.Before, Limit: in.Limit}
 		if in.Hospital != "" {
 			if !rq.caller.Sees(in.Hospital) {
 				return nil, problem("not-found", "")
@@ -95,7 +95,7 @@ func (a *api) inbound() {
 		}
 		full := in.Purpose != ""
 		if full {
-			if !rq.caller.May(mayUnmask) {
+			if !rq.caller.MayAt(mayUnmask, found.Hospital) {
 				return nil, problem("forbidden", "the header Hishub-Purpose needs the right \"unmask\"")
 			}
 			if err := a.Store.Record(ctx, found.Hospital, in.ID, rq.who(), "unmask", in.Purpose); err != nil {

@@ -105,6 +105,9 @@ func (a *api) message(ctx context.Context, c Caller, id int64) (postgres.Message
 	m, attempts, err := a.Store.Message(ctx, id)
 	if err == nil && !c.Sees(m.Hospital) {
 		err = problem("not-found", "")
+		if c.MayAt(mayRead, m.Hospital) {
+			err = lacks(c.about(""), c.right)
+		}
 	}
 	return m, attempts, err
 }
@@ -130,7 +133,7 @@ func (a *api) detail(ctx context.Context, c Caller, id int64) (d MessageDetail, 
 	for _, t := range attempts {
 		d.History = append(d.History, Attempt{
 			Number: t.Number, At: t.At, Late: t.Late, Phase: t.Phase, Step: t.Step, Connector: t.Connector, Operation: t.Operation,
-			Outcome: t.Outcome, Rule: t.Rule, Class: t.Class, Because: t.Because, Words: wordsFor(c, t.Words, false), Ms: float64(t.Duration.Microseconds()) / 1000,
+			Outcome: t.Outcome, Rule: t.Rule, Class: t.Class, Because: t.Because, Words: wordsFor(c, m.Hospital, t.Words, false), Ms: float64(t.Duration.Microseconds()) / 1000,
 		})
 	}
 	for _, x := range decisions {
@@ -145,7 +148,7 @@ func (a *api) detail(ctx context.Context, c Caller, id int64) (d MessageDetail, 
 func shown(m postgres.Message, c Caller) Message {
 	return Message{
 		ID: m.ID, Address: messageAddress(m.ID), Hospital: m.Hospital, Kind: m.Kind, Key: m.Key, Lane: m.Lane, State: m.State, Class: m.Class,
-		Reason: m.Reason, Words: wordsFor(c, m.Words, m.ShowPatient), RefundNow: m.RefundNow, Receipt: m.Receipt, Attempts: m.Attempts,
+		Reason: m.Reason, Words: wordsFor(c, m.Hospital, m.Words, m.ShowPatient), RefundNow: m.RefundNow, Receipt: m.Receipt, Attempts: m.Attempts,
 		AcceptedAt: m.AcceptedAt, DecidedAt: m.DecidedAt, Due: m.Due, BlockedBy: m.BlockedBy, Phase: m.Phase, CancelWanted: m.CancelWanted,
 		Revision: m.Revision, Supersedes: m.Supersedes, SupersededBy: m.SupersededBy, Test: m.Test,
 	}
@@ -154,8 +157,8 @@ func shown(m postgres.Message, c Caller) Message {
 // wordsFor shows the HIS's words to staff, and to others where the hospital's
 // folder says that even the patient may see them. Numbers that look like a
 // person's are hidden from all.
-func wordsFor(c Caller, words string, showPatient bool) string {
-	if !showPatient && !c.May(mayUnmask) {
+func wordsFor(c Caller, hospital, words string, showPatient bool) string {
+	if !showPatient && !c.MayAt(mayUnmask, hospital) {
 		return ""
 	}
 	return maskNumbers(words)

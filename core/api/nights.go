@@ -154,7 +154,7 @@ func (a *api) runNight(ctx context.Context, rq *request, ask reconcile.Ask) (*ni
 	}
 	var fault *core.Fault
 	if result.err != nil && (result.night.State != reconcile.NightFailed || errors.As(result.err, &fault)) {
-		return nil, unanswered(rq, result.err)
+		return nil, unanswered(rq, ask.Hospital, result.err)
 	}
 	// One that failed for another reason is shown: it says why itself.
 	findings, err := a.Store.Findings(ctx, result.night.ID)

@@ -1,8 +1,14 @@
 package api
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
 
-// Role of an API key.
+	"hishub/core"
+)
+
+// Role of an API key, or of a person at hospitals.
 type Role string
 
 // The roles. Operators look after messages and hospitals, finance after money; an
@@ -41,7 +47,7 @@ const (
 )
 
 // policy is the one place that says who may do what. At which hospital is said
-// by the key itself; an admin's key is good for all.
+// by the key, or by the person's grants; an admin's is good for all.
 var policy = map[Role][]Right{
 	Submitter: {mayRead, maySubmit, mayAsk},
 	Operator:  {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayUnmask, mayPatients},
@@ -50,29 +56,86 @@ var policy = map[Role][]Right{
 	Admin:     {mayRead, maySubmit, mayAsk, mayDecide, mayPause, mayRunNight, mayCases, mayApprove, maySettle, mayUnmask, mayPatients, mayKeys, mayWebhooks, mayAudit},
 }
 
-// Caller is who makes a request.
-type Caller struct {
-	// Key is the id of the API key.
-	Key  int64
-	Name string
+// Grant is a role at hospitals.
+type Grant struct {
 	Role Role
-	// Hospitals that the key is good for; nil means all.
+	// Hospitals that it is good for; nil means all.
 	Hospitals []string
 }
 
-// May reports whether the caller's role has the right.
-func (c Caller) May(r Right) bool { return slices.Contains(policy[c.Role], r) }
+func (g Grant) gives(r Right) bool { return slices.Contains(policy[g.Role], r) }
+
+func (g Grant) at(hospital string) bool {
+	return g.Role == Admin || g.Hospitals == nil || slices.Contains(g.Hospitals, hospital)
+}
+
+// Caller is who makes a request: a key, which has one grant, or a person, who may have
+// several.
+type Caller struct {
+	// Key is the id of the API key; 0 for a person.
+	Key int64
+	// Account of the person; 0 for a key.
+	Account int64
+	Name    string
+	Grants  []Grant
+
+	// right that the request is about; "" is mayRead.
+	right Right
+}
+
+// about narrows the caller to the hospitals where he has the right: only those are seen.
+func (c Caller) about(r Right) Caller {
+	c.right = r
+	return c
+}
+
+// May reports whether the caller has the right at any hospital.
+func (c Caller) May(r Right) bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.gives(r) })
+}
+
+// MayAt reports whether the caller has the right at the hospital.
+func (c Caller) MayAt(r Right, hospital string) bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.gives(r) && g.at(hospital) })
+}
 
 // Sees reports whether the hospital is in the caller's scope. What is outside
 // does not exist for the caller.
-func (c Caller) Sees(hospital string) bool {
-	return c.Role == Admin || c.Hospitals == nil || slices.Contains(c.Hospitals, hospital)
-}
+func (c Caller) Sees(hospital string) bool { return c.MayAt(cmp.Or(c.right, mayRead), hospital) }
 
 // scope are the hospitals to look at, nil for all.
 func (c Caller) scope() []string {
-	if c.Role == Admin {
-		return nil
+	seen := []string{}
+	for _, g := range c.Grants {
+		switch {
+		case !g.gives(cmp.Or(c.right, mayRead)):
+		case g.Role == Admin || g.Hospitals == nil:
+			return nil
+		default:
+			seen = append(seen, g.Hospitals...)
+		}
 	}
-	return c.Hospitals
+	return append([]string{}, core.Distinct(seen)...) // never nil, which is all
 }
+
+// roles that make the caller what he is, for the audit.
+func (c Caller) roles() string {
+	var roles []string
+	for _, g := range c.Grants {
+		if (c.right == "" || g.gives(c.right)) && !slices.Contains(roles, string(g.Role)) {
+			roles = append(roles, string(g.Role))
+		}
+	}
+	return strings.Join(roles, ",")
+}
+
+// number tells callers apart: a key's own, for a person the account's below zero.
+func (c Caller) number() int64 {
+	if c.Account != 0 {
+		return -c.Account
+	}
+	return c.Key
+}
+
+// RightsOf are what a role may do, in the order of the policy.
+func RightsOf(r Role) []Right { return slices.Clone(policy[r]) }

@@ -11,7 +11,8 @@ import (
 	"hishub/core"
 )
 
-// TestWhoMayDoWhat asks every operation of the document as every role, for an
+// TestWhoMayDoWhat asks every operation of the document as every role, by a key and
+// by a person who has the role there (and is an auditor elsewhere), for an
 // own and for a foreign hospital, without a key and with a revoked one. The
 // operations and the rights they need come from the document, so none can be
 // forgotten; what each right means stands here once more, on purpose.
@@ -38,6 +39,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 	revoked := w.key(Admin, "xihu")
 	must(t, w.store.RevokeKey(t.Context(), keyID(w, revoked)))
 
+	people := map[Role]string{}
+	for _, role := range []Role{Submitter, Operator, Finance, Auditor, Admin} {
+		people[role] = w.person(Grant{role, []string{"dongshan"}}, Grant{Auditor, []string{"xihu"}})
+	}
+
 	asked := 0
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
@@ -60,7 +66,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			name := method + " " + path
 
 			p, body := request("dongshan", own)
-			for who, key := range map[string]string{"nobody": "", "a revoked key": revoked, "a made up key": "hk_" + strings.Repeat("a", 12) + "_" + strings.Repeat("a", 52)} {
+			for who, key := range map[string]string{"nobody": "", "a revoked key": revoked, "a made up key": "hk_" + strings.Repeat("a", 12) + "_" + strings.Repeat("a", 52), "a session that is over": "cs_over"} {
 				if a := w.do(key, method, p, body); a.status != http.StatusUnauthorized || a.problem(t).Type != "/problems/unauthenticated" || a.header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%s as %s: %d", name, who, a.status)
 				}
@@ -80,6 +86,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 				if forbidden := a.status == http.StatusForbidden && a.problem(t).Type == "/problems/forbidden"; forbidden == may || a.status == http.StatusUnauthorized {
 					t.Errorf("%s as %s: %d, may %v: %s", name, role, a.status, may, a.text)
 				}
+				p, body = request("dongshan", own)
+				a = w.do(people[role], method, p, body)
+				mayAlso := may || !scoped && slices.Contains(roles[op.Right], Auditor)
+				if forbidden := a.status == http.StatusForbidden && a.problem(t).Type == "/problems/forbidden"; forbidden == mayAlso || a.status == http.StatusUnauthorized {
+					t.Errorf("%s as a person who is %s: %d, may %v: %s", name, role, a.status, mayAlso, a.text)
+				}
 				if !scoped {
 					continue
 				}
@@ -90,6 +102,18 @@ func TestWhoMayDoWhat(t *testing.T) {
 					t.Errorf("%s as %s at another hospital: %d", name, role, a.status)
 				case may && role != Admin && (a.status != http.StatusNotFound || a.problem(t).Type != "/problems/not-found"):
 					t.Errorf("%s as %s at another hospital: %d %s", name, role, a.status, a.text)
+				}
+				p, body = request("nowhere", 999998)
+				if a := w.do(people[role], method, p, body); may && role != Admin && a.status != http.StatusNotFound {
+					t.Errorf("%s as a person who is %s at a hospital that is none: %d %s", name, role, a.status, a.text)
+				}
+				if role == Admin {
+					continue
+				}
+				p, body = request("xihu", foreign)
+				a = w.do(people[role], method, p, body)
+				if elsewhere := slices.Contains(roles[op.Right], Auditor); (a.status == http.StatusForbidden) == elsewhere {
+					t.Errorf("%s as a person who is %s at one hospital and auditor at this: %d %s", name, role, a.status, a.text)
 				}
 			}
 		}

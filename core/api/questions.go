@@ -70,7 +70,7 @@ func asks[Q, A any](a *api, kind core.Kind) {
 	}, func(ctx context.Context, rq *request, in *asked[Q]) (*answered[A], error) {
 		answer, asOf, err := a.Questions.Fresh(ctx, in.Hospital, kind, in.Body.body())
 		if err != nil {
-			return nil, unanswered(rq, err)
+			return nil, unanswered(rq, in.Hospital, err)
 		}
 		out := &answered[A]{}
 		out.Body.Answer.RawMessage, out.Body.AsOf = lists(answer), asOf
@@ -98,11 +98,11 @@ func lists(answer json.RawMessage) json.RawMessage {
 }
 
 // unanswered says why a HIS gave no answer. The cause goes to the log only.
-func unanswered(rq *request, err error) error {
+func unanswered(rq *request, hospital string, err error) error {
 	var refusal *delivery.Refusal
 	if errors.As(err, &refusal) {
 		p := problem("his-refused", "")
-		if refusal.ShowPatient || rq.caller.May(mayUnmask) {
+		if refusal.ShowPatient || rq.caller.MayAt(mayUnmask, hospital) {
 			p.Words = refusal.Words
 		}
 		return p

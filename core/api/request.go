@@ -42,8 +42,8 @@ func SignedIn(ctx context.Context, account int64, who, role string) {
 
 // is says whose request it is, once that is known.
 func (rq *request) is(c Caller) {
-	rq.caller = c
-	rq.origin.Who, rq.origin.Role = rq.who(), string(c.Role)
+	rq.caller, rq.account = c, c.Account
+	rq.origin.Who, rq.origin.Role = rq.who(), c.roles()
 }
 
 type requestKey struct{}
@@ -54,7 +54,12 @@ func requestOf(ctx context.Context) *request {
 }
 
 // who is the caller in the record of a decision.
-func (rq *request) who() string { return fmt.Sprintf("%s (key %d)", rq.caller.Name, rq.caller.Key) }
+func (rq *request) who() string {
+	if rq.caller.Account != 0 {
+		return fmt.Sprintf("%s (account %d)", rq.caller.Name, rq.caller.Account)
+	}
+	return fmt.Sprintf("%s (key %d)", rq.caller.Name, rq.caller.Key)
+}
 
 // around is what all requests share: a number, one log line, safe headers, and
 // problems instead of net/http's plain texts.
@@ -207,7 +212,7 @@ func (a *api) admit(right Right) func(huma.Context, func(huma.Context)) {
 
 func (a *api) refusal(ctx context.Context, rq *request, right Right, hc huma.Context) *Problem {
 	caller, err := a.callers.caller(ctx, bearer(hc.Header("Authorization")))
-	if errors.Is(err, errUnknownKey) {
+	if errors.Is(err, ErrUnknownCaller) {
 		p := problem("unauthenticated", "")
 		p.headers = http.Header{"WWW-Authenticate": {`Bearer realm="hishub"`}}
 		return p
@@ -215,14 +220,17 @@ func (a *api) refusal(ctx context.Context, rq *request, right Right, hc huma.Con
 	if err != nil {
 		return problemOf(ctx, rq.log, err)
 	}
-	rq.is(caller)
+	rq.is(caller.about(right))
 	if p := a.tooMany(ctx, rq); p != nil {
 		return p
 	}
 	if !caller.May(right) {
-		return problem("forbidden", fmt.Sprintf("the role %s lacks the right %q", caller.Role, right))
+		return lacks(caller, right)
 	}
-	if hospital := hc.Param("hospital"); hospital != "" && !caller.Sees(hospital) {
+	if hospital := hc.Param("hospital"); hospital != "" && !caller.MayAt(right, hospital) {
+		if caller.Sees(hospital) {
+			return lacks(caller, right)
+		}
 		return problem("not-found", "")
 	}
 	if hc.Operation().RequestBody != nil && !isJSON(hc.Header("Content-Type")) {
@@ -231,11 +239,20 @@ func (a *api) refusal(ctx context.Context, rq *request, right Right, hc huma.Con
 	return nil
 }
 
+// lacks is the problem of a caller who may not.
+func lacks(c Caller, right Right) *Problem {
+	roles := c.roles()
+	if roles == "" {
+		roles = "none"
+	}
+	return problem("forbidden", fmt.Sprintf("the role %s lacks the right %q", roles, right))
+}
+
 func (a *api) tooMany(ctx context.Context, rq *request) *Problem {
 	if a.Limits == nil {
 		return nil
 	}
-	ok, after, err := a.Limits.Allow(ctx, fmt.Sprintf("api:%d", rq.caller.Key), a.Rate, a.Burst)
+	ok, after, err := a.Limits.Allow(ctx, fmt.Sprintf("api:%d", rq.caller.number()), a.Rate, a.Burst)
 	if err != nil {
 		return problemOf(ctx, rq.log, err)
 	}

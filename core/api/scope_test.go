@@ -8,11 +8,11 @@ func TestScope(t *testing.T) {
 		caller Caller
 		sees   bool
 	}{
-		{Caller{Role: Operator, Hospitals: nil}, true},
-		{Caller{Role: Operator, Hospitals: []string{}}, false},
-		{Caller{Role: Operator, Hospitals: []string{"xihu"}}, false},
-		{Caller{Role: Submitter, Hospitals: []string{"dongshan"}}, true},
-		{Caller{Role: Admin, Hospitals: []string{}}, true},
+		{Caller{Grants: []Grant{{Operator, nil}}}, true},
+		{Caller{Grants: []Grant{{Operator, []string{}}}}, false},
+		{Caller{Grants: []Grant{{Operator, []string{"xihu"}}}}, false},
+		{Caller{Grants: []Grant{{Submitter, []string{"dongshan"}}}}, true},
+		{Caller{Grants: []Grant{{Admin, []string{}}}}, true},
 	} {
 		if got := c.caller.Sees("dongshan"); got != c.sees {
 			t.Errorf("%+v sees: %v", c.caller, got)

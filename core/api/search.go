@@ -64,7 +64,14 @@ func (a *api) search() {
 		doc: "The list with its filters in the body, and by patient, which must not stand in an address. Looking for a patient needs the right `patients`, " +
 			"and who looked and why is in the audit first. What was accepted before this was kept is not found by patient or by the numbers inside of it.",
 	}, func(ctx context.Context, rq *request, in *messageSearch) (*messageList, error) {
-		f, err := in.Body.of(rq.caller)
+		c := rq.caller
+		if in.Body.Patient != "" {
+			c = c.about(mayPatients)
+			if h := in.Body.Hospital; !c.May(mayPatients) || h != "" && rq.caller.Sees(h) && !c.Sees(h) {
+				return nil, problem("forbidden", "looking for a patient needs the right \"patients\"")
+			}
+		}
+		f, err := in.Body.of(c)
 		if err != nil {
 			return nil, err
 		}
@@ -74,9 +81,6 @@ func (a *api) search() {
 				return nil, err
 			}
 			return a.listed(ctx, rq.caller, page, next)
-		}
-		if !rq.caller.May(mayPatients) {
-			return nil, problem("forbidden", "looking for a patient needs the right \"patients\"")
 		}
 		page, next, err := a.Store.SearchPatient(ctx, f, in.Body.Patient, rq.who(), in.Body.Purpose, in.Body.Cursor, in.Body.Limit)
 		if err != nil {

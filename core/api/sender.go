@@ -84,7 +84,7 @@ func (s *Webhooks) Run(ctx context.Context) error {
 func (s *Webhooks) tell(ctx context.Context, client *http.Client, w postgres.Webhook, look time.Duration) {
 	until := time.Now().Add(taken / 2)
 	// The holder of a webhook sees what a submitter sees.
-	events, next, err := read(ctx, s.Store, Caller{Role: Submitter, Hospitals: w.Hospitals}, w.Cursor, batch)
+	events, next, err := read(ctx, s.Store, Caller{Grants: []Grant{{Submitter, w.Hospitals}}}, w.Cursor, batch)
 	if err != nil {
 		s.giveBack(ctx, "read the feed for a webhook", w, s.Store.WebhookTold, w.Cursor, look, err)
 		return

@@ -50,7 +50,7 @@ func traced(c Caller, d MessageDetail, t postgres.Trace) MessageTrace {
 	out := MessageTrace{MessageDetail: d, Events: make([]core.Event, 0, len(t.Events)), Links: make([]Message, 0, len(t.Links)), Cases: []reconcile.Case{},
 		Inbound: make([]Inbound, 0, len(t.Inbound)), Incidents: make([]Incident, 0, len(t.Incidents))}
 	for _, e := range t.Events {
-		e.Words = wordsFor(c, e.Words, e.ShowPatient)
+		e.Words = wordsFor(c, e.Hospital, e.Words, e.ShowPatient)
 		out.Events = append(out.Events, e)
 	}
 	for _, m := range t.Links {
@@ -60,7 +60,7 @@ func traced(c Caller, d MessageDetail, t postgres.Trace) MessageTrace {
 		e := TracedEntry(*t.Entry)
 		out.Entry = &e
 	}
-	if c.May(mayCases) {
+	if c.MayAt(mayCases, d.Hospital) {
 		out.Cases = append(out.Cases, t.Cases...)
 	}
 	for _, i := range t.Inbound {

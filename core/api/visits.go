@@ -92,7 +92,7 @@ func (a *api) login(w http.ResponseWriter, r *http.Request, v *visits) {
 	key := r.PostFormValue("key")
 	caller, err := a.callers.caller(r.Context(), key)
 	switch {
-	case errors.Is(err, errUnknownKey):
+	case errors.Is(err, ErrUnknownCaller):
 		render(w, r, http.StatusUnauthorized, "login", "This key is unknown or revoked.")
 		return
 	case err != nil:

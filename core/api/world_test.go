@@ -37,6 +37,7 @@ type world struct {
 	his     *his
 	options Options
 	keys    map[string]string // by "role hospital", hospital "" is all
+	people  []Caller          // by what follows cs_ in their tokens
 }
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
@@ -74,6 +75,12 @@ func newWorldAt(t *testing.T, url string, change ...func(*Options)) *world {
 		Nights: &reconcile.Runner{Store: store, Asker: questions, Place: place, Now: standing}, Place: place, now: standing,
 		Repairs: &reconcile.Repairs{Store: store, Place: place, Log: slog.New(slog.DiscardHandler)},
 		Ready:   []Dependency{{Name: "database", Check: func(ctx context.Context) error { _, err := store.Now(ctx); return err }}},
+	}
+	w.options.Person = func(_ context.Context, token string) (Caller, error) {
+		if n, err := strconv.Atoi(strings.TrimPrefix(token, "cs_")); err == nil && n < len(w.people) {
+			return w.people[n], nil
+		}
+		return Caller{}, ErrUnknownCaller
 	}
 	for _, c := range change {
 		c(&w.options)
@@ -125,6 +132,13 @@ func (w *world) key(role Role, hospital string) string {
 		w.keys[name] = text
 	}
 	return w.keys[name]
+}
+
+// person signs somebody in who has these grants, and returns the session's token.
+func (w *world) person(grants ...Grant) (token string) {
+	n := len(w.people)
+	w.people = append(w.people, Caller{Account: int64(n + 1), Name: "测试人员", Grants: grants})
+	return fmt.Sprintf("cs_%d", n)
 }
 
 // answerOfAPI is an answer, read.

@@ -60,7 +60,7 @@ func (s *Store) Propose(ctx context.Context, id int64, action reconcile.Action, 
 		case errors.Is(err, pgx.ErrNoRows):
 		case err != nil:
 			return err
-		case state != "proposed" || by != policy && person(by) != person(who) || approvedBy != "" && person(approvedBy) != person(who):
+		case state != "proposed" || by != policy && !samePerson(by, who) || approvedBy != "" && !samePerson(approvedBy, who):
 			return reconcile.ErrNotOpen
 		default:
 			if _, err := tx.Exec(ctx, `update hub.repair set state = 'rejected', problem = $2, ended_at = clock_timestamp() where id = $1`, open, becauseAnother); err != nil {
@@ -162,7 +162,7 @@ func (s *Store) Approve(ctx context.Context, repair int64, who, note string, fou
 			people = 2
 		}
 		if people > 1 {
-			if r.ProposedBy != policy && person(r.ProposedBy) == person(who) || person(r.ApprovedBy) == person(who) {
+			if r.ProposedBy != policy && samePerson(r.ProposedBy, who) || samePerson(r.ApprovedBy, who) {
 				return reconcile.ErrSecondPerson
 			}
 			enough = r.ProposedBy != policy || r.ApprovedBy != ""

@@ -134,7 +134,7 @@ func (s *Store) ApproveReplay(ctx context.Context, id int64, who, note string) (
 		switch {
 		case r.State != replay.Proposed:
 			return &replay.NotPossible{State: r.State, Why: "only one that is proposed waits for a second person"}
-		case person(r.CreatedBy) == person(who):
+		case samePerson(r.CreatedBy, who):
 			return ErrFourEyes
 		}
 		r.State, r.ApprovedBy = replay.Running, who

@@ -261,15 +261,30 @@ func closeProposal(ctx context.Context, tx pgx.Tx, proposal int64, who string, a
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound
 	}
-	if err == nil && approved && person(who) == person(by) {
+	if err == nil && approved && samePerson(who, by) {
 		return ErrFourEyes
 	}
 	return err
 }
 
-// person is who without the key that was used, however the name is written: two
-// keys of one person are one pair of eyes.
-func person(who string) string {
-	name, _, _ := strings.Cut(who, " (key ")
-	return strings.ToLower(strings.Join(strings.Fields(name), " "))
+// samePerson reports whether two records may be of one pair of eyes: two keys of one
+// name are, and a key with the name of an account. Two accounts never are, whatever
+// they are called.
+func samePerson(a, b string) bool {
+	nameA, accountA := person(a)
+	nameB, accountB := person(b)
+	if accountA != "" && accountB != "" {
+		return accountA == accountB
+	}
+	return nameA == nameB
+}
+
+// person is who without the key that was used, however the name is written; account is
+// "" for keys.
+func person(who string) (name, account string) {
+	name, _, _ = strings.Cut(who, " (key ")
+	if i := strings.LastIndex(name, " (account "); i >= 0 {
+		name, account = name[:i], name[i:]
+	}
+	return strings.ToLower(strings.Join(strings.Fields(name), " ")), account
 }
