@@ -83,7 +83,7 @@ const claim = `
 		update hub.queue q set fence = q.fence + 1 + floor(random() * 1000000000)::bigint, process = p.process, lease_us = p.lease_us, deadline_us = p.deadline_us,
 			lease_until = clock_timestamp() + p.lease_us * interval '1 microsecond',
 			takeover_at = clock_timestamp() + (p.lease_us + p.deadline_us) * interval '1 microsecond'
-		from picked p where q.message = p.message
+		from picked p where q.message = any(array[p.message])
 		returning q.*, p.n, p.sent_at as was_sent, p.takeover_at as was_until
 	)
 	select c.n, c.hospital, c.message, c.kind, c.key, c.lane, c.accepted_at, c.revision, c.fence, c.lease_until,
@@ -271,7 +271,7 @@ func (s *Store) Sent(ctx context.Context, d *delivery.Delivery, revision int) er
 const markSent = `
 	update hub.queue q set sent_at = clock_timestamp(), revision = i.revision
 	from unnest($1::bigint[], $2::bigint[], $3::integer[]) i(message, fence, revision)
-	where q.message = i.message and q.fence = i.fence and q.lease_until > clock_timestamp()
+	where q.message = any(array[i.message]) and q.fence = i.fence and q.lease_until > clock_timestamp()
 		and (select h.paused_at is null from hub.hospital h where h.id = q.hospital)
 	returning q.message, q.fence`
 

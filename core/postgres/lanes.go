@@ -43,7 +43,7 @@ const (
 			where f.hospital = l.hospital and f.lane = l.lane and not (f.state = 'parked' and f.pass)
 			order by f.place limit 1) first
 		where substr(current_setting('hub.held'), l.n, 1) = '1'
-			and q.message = first.message and not q.head
+			and q.message = any(array[first.message]) and not q.head
 			and not exists (select from hub.queue h where h.hospital = l.hospital and h.lane = l.lane and h.head)
 		returning q.hospital, q.lane`
 )

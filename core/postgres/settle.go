@@ -212,7 +212,7 @@ const settleGone = `
 	), mine as materialized (
 		select i.*, q.hospital, q.kind, q.key, q.revision, q.cancel_wanted, clock_timestamp() as now,
 			clock_timestamp() + q.lease_us * interval '1 microsecond' as lease_until
-		from input i join hub.queue q on q.message = i.message
+		from input i join hub.queue q on q.message = any(array[i.message])
 		where i.held and q.fence = i.fence and q.lease_until is not null
 		for update of q
 	), lost as materialized (
@@ -222,7 +222,7 @@ const settleGone = `
 			where a.message = i.message and a.fence = i.fence and a.number = i.number and not a.late) as repeated
 		from input i where i.held and i.n not in (select n from mine)
 	), gone as (
-		delete from hub.queue q using mine m where q.message = m.message and m.state in ('delivered', 'cancelled')`
+		delete from hub.queue q using mine m where q.message = any(array[m.message]) and m.state in ('delivered', 'cancelled')`
 
 const settleKept = `
 	), kept as (
@@ -236,7 +236,7 @@ const settleKept = `
 			sent_at = case when m.state = 'sending' and m.may_be_sent then q.sent_at end,
 			attempts = m.attempts, class = nullif(m.class, ''), reason = m.reason, progress = m.progress, secret = m.secret,
 			parked_at = case m.state when 'parked' then m.now end
-		from mine m where q.message = m.message and m.state in ('queued', 'sending', 'parked')`
+		from mine m where q.message = any(array[m.message]) and m.state in ('queued', 'sending', 'parked')`
 
 const settleDecided = `
 	), decided as (
@@ -253,7 +253,7 @@ const settlePaidBack = `
 		-- The number that the channel gave to the refund.
 		update hub.ledger_entry l set channel_no = m.his_no from mine m
 		where m.kind = 'channel.refund' and m.state = 'delivered' and m.his_no <> ''
-			and l.type = 'refund' and l.number = m.key and l.hospital = m.hospital and l.channel_no = ''`
+			and l.type = 'refund' and l.number = any(array[m.key]) and l.hospital = m.hospital and l.channel_no = ''`
 
 const settleTold = `
 	), attempt as (
