@@ -55,19 +55,25 @@ type UnmappedCode struct {
 }
 
 func (e *UnmappedCode) Error() string {
-	column := "ours"
+	whose, way, column := "our code", "what we say to the HIS", "ours"
 	if e.Direction == CodeIn {
-		column = "theirs"
+		whose, way, column = "the HIS's code", "what the HIS says to us", "theirs"
 	}
 	code := strconv.Quote(e.Code)
 	if e.Direction == CodeIn && !plainCode.MatchString(e.Code) {
 		// Where a code should be, a HIS may send a name. The worklist has it.
-		code = fmt.Sprintf("for a text of %d characters", utf8.RuneCountInString(e.Code))
+		code = fmt.Sprintf("that is a text of %d characters", utf8.RuneCountInString(e.Code))
 	}
 	if e.Day != "" {
-		return fmt.Sprintf("code table %q has %s %s, but no row is valid on %s", e.Table, column, code, e.Day)
+		return fmt.Sprintf("code table %q has %s %s (%s), but no row is valid on %s; add one for that day and apply the folder", e.Table, whose, code, way, e.Day)
 	}
-	return fmt.Sprintf("code table %q has no %s %s", e.Table, column, code)
+	return fmt.Sprintf("code table %q has no row for %s %s (%s); add one with it in column %s and apply the folder", e.Table, whose, code, way, column)
+}
+
+// Marks are what the text of an UnmappedCode holds of its table and its code, whichever
+// way the table was read: by both of them it is found where only its text was kept.
+func Marks(table, code string) (ofTable, ofCode string) {
+	return "code table " + strconv.Quote(table) + " has ", " " + strconv.Quote(code)
 }
 
 // plainCode is what errors and logs may show of what a HIS sends as a code.

@@ -26,3 +26,27 @@ func TestACodeThatIsSomebody(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// Its text says which way, and what to do; it is found by what Marks says, which holds
+// of texts that were kept before, too.
+func TestAnUnmappedCodeIsSaidAndFound(t *testing.T) {
+	for want, e := range map[string]*UnmappedCode{
+		`code table "frequency" has no row for our code "q9h" (what we say to the HIS); add one with it in column ours and apply the folder`:                                   {Table: "frequency", Direction: CodeOut, Code: "q9h"},
+		`code table "frequency" has no row for the HIS's code "9" (what the HIS says to us); add one with it in column theirs and apply the folder`:                            {Table: "frequency", Direction: CodeIn, Code: "9"},
+		`code table "frequency" has our code "q9h" (what we say to the HIS), but no row is valid on 2026-01-05; add one for that day and apply the folder`:                     {Table: "frequency", Direction: CodeOut, Code: "q9h", Day: "2026-01-05"},
+		`code table "frequency" has no row for our code "a \"b\"" (what we say to the HIS); add one with it in column ours and apply the folder`:                               {Table: "frequency", Direction: CodeOut, Code: `a "b"`},
+		`code table "frequency" has no row for the HIS's code that is a text of 3 characters (what the HIS says to us); add one with it in column theirs and apply the folder`: {Table: "frequency", Direction: CodeIn, Code: "测试甲"},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("said %s\nwant %s", got, want)
+		}
+		table, code := Marks(e.Table, e.Code)
+		if hidden := e.Code == "测试甲"; !strings.Contains(want, table) || strings.Contains(want, code) == hidden {
+			t.Errorf("not found by %q and %q: %s", table, code, want)
+		}
+	}
+	table, code := Marks("freq", "q9h")
+	if before := `the message cannot be said: code table "freq" has no ours "q9h"`; !strings.Contains(before, table) || !strings.Contains(before, code) {
+		t.Errorf("not found: %s", before)
+	}
+}

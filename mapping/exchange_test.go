@@ -75,7 +75,7 @@ func TestUnmappedCodeIsInvalidAndNamed(t *testing.T) {
 	if core.ClassOf(err) != core.Invalid || !errors.As(err, &unmapped) || *unmapped != (core.UnmappedCode{Table: "sex", Direction: core.CodeOut, Code: "both"}) {
 		t.Fatalf("got %v", err)
 	}
-	want := `encode prescription.create: invalid: prescription.yaml:10:14: code table "sex" has no ours "both"`
+	want := `encode prescription.create: invalid: prescription.yaml:10:14: code table "sex" has no row for our code "both" (what we say to the HIS); add one with it in column ours and apply the folder`
 	if err.Error() != want {
 		t.Errorf("got  %v\nwant %v", err, want)
 	}
@@ -134,7 +134,7 @@ func TestInquirySeesTheWriteAsAQuestion(t *testing.T) {
 		t.Errorf("unexpected verdict %+v %+v", v, v.Answer)
 	}
 	v = status("<Response><ResultCode>0</ResultCode><PayState>X</PayState></Response>")
-	if v.Outcome != core.OutcomeInDoubt || v.Err == nil || !strings.Contains(v.Err.Error(), `code table "pay_state" has no theirs "X"`) {
+	if v.Outcome != core.OutcomeInDoubt || v.Err == nil || !strings.Contains(v.Err.Error(), `code table "pay_state" has no row for the HIS's code "X"`) {
 		t.Errorf("an unmapped state must be in doubt, got %+v", v)
 	}
 }

@@ -59,10 +59,9 @@ func (s *Store) selection(ctx context.Context, f replay.Filter, hospital string)
 		c.and(`position(lower(?) in lower(`+reason+`)) > 0`, f.Reason)
 	}
 	if f.Code != "" {
-		// As core.UnmappedCode says it, and so the reason of what it parked.
+		table, code := core.Marks(f.Codes, f.Code)
 		c.and(class+` = ?`, string(core.Invalid))
-		c.and(`position(? in `+reason+`) > 0`, "code table "+strconv.Quote(f.Codes)+" has ")
-		c.and(`position(? in `+reason+`) > 0`, " "+strconv.Quote(f.Code))
+		c.and(`position(? in `+reason+`) > 0 and position(? in `+reason+`) > 0`, table, code)
 	}
 	if f.Keys != nil {
 		c.and(`m.key = any(?)`, f.Keys)

@@ -139,7 +139,8 @@ func TestFiltersOfReplays(t *testing.T) {
 	l := newLedger(t)
 	l.hospital("h2")
 	a := l.parked("A1", "L1", core.Invalid, false)
-	l.exec(`update hub.queue set reason = 'the message cannot be said: code table "freq" has no ours "q9h"' where message = $1`, a)
+	unmapped := core.UnmappedCode{Table: "freq", Direction: core.CodeOut, Code: "q9h"}
+	l.exec(`update hub.queue set reason = 'the message cannot be said: ' || $2 where message = $1`, a, unmapped.Error())
 	b := l.parked("A2", "L2", core.Unavailable, false)
 	middle := count[time.Time](l, `select clock_timestamp()`)
 	c := l.parked("A3", "L3", core.Unavailable, false)

@@ -50,7 +50,7 @@ func TestARowHoldsFromItsFirstDayUntilTheDayItEnds(t *testing.T) {
 	out, back := table.Lookup(Theirs), table.Back()
 	for on, want := range map[string]string{
 		"2026-02-28": "1", "2026-03-01": "2", "2026-05-31": "2", "2026-07-01": "3", "2030-01-01": "3",
-		"2026-06-01": `code table "t" has ours "A", but no row is valid on 2026-06-01`,
+		"2026-06-01": `code table "t" has our code "A" (what we say to the HIS), but no row is valid on 2026-06-01; add one for that day and apply the folder`,
 	} {
 		if got := found(out, "A", day(t, on)); got != want {
 			t.Errorf("A on %s: %s", on, got)
@@ -59,10 +59,10 @@ func TestARowHoldsFromItsFirstDayUntilTheDayItEnds(t *testing.T) {
 	if got := found(back, "2", day(t, "2026-03-01")); got != "A" {
 		t.Error(got)
 	}
-	if got := found(back, "2", day(t, "2026-02-28")); got != `code table "t" has theirs "2", but no row is valid on 2026-02-28` {
+	if got := found(back, "2", day(t, "2026-02-28")); got != `code table "t" has the HIS's code "2" (what the HIS says to us), but no row is valid on 2026-02-28; add one for that day and apply the folder` {
 		t.Error(got)
 	}
-	if got := found(out, "C", day(t, "2026-03-01")); got != `code table "t" has no ours "C"` {
+	if got := found(out, "C", day(t, "2026-03-01")); got != `code table "t" has no row for our code "C" (what we say to the HIS); add one with it in column ours and apply the folder` {
 		t.Error(got)
 	}
 }
@@ -83,7 +83,7 @@ func TestWildcardsAreChosenAndTheLongestWins(t *testing.T) {
 			t.Errorf("from %q: %s", code, got)
 		}
 	}
-	if got := found(read(t, "ours,theirs\nA,1\n").Lookup(Theirs), "B", 0); got != `code table "t" has no ours "B"` {
+	if got := found(read(t, "ours,theirs\nA,1\n").Lookup(Theirs), "B", 0); got != `code table "t" has no row for our code "B" (what we say to the HIS); add one with it in column ours and apply the folder` {
 		t.Errorf("a default that nobody wrote: %s", got)
 	}
 }
@@ -119,7 +119,7 @@ func TestWhatTheHISDoesNotKnow(t *testing.T) {
 			t.Errorf("%s: %s", code, got)
 		}
 	}
-	if got := found(table.Back(), "", day(t, "2026-01-01")); got != `code table "t" has no theirs ""` {
+	if got := found(table.Back(), "", day(t, "2026-01-01")); got != `code table "t" has no row for the HIS's code "" (what the HIS says to us); add one with it in column theirs and apply the folder` {
 		t.Errorf("an empty code of theirs: %s", got)
 	}
 	if gap, ok := table.Gap("bank", day(t, "2026-01-01")); ok || len(table.Open) != 0 {
