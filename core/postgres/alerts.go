@@ -181,7 +181,7 @@ func (s *Store) LookAtIncident(ctx context.Context, hospitals []string, id int64
 		if err != nil {
 			return err
 		}
-		return decide(ctx, tx, i.Hospital, 0, clean(who), "look at incident", clean(note), map[string]any{"incident": id, "kind": i.Kind})
+		return decideAbout(ctx, tx, i.Hospital, fmt.Sprintf("incident %d", id), clean(who), "look at incident", clean(note), map[string]any{"incident": id, "kind": i.Kind})
 	})
 	if err != nil {
 		return i, fmt.Errorf("look at incident %d: %w", id, err)

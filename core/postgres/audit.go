@@ -48,7 +48,8 @@ type Act struct {
 	Verb string
 	// Hospital that it is about; "" is none, or more than one.
 	Hospital string
-	// Subject as "message 4711"; "" is the hospital.
+	// Subject as "message 4711", "replay 7", "incident 17" or "revision 3" (of the
+	// hospital); "" is the hospital itself.
 	Subject string
 	// Purpose is why, in the person's words.
 	Purpose string
@@ -67,6 +68,16 @@ func record(ctx context.Context, q querier, a Act) error {
 	}
 	_, err = q.Exec(ctx, insertAct, args...)
 	return err
+}
+
+// decideAbout keeps an act at a hospital on what is no message, where it is shown and in
+// the audit: subject names it, as "replay 7", and the audit is searched by that.
+func decideAbout(ctx context.Context, tx pgx.Tx, hospital, subject, who, verb, note string, data any) error {
+	_, err := tx.Exec(ctx, `insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, $3, $4, $5)`, hospital, who, verb, clean(note), data)
+	if err != nil {
+		return err
+	}
+	return record(ctx, tx, Act{Who: who, Verb: verb, Hospital: hospital, Subject: subject, Purpose: note, Data: data})
 }
 
 func (a Act) row(ctx context.Context) ([]any, error) {

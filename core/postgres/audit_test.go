@@ -8,6 +8,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"hishub/core"
+	"hishub/core/delivery"
+	"hishub/core/incident"
+	"hishub/core/replay"
 )
 
 // audited is a ledger with n entries in its audit.
@@ -200,5 +205,36 @@ func TestEveryActIsInTheAudit(t *testing.T) {
 	}
 	if _, err := ParseDigest("abc"); err == nil {
 		t.Error("read half a digest")
+	}
+}
+
+// What is done about a replay, an incident or a revision is found by its name.
+func TestActsAreFoundByWhatTheyAreAbout(t *testing.T) {
+	l := newLedger(t)
+	l.parked("A1", "L1", core.Rejected, false)
+	r := l.create(replay.Plan{Filter: replay.Filter{State: delivery.Parked}, Rate: 5, Concurrency: 5, StopAfter: 5, Note: "mended"})
+	_, err := l.PauseReplay(l.ctx, r.ID, "li", "a look")
+	l.must(err)
+	breaker := l.troubled("h1", incident.Breaker, "r")
+	_, err = l.LookAtIncident(l.ctx, nil, breaker, "li", "their network")
+	l.must(err)
+	_, err = l.Restore(l.ctx, "h1", "h1", 1, "li", "nothing new")
+	l.must(err)
+	for subject, want := range map[string]string{
+		fmt.Sprint("replay ", r.ID): "pause replay by li at h1, replay by ops at h1", fmt.Sprint("incident ", breaker): "look at incident by li at h1", "revision 1": "apply by tester at h1",
+		"replay 99": "",
+	} {
+		all, err := l.AuditEntries(l.ctx, AuditFilter{Hospitals: []string{"h1"}, Subject: subject}, 100)
+		l.must(err)
+		var got []string
+		for _, e := range all {
+			got = append(got, e.Verb+" by "+e.Actor+" at "+e.Hospital)
+		}
+		if s := strings.Join(got, ", "); s != want {
+			t.Errorf("about %s: %s, want %s", subject, s, want)
+		}
+	}
+	if acts, err := l.HospitalDecisions(l.ctx, "h1", 100); err != nil || len(acts) < 4 {
+		t.Errorf("the hospital's trail has %d of them: %v", len(acts), err)
 	}
 }

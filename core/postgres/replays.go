@@ -223,7 +223,7 @@ func (s *Store) onReplay(ctx context.Context, id int64, who, verb, note string, 
 		}
 		for _, p := range r.Parts {
 			data := map[string]any{"replay": id, "messages": p.Items, "state": r.Filter.State, "with": r.With}
-			if err := decide(ctx, tx, p.Hospital, 0, who, verb, note, data); err != nil {
+			if err := decideAbout(ctx, tx, p.Hospital, fmt.Sprintf("replay %d", id), who, verb, note, data); err != nil {
 				return err
 			}
 		}

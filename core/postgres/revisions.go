@@ -90,7 +90,7 @@ func (s *Store) apply(ctx context.Context, hospital, name string, archive []byte
 		if err := tx.SendBatch(ctx, b).Close(); err != nil || active == digest {
 			return err
 		}
-		return decide(ctx, tx, hospital, 0, who, verb, note, told)
+		return decideAbout(ctx, tx, hospital, fmt.Sprintf("revision %d", number), who, verb, note, told)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("apply a revision of hospital %s: %w", hospital, err)
