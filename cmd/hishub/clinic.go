@@ -67,7 +67,7 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	m := &clinicModules{database: db, identity: h.openIdentity(shared)}
 	h.clinic = m
-	if m.node, err = chat.NewNode(m.identity, h.RedisURL, h.log); err != nil {
+	if m.node, err = chat.NewNode(m.identity, trail(h.store.Audit), h.RedisURL, h.log); err != nil {
 		return err
 	}
 	m.make(shared, h)

@@ -21,7 +21,12 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 
-const patient, doctor, stranger = 7, 11, 99
+// Those who are, or are not, in a conversation at h1.
+var (
+	patient  = clinic.Person{Account: 7, Grants: []clinic.Grant{{Role: clinic.Patient}}}
+	doctor   = clinic.Person{Account: 11, Grants: []clinic.Grant{{Role: clinic.Doctor, Hospital: "h1", Code: "D1"}}}
+	stranger = clinic.Person{Account: 99, Grants: []clinic.Grant{{Role: clinic.Patient}, {Role: clinic.Doctor, Hospital: "h1", Code: "D2"}}}
+)
 
 func opened(t *testing.T) (*Service, string) {
 	t.Helper()
@@ -35,7 +40,7 @@ func opened(t *testing.T) (*Service, string) {
 func open(t *testing.T, s *Service, subject string) (no string) {
 	t.Helper()
 	err := s.Transact(t.Context(), "h1", func(tx pgx.Tx, _ core.Outbox) (err error) {
-		no, err = s.Open(t.Context(), tx, "h1", subject, patient, doctor)
+		no, err = s.Open(t.Context(), tx, "h1", subject, "P1", patient.Account, doctor.Account)
 		return err
 	})
 	if err != nil {
@@ -44,9 +49,9 @@ func open(t *testing.T, s *Service, subject string) (no string) {
 	return no
 }
 
-func sent(t *testing.T, s *Service, account int64, no, id, text string) Message {
+func sent(t *testing.T, s *Service, p clinic.Person, no, id, text string) Message {
 	t.Helper()
-	m, err := s.Send(t.Context(), account, no, New{ClientID: id, Kind: Text, Text: text})
+	m, err := s.Send(t.Context(), p, no, New{ClientID: id, Kind: Text, Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +124,50 @@ func TestNobodyElse(t *testing.T) {
 	}
 }
 
+// A doctor whose grant has ended, or who treats at another hospital now, has no
+// conversations at the first one any more: none is read, written, marked or listed.
+func TestAFormerDoctor(t *testing.T) {
+	s, no := opened(t)
+	ctx := t.Context()
+	sent(t, s, doctor, no, "a", "请讲")
+	moved, gone, nurse := doctor, doctor, doctor
+	moved.Grants, gone.Grants = []clinic.Grant{{Role: clinic.Doctor, Hospital: "h2", Code: "D1"}}, nil
+	nurse.Grants = []clinic.Grant{{Role: clinic.Nurse, Hospital: "h1"}, {Role: clinic.Patient}} // a doctor's seat is no patient's
+	for name, p := range map[string]clinic.Person{"moved": moved, "gone": gone, "nurse": nurse} {
+		for what, err := range map[string]error{
+			"reads":   second(s.Sync(ctx, p, no, 0, 10)),
+			"writes":  second(s.Send(ctx, p, no, New{ClientID: "x", Kind: Text, Text: "?"})),
+			"repeats": second(s.Send(ctx, p, no, New{ClientID: "a", Kind: Text, Text: "请讲"})),
+			"marks":   s.Seen(ctx, p, no, 1),
+			"uploads": second(s.Upload(ctx, p, no, "x", photo(t, 8, 8))),
+			"looks":   second(s.Look(ctx, p, no, "CI1", whole)),
+		} {
+			if !errors.Is(err, clinic.ErrNotFound) {
+				t.Errorf("%s %s: %v", name, what, err)
+			}
+		}
+		if all, err := s.Conversations(ctx, p, 10); err != nil || len(all) != 0 {
+			t.Errorf("%s lists %+v, %v", name, all, err)
+		}
+	}
+	if all, err := s.Conversations(ctx, doctor, 10); err != nil || len(all) != 1 {
+		t.Errorf("the doctor lists %+v, %v", all, err)
+	}
+}
+
+// Who reads is in the audit, with whose conversation it is.
+func TestReadsAreInTheAudit(t *testing.T) {
+	s, no := opened(t)
+	api := clinictest.NewAPI(s.Routes, map[string]clinic.Person{"p": patient, "d": doctor, "x": stranger})
+	api.Call(t, "p", "POST", "/conversations/"+no+"/messages", New{ClientID: "a", Kind: Text, Text: "您好"}, nil, 201)
+	api.Call(t, "d", "GET", "/conversations/"+no+"/messages", nil, nil, 200)
+	api.Call(t, "x", "GET", "/conversations/"+no+"/messages", nil, nil, 404)
+	acts := api.Acts()
+	if len(acts) != 2 || acts[1].Verb != "clinic-message-sync" || acts[1].Person.Account != doctor.Account || acts[1].Subject != "conversation "+no || !slices.Equal(acts[1].Patients, []string{"P1"}) {
+		t.Errorf("%+v", acts)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestReceipts(t *testing.T) {
@@ -131,10 +180,11 @@ func TestReceipts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for account, want := range map[int64][2]int64{patient: {0, 2}, doctor: {2, 0}} {
-		all, err := s.Conversations(ctx, account, 10)
+	for i, want := range [][2]int64{{0, 2}, {2, 0}} {
+		p := []clinic.Person{patient, doctor}[i]
+		all, err := s.Conversations(ctx, p, 10)
 		if err != nil || len(all) != 1 || [2]int64{all[0].Read, all[0].PeerRead} != want || all[0].Seq != 2 {
-			t.Errorf("%d: %+v, %v", account, all, err)
+			t.Errorf("%d: %+v, %v", p.Account, all, err)
 		}
 	}
 }
@@ -143,11 +193,11 @@ func TestReceipts(t *testing.T) {
 func TestNoGapAndNoDouble(t *testing.T) {
 	s, no := opened(t)
 	var all sync.WaitGroup
-	for _, account := range []int64{patient, doctor} {
+	for _, p := range []clinic.Person{patient, doctor} {
 		for range 2 { // each message is sent by two of his devices
 			all.Go(func() {
 				for i := range 25 {
-					if _, err := s.Send(context.Background(), account, no, New{ClientID: fmt.Sprint(i), Kind: Text, Text: fmt.Sprint(i)}); err != nil {
+					if _, err := s.Send(context.Background(), p, no, New{ClientID: fmt.Sprint(i), Kind: Text, Text: fmt.Sprint(i)}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -171,7 +221,7 @@ func TestNoGapAndNoDouble(t *testing.T) {
 func TestWhatIsNotSent(t *testing.T) {
 	s, no := opened(t)
 	for name, n := range map[string]New{
-		"text": {ClientID: "a", Kind: Text, Text: " "}, "client_id": {Kind: Text, Text: "x"}, "kind": {ClientID: "a", Kind: Card, Text: "x"}, "image": {ClientID: "a", Kind: Image},
+		"text": {ClientID: "a", Kind: Text, Text: " "}, "client_id": {Kind: Text, Text: "x"}, "kind": {ClientID: "a", Kind: Card, Text: "x"}, "image": {ClientID: "a", Kind: Image}, "no picture": {ClientID: "a", Kind: Image, Image: "CI1"},
 		"too long": {ClientID: "a", Kind: Text, Text: strings.Repeat("长", 2001)},
 	} {
 		var ps core.Problems
@@ -179,25 +229,6 @@ func TestWhatIsNotSent(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := s.Send(t.Context(), patient, no, New{ClientID: "a", Kind: Image, Image: "I1"}); !errors.Is(err, clinic.ErrState) {
-		t.Errorf("a picture without a library: %v", err)
-	}
-	s.Images = pictures{}
-	if _, err := s.Send(t.Context(), patient, no, New{ClientID: "a", Kind: Image, Image: "I2"}); !errors.Is(err, clinic.ErrNotFound) {
-		t.Errorf("another's picture: %v", err)
-	}
-	if m, err := s.Send(t.Context(), patient, no, New{ClientID: "a", Kind: Image, Image: "I1"}); err != nil || m.Image != "I1" {
-		t.Errorf("%+v, %v", m, err)
-	}
-}
-
-type pictures struct{}
-
-func (pictures) MayShow(_ context.Context, _ int64, image string) error {
-	if image != "I1" {
-		return clinic.ErrNotFound
-	}
-	return nil
 }
 
 // Months are made ahead; those past the retention go, and nothing else.
@@ -208,9 +239,11 @@ func TestMonths(t *testing.T) {
 	kept := time.Now().AddDate(0, -retention+2, 0)
 	for _, at := range []time.Time{old, kept} {
 		month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
-		if _, err := s.Database.Exec(ctx, fmt.Sprintf(`create table chat.message_%s partition of chat.message for values from ('%s') to ('%s')`,
-			month.Format("2006_01"), month.Format(time.RFC3339), month.AddDate(0, 1, 0).Format(time.RFC3339))); err != nil {
-			t.Fatal(err)
+		for _, table := range []string{"chat.message", "chat.picture_bytes"} {
+			if _, err := s.Database.Exec(ctx, fmt.Sprintf(`create table %s_%s partition of %s for values from ('%s') to ('%s')`,
+				table, month.Format("2006_01"), table, month.Format(time.RFC3339), month.AddDate(0, 1, 0).Format(time.RFC3339))); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	sent(t, s, patient, no, "a", "您好")
@@ -219,12 +252,14 @@ func TestMonths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var left []string
-	if err := s.Database.QueryRow(ctx, `select array_agg(inhrelid::regclass::text order by 1) from pg_inherits where inhparent = 'chat.message'::regclass`).Scan(&left); err != nil {
-		t.Fatal(err)
-	}
-	if slices.Contains(left, "chat.message_"+old.Format("2006_01")) || !slices.Contains(left, "chat.message_"+kept.Format("2006_01")) || len(left) != 5 {
-		t.Errorf("left: %v", left)
+	for _, table := range []string{"chat.message", "chat.picture_bytes"} {
+		var left []string
+		if err := s.Database.QueryRow(ctx, `select array_agg(inhrelid::regclass::text order by 1) from pg_inherits where inhparent = $1::regclass`, table).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(left, table+"_"+old.Format("2006_01")) || !slices.Contains(left, table+"_"+kept.Format("2006_01")) || len(left) != 5 {
+			t.Errorf("left: %v", left)
+		}
 	}
 	if all, err := s.Sync(ctx, patient, no, 0, 10); err != nil || len(all) != 1 {
 		t.Errorf("%d messages, %v", len(all), err)

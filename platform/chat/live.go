@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
+	"golang.org/x/sync/errgroup"
 
 	"hishub/platform/clinic"
 )
@@ -19,23 +21,38 @@ import (
 type Node struct {
 	*centrifuge.Node
 	people clinic.People
+	trail  clinic.Trail
 	log    *slog.Logger
+	stop   context.CancelFunc
+	done   chan struct{}
 }
 
-// believed is how long a session is believed without asking again: a socket of one that was
-// revoked is closed by then.
-const believed = time.Minute
+const (
+	// lookEvery is how often it is looked whether those at the sockets are still who they
+	// were. Identity believes an account for three seconds: within five a socket is closed
+	// whose session has ended, or whose owner treats elsewhere.
+	lookEvery = 1500 * time.Millisecond
+	// lookAtOnce bounds the questions that are open at the same time.
+	lookAtOnce = 8
+	// maxSockets of an account at one node.
+	maxSockets = 32
+)
+
+// otherRights closes a socket whose owner has other rights than when it was opened; the
+// client connects again, and has those. By its code it may.
+var otherRights = centrifuge.Disconnect{Code: 4001, Reason: "rights have changed"}
 
 // NewNode makes a node and runs it. redis is the address of Redis (redis://…), "" for a
-// node that is alone.
-func NewNode(people clinic.People, redis string, log *slog.Logger) (*Node, error) {
-	node, err := centrifuge.New(centrifuge.Config{LogLevel: centrifuge.LogLevelError, LogHandler: func(e centrifuge.LogEntry) {
+// node that is alone. Whoever connects is kept in the trail.
+func NewNode(people clinic.People, trail clinic.Trail, redis string, log *slog.Logger) (*Node, error) {
+	node, err := centrifuge.New(centrifuge.Config{UserConnectionLimit: maxSockets, LogLevel: centrifuge.LogLevelError, LogHandler: func(e centrifuge.LogEntry) {
 		log.Error("chat: " + e.Message) // its fields may hold addresses and names
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("chat: make the node: %w", err)
 	}
-	n := &Node{Node: node, people: people, log: log}
+	ctx, stop := context.WithCancel(context.Background())
+	n := &Node{Node: node, people: people, trail: trail, log: log, stop: stop, done: make(chan struct{})}
 	if redis != "" {
 		shard, err := centrifuge.NewRedisShard(node, centrifuge.RedisShardConfig{Address: redis})
 		if err != nil {
@@ -48,21 +65,20 @@ func NewNode(people clinic.People, redis string, log *slog.Logger) (*Node, error
 		node.SetBroker(broker)
 	}
 	node.OnConnecting(n.connecting)
-	node.OnConnect(func(c *centrifuge.Client) {
-		c.OnRefresh(func(_ centrifuge.RefreshEvent, reply centrifuge.RefreshCallback) {
-			token, _ := c.Context().Value(tokenKey{}).(string)
-			_, err := n.people.Person(c.Context(), token)
-			// Who is signed out is gone; while sessions cannot be looked up, nobody is sent away.
-			reply(centrifuge.RefreshReply{Expired: errors.Is(err, clinic.ErrSignedOut), ExpireAt: time.Now().Add(believed).Unix()}, nil)
-		})
-	})
 	if err := node.Run(); err != nil {
 		return nil, fmt.Errorf("chat: start the node: %w", err)
 	}
+	go n.watch(ctx)
 	return n, nil
 }
 
-type tokenKey struct{}
+// owner of a socket, as he was when it was opened.
+type owner struct {
+	token    string
+	channels []string
+}
+
+type ownerKey struct{}
 
 // connecting signs a socket in by the session's token, and gives it what is the account's.
 func (n *Node) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
@@ -73,18 +89,78 @@ func (n *Node) connecting(ctx context.Context, e centrifuge.ConnectEvent) (centr
 		return centrifuge.ConnectReply{}, centrifuge.ErrorInternal
 	}
 	account := strconv.FormatInt(p.Account, 10)
-	return centrifuge.ConnectReply{
-		Context:       context.WithValue(ctx, tokenKey{}, e.Token),
-		Credentials:   &centrifuge.Credentials{UserID: account, ExpireAt: time.Now().Add(believed).Unix()},
-		Subscriptions: map[string]centrifuge.SubscribeOptions{channel(p.Account): {}},
-	}, nil
+	if err := n.trail.Keep(ctx, clinic.Act{Person: p, Verb: "clinic-socket", Subject: "account " + account}); err != nil {
+		n.log.Error("chat: a socket is not kept in the audit, and not opened", "error", err)
+		return centrifuge.ConnectReply{}, centrifuge.ErrorInternal
+	}
+	o := owner{e.Token, channels(p)}
+	subscriptions := map[string]centrifuge.SubscribeOptions{}
+	for _, c := range o.channels {
+		subscriptions[c] = centrifuge.SubscribeOptions{}
+	}
+	return centrifuge.ConnectReply{Context: context.WithValue(ctx, ownerKey{}, o), Credentials: &centrifuge.Credentials{UserID: account}, Subscriptions: subscriptions}, nil
+}
+
+// channels of a person: his own, and one for each hospital at which he treats now.
+func channels(p clinic.Person) []string {
+	all := []string{channel(p.Account)}
+	for _, hospital := range treats(p) {
+		all = append(all, channelAt(p.Account, hospital))
+	}
+	return all
 }
 
 func channel(account int64) string { return "account:" + strconv.FormatInt(account, 10) }
 
+func channelAt(account int64, hospital string) string { return channel(account) + "@" + hospital }
+
+// watch looks again and again at who is at the sockets, until Close.
+func (n *Node) watch(ctx context.Context) {
+	defer close(n.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+			n.look(ctx)
+		}
+	}
+}
+
+// look closes the sockets of those who are signed out, or have other rights. While sessions
+// cannot be looked up, nobody is sent away.
+func (n *Node) look(ctx context.Context) {
+	var at errgroup.Group
+	at.SetLimit(lookAtOnce)
+	for _, c := range n.Hub().Connections() {
+		o, ok := c.Context().Value(ownerKey{}).(owner)
+		if !ok {
+			continue
+		}
+		at.Go(func() error {
+			p, err := n.people.Person(ctx, o.token)
+			switch {
+			case errors.Is(err, clinic.ErrSignedOut):
+				c.Disconnect(centrifuge.DisconnectInvalidToken)
+			case err == nil && !slices.Equal(channels(p), o.channels):
+				c.Disconnect(otherRights)
+			}
+			return nil
+		})
+	}
+	_ = at.Wait() // nothing fails
+}
+
 // Publish implements Live.
-func (n *Node) Publish(account int64, data []byte) {
-	if _, err := n.Node.Publish(channel(account), data); err != nil {
+func (n *Node) Publish(account int64, data []byte) { n.tell(channel(account), data) }
+
+// PublishAt implements Live.
+func (n *Node) PublishAt(account int64, hospital string, data []byte) {
+	n.tell(channelAt(account, hospital), data)
+}
+
+func (n *Node) tell(channel string, data []byte) {
+	if _, err := n.Node.Publish(channel, data); err != nil {
 		n.log.Warn("chat: a message was not told; it is synced", "error", err)
 	}
 }
@@ -96,4 +172,8 @@ func (n *Node) Handler() http.Handler {
 }
 
 // Close ends all sockets; their clients connect elsewhere.
-func (n *Node) Close(ctx context.Context) error { return n.Shutdown(ctx) }
+func (n *Node) Close(ctx context.Context) error {
+	n.stop()
+	<-n.done
+	return n.Shutdown(ctx)
+}

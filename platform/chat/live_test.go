@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -12,36 +13,54 @@ import (
 	"testing"
 	"time"
 
+	server "github.com/centrifugal/centrifuge"
 	"github.com/centrifugal/centrifuge-go"
 
 	"hishub/mocks/servers"
 	"hishub/platform/clinic"
 )
 
-// sessions are tokens of accounts; one that is taken out is signed out.
+// sessions are tokens of people; one that is taken out is signed out. It keeps who
+// connected, too.
 type sessions struct {
-	mu sync.Mutex
-	of map[string]int64
+	mu   sync.Mutex
+	of   map[string]clinic.Person
+	acts []clinic.Act
+}
+
+func (s *sessions) set(token string, p *clinic.Person) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.of, token); p != nil {
+		s.of[token] = *p
+	}
+}
+
+func (s *sessions) Keep(_ context.Context, a clinic.Act) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acts = append(s.acts, a)
+	return nil
 }
 
 func (s *sessions) Person(_ context.Context, token string) (clinic.Person, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	account, ok := s.of[token]
+	p, ok := s.of[token]
 	if !ok {
 		return clinic.Person{}, clinic.ErrSignedOut
 	}
-	return clinic.Person{Account: account}, nil
+	return p, nil
 }
 
 // device is a client as the apps are: it hears of messages over its socket, and syncs
 // whenever it connects or a message is not the next one.
 type device struct {
-	t       *testing.T
-	s       *Service
-	account int64
-	no      string
-	socket  *centrifuge.Client
+	t      *testing.T
+	s      *Service
+	person clinic.Person
+	no     string
+	socket *centrifuge.Client
 
 	mu    sync.Mutex
 	list  []Message
@@ -81,7 +100,7 @@ func (d *device) sync() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		page, err := d.s.Sync(context.Background(), d.account, d.no, int64(len(d.list)), 100)
+		page, err := d.s.Sync(context.Background(), d.person, d.no, int64(len(d.list)), 100)
 		if err != nil {
 			d.t.Error(err)
 			return
@@ -115,14 +134,14 @@ func (d *device) until(t *testing.T, n int) []Message {
 		select {
 		case <-d.more:
 		case <-end:
-			t.Fatalf("account %d has %d of %d messages", d.account, len(list), n)
+			t.Fatalf("account %d has %d of %d messages", d.person.Account, len(list), n)
 		}
 	}
 }
 
-func started(t *testing.T, people clinic.People, redis string) (*Node, string) {
+func started(t *testing.T, people *sessions, redis string) (*Node, string) {
 	t.Helper()
-	n, err := NewNode(people, redis, slog.New(slog.DiscardHandler))
+	n, err := NewNode(people, people, redis, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +162,7 @@ func started(t *testing.T, people clinic.People, redis string) (*Node, string) {
 // both nodes. In the end every list is the same, in order, without a gap.
 func TestTwoNodes(t *testing.T) {
 	s, no := opened(t)
-	people := &sessions{of: map[string]int64{"p": patient, "d": doctor}}
+	people := &sessions{of: map[string]clinic.Person{"p": patient, "d": doctor}}
 	redis := servers.Redis(t)
 	a, urlA := started(t, people, redis)
 	b, urlB := started(t, people, redis)
@@ -151,9 +170,9 @@ func TestTwoNodes(t *testing.T) {
 	second := &Service{Clinic: s.Clinic, Live: b} // the other process
 
 	var devices []*device
-	for i, account := range []int64{patient, doctor, patient, doctor} {
-		d := &device{t: t, s: s, account: account, no: no, more: make(chan struct{}, 1)}
-		d.connect(t, []string{urlA, urlB}[i/2], map[int64]string{patient: "p", doctor: "d"}[account])
+	for i, p := range []clinic.Person{patient, doctor, patient, doctor} {
+		d := &device{t: t, s: s, person: p, no: no, more: make(chan struct{}, 1)}
+		d.connect(t, []string{urlA, urlB}[i/2], []string{"p", "d"}[i%2])
 		devices = append(devices, d)
 	}
 	defer func() {
@@ -164,10 +183,10 @@ func TestTwoNodes(t *testing.T) {
 	const each = 60
 	var writing sync.WaitGroup
 	for i, at := range []*Service{s, second} {
-		account := []int64{patient, doctor}[i]
+		p := []clinic.Person{patient, doctor}[i]
 		writing.Go(func() {
 			for n := range each {
-				if _, err := at.Send(context.Background(), account, no, New{ClientID: fmt.Sprint(n), Kind: Text, Text: fmt.Sprint(n)}); err != nil {
+				if _, err := at.Send(context.Background(), p, no, New{ClientID: fmt.Sprint(n), Kind: Text, Text: fmt.Sprint(n)}); err != nil {
 					t.Error(err)
 				}
 				if n%15 == 7 { // somebody loses the connection
@@ -206,7 +225,7 @@ func TestTwoNodes(t *testing.T) {
 // A token of no session has no socket, and nobody hears of another's conversation.
 func TestSocketsOfOthers(t *testing.T) {
 	s, no := opened(t)
-	people := &sessions{of: map[string]int64{"p": patient, "x": stranger}}
+	people := &sessions{of: map[string]clinic.Person{"p": patient, "x": stranger}}
 	n, url := started(t, people, "")
 	s.Live = n
 	refused := make(chan uint32, 1)
@@ -231,7 +250,7 @@ func TestSocketsOfOthers(t *testing.T) {
 	defer other.Close()
 	<-connected
 	// He cannot subscribe to the patient's channel by himself either.
-	sub, err := other.NewSubscription(channel(patient))
+	sub, err := other.NewSubscription(channel(patient.Account))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,13 +260,100 @@ func TestSocketsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-denied
-	d := &device{t: t, s: s, account: patient, no: no, more: make(chan struct{}, 1)}
+	d := &device{t: t, s: s, person: patient, no: no, more: make(chan struct{}, 1)}
 	d.connect(t, url, "p")
 	defer d.socket.Close()
 	sent(t, s, doctor, no, "a", "您好")
 	d.until(t, 1)
-	n.Publish(stranger, []byte(`"yours"`)) // what is his comes after, so that nothing else came before
+	n.Publish(stranger.Account, []byte(`"yours"`)) // what is his comes after, so that nothing else came before
 	if got := <-heard; got != `"yours"` {
 		t.Errorf("heard %s", got)
 	}
 }
+
+// watched is a socket that tells what becomes of it.
+type watched struct {
+	socket  *centrifuge.Client
+	opened  chan struct{}
+	closed  chan uint32
+	heard   chan string
+	waiting time.Duration
+}
+
+func watch(t *testing.T, url, token string) *watched {
+	t.Helper()
+	w := &watched{socket: centrifuge.NewJsonClient(url, centrifuge.Config{Token: token, MinReconnectDelay: time.Millisecond, MaxReconnectDelay: 20 * time.Millisecond}),
+		opened: make(chan struct{}, 8), closed: make(chan uint32, 8), heard: make(chan string, 8), waiting: 30 * time.Second}
+	w.socket.OnConnected(func(centrifuge.ConnectedEvent) { w.opened <- struct{}{} })
+	w.socket.OnConnecting(func(e centrifuge.ConnectingEvent) {
+		if e.Code >= 3000 {
+			w.closed <- e.Code
+		}
+	})
+	w.socket.OnDisconnected(func(e centrifuge.DisconnectedEvent) { w.closed <- e.Code })
+	w.socket.OnPublication(func(e centrifuge.ServerPublicationEvent) { w.heard <- string(e.Data) })
+	if err := w.socket.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.socket.Close)
+	got(t, w.opened, w.waiting)
+	return w
+}
+
+// got is the next of a channel, or the end of the test.
+func got[T any](t *testing.T, from <-chan T, within time.Duration) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(within):
+		t.Fatal("nothing came")
+	}
+	return v
+}
+
+// A socket is closed when its session ends, or its owner does not treat there any more; it
+// opens again with the rights that are left, and hears no more of what was.
+func TestSocketsOfTheFormer(t *testing.T) {
+	s, no := opened(t)
+	people := &sessions{of: map[string]clinic.Person{"p": patient, "d": doctor}}
+	n, url := started(t, people, "")
+	s.Live = n
+	d, p := watch(t, url, "d"), watch(t, url, "p")
+	sent(t, s, patient, no, "a", "您好")
+	if text := got(t, d.heard, d.waiting); !strings.Contains(text, "您好") {
+		t.Errorf("the doctor heard %s", text)
+	}
+	moved := doctor
+	moved.Grants = []clinic.Grant{{Role: clinic.Doctor, Hospital: "h2", Code: "D1"}}
+	people.set("d", &moved)
+	if code := got(t, d.closed, d.waiting); code != otherRights.Code {
+		t.Errorf("the former doctor's socket was closed with %d", code)
+	}
+	got(t, d.opened, d.waiting)
+	sent(t, s, patient, no, "b", "在吗")
+	n.PublishAt(doctor.Account, "h2", []byte(`"yours"`)) // what is his comes after, so that nothing else came before
+	if text := got(t, d.heard, d.waiting); text != `"yours"` {
+		t.Errorf("the former doctor heard %s", text)
+	}
+	people.set("p", nil)
+	if code := got(t, p.closed, p.waiting); code != 3500 {
+		t.Errorf("the socket of nobody was closed with %d", code)
+	}
+	people.mu.Lock()
+	defer people.mu.Unlock()
+	if len(people.acts) != 3 || people.acts[0].Verb != "clinic-socket" || people.acts[0].Subject != "account 11" || people.acts[0].Person.Account != 11 {
+		t.Errorf("in the audit: %+v", people.acts)
+	}
+}
+
+// What cannot be kept in the audit is not opened.
+func TestNoSocketWithoutAudit(t *testing.T) {
+	n := &Node{people: &sessions{of: map[string]clinic.Person{"p": patient}}, trail: lost{}, log: slog.New(slog.DiscardHandler)}
+	if _, err := n.connecting(t.Context(), server.ConnectEvent{Token: "p"}); !errors.Is(err, server.ErrorInternal) {
+		t.Errorf("%v", err)
+	}
+}
+
+type lost struct{}
+
+func (lost) Keep(context.Context, clinic.Act) error { return errors.New("the audit is full") }

@@ -65,6 +65,8 @@ type Endpoint struct {
 	Status int
 	// MaxBody in bytes, 256 KiB if 0.
 	MaxBody int64
+	// BodyTime is how long a body may take to come, 10 s if 0.
+	BodyTime time.Duration
 }
 
 // Prefix of every path of the clinic's API.
@@ -118,7 +120,7 @@ func (h Hospital) hospital() string { return h.Hospital }
 func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) (*O, error)) {
 	op := huma.Operation{
 		OperationID: e.ID, Method: e.Method, Path: Prefix + e.Path, Summary: e.Title, Description: e.Doc, Tags: []string{"Clinic"},
-		DefaultStatus: e.Status, MaxBodyBytes: e.MaxBody, BodyReadTimeout: 10 * time.Second,
+		DefaultStatus: e.Status, MaxBodyBytes: e.MaxBody, BodyReadTimeout: e.BodyTime,
 		Errors:      []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
 		Extensions:  map[string]any{"x-right": string(e.Right), "x-roles": names(RolesWith(e.Right)), "x-shows-patient": e.Shows},
 		Security:    []map[string][]string{{"session": {}}},
@@ -126,6 +128,9 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 	}
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = 256 << 10
+	}
+	if op.BodyReadTimeout == 0 {
+		op.BodyReadTimeout = 10 * time.Second
 	}
 	if e.Right == Anyone {
 		op.Security = []map[string][]string{}

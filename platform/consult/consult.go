@@ -121,11 +121,11 @@ type (
 	Payback interface {
 		GiveBack(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o order.Order, reason string) error
 	}
-	// Chat is the chat module. Open makes a conversation of two accounts and returns its
+	// Chat is the chat module. Open makes a conversation of two accounts, about a patient, and returns its
 	// number; Card shows something in it that no person wrote; Close ends it: it can be read
 	// and not written.
 	Chat interface {
-		Open(ctx context.Context, tx pgx.Tx, hospital, subject string, patient, doctor int64) (string, error)
+		Open(ctx context.Context, tx pgx.Tx, hospital, subject, patient string, account, doctor int64) (string, error)
 		Card(ctx context.Context, tx pgx.Tx, conversation, kind, no, text string) error
 		Close(ctx context.Context, tx pgx.Tx, conversation string) error
 	}
@@ -281,7 +281,7 @@ func (s *Service) Accept(ctx context.Context, p clinic.Person, hospital, no stri
 		if _, err := States.Move(k.State, Active); err != nil {
 			return err
 		}
-		conversation, err := s.Chat.Open(ctx, tx, hospital, no, k.account, k.doctorAccount)
+		conversation, err := s.Chat.Open(ctx, tx, hospital, no, k.Patient, k.account, k.doctorAccount)
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (doctors) Departments(context.Context, string) ([]directory.Department, err
 
 type chat struct{ *world }
 
-func (w chat) Open(_ context.Context, _ pgx.Tx, _, subject string, patient, doctor int64) (string, error) {
+func (w chat) Open(_ context.Context, _ pgx.Tx, _, subject, _ string, patient, doctor int64) (string, error) {
 	w.world.chat = append(w.world.chat, "open")
 	return "C" + subject, nil
 }
