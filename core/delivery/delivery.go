@@ -100,6 +100,8 @@ type Progress struct {
 	Failures  int `json:"failures,omitempty"`
 	Busy      int `json:"busy,omitempty"`
 	Inquiries int `json:"inquiries,omitempty"`
+	// PutOff is what it waited because the HIS put it off for a time that it named.
+	PutOff PutOff `json:"put_off,omitzero"`
 	// LastByte is the latest moment at which a byte of the present step may have
 	// reached the HIS; zero before it was sent.
 	LastByte time.Time `json:"last_byte,omitzero"`
@@ -128,6 +130,9 @@ type Attempt struct {
 	Exchange core.Exchange
 	// Now is the ledger's clock at the end of the exchange.
 	Now time.Time
+	// Waited is how much of the wait that the HIS asked for before it the hospital could
+	// be called in.
+	Waited time.Duration
 }
 
 // Next is what follows after an attempt.

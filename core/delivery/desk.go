@@ -28,7 +28,8 @@ type desk struct {
 	h           *core.Hospital // as it was at the last claim
 	limiter     *rate.Limiter
 	ramp        int       // slots after an outage, one more with each answer; 0: all of them
-	heldUntil   time.Time // the HIS asked us to wait
+	hold        hold      // the HIS asked us to wait
+	began       time.Time // this desk did
 	quietUntil  time.Time // nothing that goes at any hour is looked for
 	retries     retries
 	broken      time.Time // since when the breaker is not closed; zero: it is closed
@@ -49,7 +50,7 @@ type claimed struct {
 }
 
 func newDesk(d *Dispatcher, hospital string) *desk {
-	k := &desk{Dispatcher: d, hospital: hospital, woken: make(chan struct{}, 1), closed: make(chan struct{})}
+	k := &desk{Dispatcher: d, hospital: hospital, woken: make(chan struct{}, 1), closed: make(chan struct{}), began: time.Now()}
 	// Opens after five failures in a row, then lets one probe through at a time.
 	k.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(5).WithSuccessThreshold(1).
@@ -305,18 +306,23 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 	if lost(x.Verdict.Err) {
 		return nil, Next{}, ErrLeaseLost
 	}
-	k.record(x.Verdict.Outcome, x.RetryAfter)
+	k.record(d.ID, &x)
 	a := &Attempt{Number: d.Attempts + 1, Phase: d.Phase, Step: step.Name, Exchange: x, Now: now()}
+	a.Waited = k.waited(d, a.Now)
 	n := k.Policy.After(d, op, a)
-	k.budget(x, &n)
+	k.budget(d.ID, x, &n)
 	return a, n, nil
 }
 
-// budget puts a repeat off where the hospital has had its share of them.
-func (k *desk) budget(x core.Exchange, n *Next) {
+// budget puts a repeat off where the hospital has had its share of them. What ended is
+// not heard of again.
+func (k *desk) budget(message int64, x core.Exchange, n *Next) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.retries.answered(x.Verdict.Outcome, x.Ended.Sub(x.Started))
+	if n.State == Parked || n.State == Cancelled {
+		delete(k.hold.apart, message)
+	}
 	if n.State == Queued && n.Phase == Send {
 		n.After = max(n.After, k.retries.wait(time.Now(), k.h.Limits))
 	}
@@ -377,7 +383,7 @@ func (k *desk) note(err error) {
 func (k *desk) light() Light {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	l := Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, Failing: k.failing, HeldUntil: k.heldUntil, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
+	l := Light{Problem: k.problem, InFlight: k.inFlight, Breaker: k.breaker.State().String(), Broken: k.broken, Failing: k.failing, HeldUntil: k.hold.until, LastSuccess: k.lastSuccess, LastFailure: k.lastFailure}
 	if k.breaker.IsOpen() {
 		l.Probe = time.Now().Add(max(0, k.breaker.RemainingDelay()))
 	}

@@ -26,10 +26,11 @@ type shelf struct {
 	keep    bool // what failed comes back when it is due
 	kinds   map[int64]core.Kind
 	saved   map[int64]Progress
+	parked  map[int64]Next
 }
 
 func newShelf(n int) *shelf {
-	s := &shelf{claimed: map[int64]bool{}, sending: map[int64]bool{}, done: map[int64]int{}, kinds: map[int64]core.Kind{}, saved: map[int64]Progress{}}
+	s := &shelf{claimed: map[int64]bool{}, sending: map[int64]bool{}, done: map[int64]int{}, kinds: map[int64]core.Kind{}, saved: map[int64]Progress{}, parked: map[int64]Next{}}
 	for i := range n {
 		s.waiting = append(s.waiting, int64(i+1))
 	}
@@ -122,6 +123,8 @@ func (s *shelf) Settle(_ context.Context, d *Delivery, a *Attempt, n Next) (bool
 	case a == nil:
 		s.back++
 		s.waiting = append(s.waiting, d.ID)
+	case n.State == Parked:
+		s.parked[d.ID] = n
 	case s.keep:
 		time.AfterFunc(n.After, func() { s.bring(d.ID) })
 	}

@@ -170,7 +170,9 @@ func TestDeskHonoursRetryAfter(t *testing.T) {
 		_, end := underRules(t, s, r, 16, nil)
 		time.Sleep(29 * time.Second)
 		synctest.Wait()
-		if n := r.since(began, time.Hour); n > 16 {
+		// Those that were under way when the first was answered, and one that went when it
+		// was: what one hears may be about it alone.
+		if n := r.since(began, time.Hour); n > 16+1 {
 			t.Errorf("%d calls while it had asked us to wait", n)
 		}
 		time.Sleep(time.Until(began.Add(time.Hour)))

@@ -75,7 +75,7 @@ func (n next) reached(at string, captured map[string]string, r *core.Receipt) Ne
 
 func (n next) advance(to int, captured map[string]string, r *core.Receipt) Next {
 	n.keep(captured, r)
-	n.Phase, n.Why, n.Failures, n.Busy, n.Inquiries = Send, "", 0, 0, 0
+	n.Phase, n.Why, n.Failures, n.Busy, n.Inquiries, n.PutOff = Send, "", 0, 0, 0, PutOff{}
 	n.Words, n.Reason = "", "" // of a refusal that is over
 	n.LastByte, n.Running = time.Time{}, time.Time{}
 	n.Step = to
@@ -146,7 +146,7 @@ func (n next) running(captured map[string]string) Next {
 	if n.a.Now.Sub(n.Running) > n.step.Inquire.For {
 		return n.park(core.InDoubt, fmt.Sprintf("the HIS gave no verdict within %s", n.step.Inquire.For))
 	}
-	n.Inquiries = 0
+	n.Inquiries, n.PutOff = 0, PutOff{}
 	return n.ask(n.Why, n.step.Inquire.Every, "the HIS is at work on it")
 }
 
@@ -177,7 +177,7 @@ func (n next) absent() Next {
 	if n.d.CancelWanted {
 		return n.takeBack(WhyCancelled, "cancelled by a person; the HIS does not have it")
 	}
-	n.Phase, n.Running, n.Inquiries = Send, time.Time{}, 0
+	n.Phase, n.Running, n.Inquiries, n.PutOff = Send, time.Time{}, 0, PutOff{}
 	return n.later(core.Unavailable, "the HIS does not have it; sending again")
 }
 
@@ -215,14 +215,14 @@ func (n next) takeBack(why Why, because string) Next {
 	if !n.undoable() {
 		return n.park(core.Rejected, because+"; a finished step cannot be taken back")
 	}
-	n.Phase, n.Step, n.Failures, n.Busy = Undo, n.lastFinished(), 0, 0
+	n.Phase, n.Step, n.Failures, n.Busy, n.PutOff = Undo, n.lastFinished(), 0, 0, PutOff{}
 	return n.is(Sending, "", because+"; taking back step "+n.op.Steps[n.Step].Name)
 }
 
 func (n next) undone() Next {
 	undid := n.lastFinished()
 	n.Finished = n.Finished[:len(n.Finished)-1]
-	n.Failures, n.Busy, n.LastByte = 0, 0, time.Time{}
+	n.Failures, n.Busy, n.PutOff, n.LastByte = 0, 0, PutOff{}, time.Time{}
 	if n.Why == WhyExpired {
 		n.Phase, n.Why, n.Step = Send, "", undid
 		return n.is(Sending, "", "doing step "+n.op.Steps[undid].Name+" again")
@@ -294,13 +294,17 @@ func (n next) later(class core.Class, because string) Next {
 	if n.Failures > n.MaxFailures {
 		return n.park(class, fmt.Sprintf("given up after %d tries: %s", n.Failures, because))
 	}
+	after := max(n.wait(n.Failures), n.a.Exchange.RetryAfter)
+	if n.putOff(after) {
+		return n.putOffLong(class, because)
+	}
 	out := n.is(Queued, class, because)
-	out.After = max(n.wait(n.Failures), n.a.Exchange.RetryAfter)
+	out.After = after
 	return out
 }
 
 // busy queues the same exchange again. The HIS is there and put it off, so it spends
-// no budget of outages; where the HIS says for how long, it spends none at all.
+// no budget of outages; where the HIS says for how long, it spends MaxPutOff.
 func (n next) busy(because string) Next {
 	if n.cancellable() {
 		return n.takeBack(WhyCancelled, "cancelled by a person; nothing was done at the HIS")
@@ -311,9 +315,13 @@ func (n next) busy(because string) Next {
 	if n.Busy > n.MaxBusy {
 		return n.park(core.Unavailable, fmt.Sprintf("given up after the HIS was busy %d times: %s", n.Busy, because))
 	}
-	out := n.is(Queued, core.Unavailable, because)
 	// It is there, so the first waits are short.
-	out.After = max(n.wait(n.Busy)/4, n.a.Exchange.RetryAfter)
+	after := max(n.wait(n.Busy)/4, n.a.Exchange.RetryAfter)
+	if n.putOff(after) {
+		return n.putOffLong(core.Unavailable, because)
+	}
+	out := n.is(Queued, core.Unavailable, because)
+	out.After = after
 	return out
 }
 
@@ -330,7 +338,11 @@ func (n next) askAgain(because string) Next {
 	if n.Inquiries > n.MaxInquiries {
 		return n.park(core.InDoubt, fmt.Sprintf("given up after %d inquiries: %s", n.Inquiries, because))
 	}
-	return n.ask(n.Why, max(n.wait(n.Inquiries), n.a.Exchange.RetryAfter), because)
+	after := max(n.wait(n.Inquiries), n.a.Exchange.RetryAfter)
+	if n.putOff(after) {
+		return n.putOffLong(core.InDoubt, because)
+	}
+	return n.ask(n.Why, after, because)
 }
 
 func (n next) ask(why Why, after time.Duration, because string) Next {

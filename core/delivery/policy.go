@@ -14,14 +14,18 @@ type Policy struct {
 	// no answer. Spent, a person must look. What the hospital as a whole may repeat
 	// is bounded apart from them, see retries.
 	MaxFailures, MaxBusy, MaxInquiries int
+	// MaxPutOff is the budget where the HIS does say for how long: time in which it put
+	// one message off though its hospital could be called, see PutOff.
+	MaxPutOff time.Duration
 	// Base is the first wait, doubled at each failure up to Cap.
 	Base, Cap time.Duration
 	// Jitter spreads a wait; nil takes between half of it and all of it.
 	Jitter func(time.Duration) time.Duration
 }
 
-// DefaultPolicy holds on for about a day before it asks a person.
-var DefaultPolicy = Policy{MaxFailures: 1500, MaxBusy: 1500, MaxInquiries: 1500, Base: time.Second, Cap: time.Minute}
+// DefaultPolicy holds on for about a day before it asks a person, and for an hour where
+// the HIS is there and puts off one message alone.
+var DefaultPolicy = Policy{MaxFailures: 1500, MaxBusy: 1500, MaxInquiries: 1500, MaxPutOff: time.Hour, Base: time.Second, Cap: time.Minute}
 
 // After is the whole policy. Each line is a row of the table in docs/design.md.
 func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
@@ -30,6 +34,7 @@ func (p Policy) After(d *Delivery, op *core.Operation, a *Attempt) Next {
 	n := next{Policy: p, d: d, op: op, step: step, a: a}
 	n.Progress = d.Progress
 	n.Attempts++
+	n.PutOff = n.PutOff.after(a.Waited)
 	if d.Phase == Inquire {
 		return n.afterInquiry(v)
 	}

@@ -33,7 +33,7 @@ func (k *desk) spare() int {
 
 // held reports whether what was claimed must not be sent now after all.
 func (k *desk) held(kind core.Kind, now time.Time) bool {
-	return k.breaker.IsOpen() || now.Before(k.heldUntil) || k.h.Rests(kind, now)
+	return k.breaker.IsOpen() || now.Before(k.hold.until) || k.h.Rests(kind, now)
 }
 
 // room is how many more claims the hospital may have now, and of which kinds: all,
@@ -42,7 +42,7 @@ func (k *desk) room(h *core.Hospital, now time.Time) (n int, kinds []core.Kind) 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.h = h
-	if now.Before(k.heldUntil) {
+	if now.Before(k.hold.until) {
 		return 0, nil
 	}
 	if h.Rests("", now) {
@@ -92,17 +92,13 @@ func deadline(h *core.Hospital) time.Duration {
 	return longest
 }
 
-// mostHeld bounds what one answer's Retry-After does to the whole hospital. The
-// message that it was said of waits as long as the HIS wants; another may ask before.
-const mostHeld = time.Minute
-
-// record tells the breaker. After an outage, or after the HIS asked us to wait, the
+// record tells the breaker what came of a message's exchange. After an outage, or after the HIS asked us to wait, the
 // slots come back one with each answer, so their number doubles in the time of one
 // answer: a HIS that has just started meets first one request, then two, four, eight.
-func (k *desk) record(o core.Outcome, retryAfter time.Duration) {
+func (k *desk) record(message int64, x *core.Exchange) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
+	now, o := time.Now(), x.Verdict.Outcome
 	switch o {
 	case core.OutcomeUnavailable, core.OutcomeInDoubt:
 		k.breaker.RecordFailure()
@@ -127,7 +123,13 @@ func (k *desk) record(o core.Outcome, retryAfter time.Duration) {
 		if !k.breaker.IsClosed() {
 			return // it was sent before the outage
 		}
+		if !k.broken.IsZero() {
+			k.hold.closed(k.broken, now)
+		}
 		k.broken, k.failing = time.Time{}, time.Time{}
+		if o != core.OutcomeBusy {
+			k.hold.answered(message, x.Called)
+		}
 		if k.ramp > 0 && o != core.OutcomeBusy {
 			k.ramp++
 		}
@@ -135,11 +137,8 @@ func (k *desk) record(o core.Outcome, retryAfter time.Duration) {
 			k.ramp = 0
 		}
 	}
-	if retryAfter > 0 && (o == core.OutcomeBusy || o == core.OutcomeUnavailable || o == core.OutcomeInDoubt) {
-		if until := now.Add(min(retryAfter, mostHeld)); until.After(k.heldUntil) {
-			k.heldUntil = until
-			time.AfterFunc(until.Sub(now), k.wake)
-		}
+	if x.RetryAfter > 0 && puts(o) && k.hold.putOff(message, x.Left, now, x.RetryAfter) {
+		time.AfterFunc(k.hold.until.Sub(now), k.wake)
 		k.ramp = 1
 	}
 }

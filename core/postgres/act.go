@@ -139,7 +139,7 @@ func decide(ctx context.Context, tx pgx.Tx, hospital string, message int64, who,
 // because they were spent, or for what has been mended since.
 func (m *subject) again(ctx context.Context, cancel bool) error {
 	p := m.progress
-	p.Failures, p.Busy, p.Inquiries, p.Running = 0, 0, 0, time.Time{}
+	p.Failures, p.Busy, p.Inquiries, p.PutOff, p.Running = 0, 0, 0, delivery.PutOff{}, time.Time{}
 	plain, secret := m.s.sealProgress(m.id, p)
 	_, err := m.tx.Exec(ctx, `update hub.queue set state = 'queued', pass = false, due = clock_timestamp(), class = null, reason = null,
 		parked_at = null, progress = $2, secret = $3, cancel_wanted = $4, pin = null where message = $1`, m.id, plain, secret, cancel)
