@@ -60,7 +60,7 @@ func finish(o *huma.OpenAPI) {
 	strict := map[string]bool{}
 	for _, path := range o.Paths {
 		for _, op := range operationsOf(path) {
-			if op.RequestBody != nil {
+			if op.RequestBody != nil && op.RequestBody.Content["application/json"] != nil { // a picture is none
 				within(o.Components.Schemas, op.RequestBody.Content["application/json"].Schema, strict)
 			}
 			for _, status := range []string{"429", "503"} {
@@ -193,7 +193,9 @@ func describe(r huma.Registry, path string, op *huma.Operation) documentOperatio
 		d.Parameters = append(d.Parameters, documentField{Name: p.Name, In: p.In, Type: typeOf(r, p.Schema), Required: p.Required, Doc: p.Description})
 	}
 	if op.RequestBody != nil {
-		d.Body = fields(r, op.RequestBody.Content["application/json"].Schema, 0, nil)
+		if content := op.RequestBody.Content["application/json"]; content != nil {
+			d.Body = fields(r, content.Schema, 0, nil)
+		}
 	}
 	for status, answer := range op.Responses {
 		d.Statuses = append(d.Statuses, status)
