@@ -58,44 +58,73 @@ func TestAMessageThatIsPutOffWaitsAlone(t *testing.T) {
 	go func() { ended <- d.Run(ctx) }()
 	until := func(what, sql string, args ...any) {
 		t.Helper()
-		for !count[bool](l, sql, args...) {
-			if l.ctx.Err() != nil {
-				t.Fatal(what)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, what, func() bool { return count[bool](l, sql, args...) })
 	}
 	waits := `select state = 'queued' and attempts = $2 and lease_until is null from hub.queue where message = $1`
 
 	<-his.came
-	until("it is put off", waits, bad, 1)
+	until("waiting of its own", waits, bad, 1)
 	for lane := range 50 {
 		for n := range 4 {
 			l.enqueue(payment(fmt.Sprintf("G%d-%d", lane, n), fmt.Sprint("L", lane)))
 		}
 	}
-	until("the others are delivered", `select count(*) = 200 from hub.message where state = 'delivered'`)
+	until("delivery of the others", `select count(*) = 200 from hub.message where state = 'delivered'`)
 	if !count[bool](l, `select due > clock_timestamp() and attempts = 1 from hub.queue where message = $1`, bad) || !d.Lights()["h1"].HeldUntil.IsZero() {
 		t.Errorf("the others came when its wait was over; the hospital was held until %s", d.Lights()["h1"].HeldUntil)
 	}
 
 	l.must(l.Retry(l.ctx, bad, "ops")) // in place of 20 s
-	until("it is parked", `select state = 'parked' from hub.queue where message = $1`, bad)
+	until("parking", `select state = 'parked' from hub.queue where message = $1`, bad)
 	m, attempts, err := l.Message(l.ctx, bad)
 	l.must(err)
 	if m.Class != core.Unavailable || !strings.Contains(m.Reason, "the HIS kept putting it off for") || len(attempts) != 2 {
 		t.Errorf("parked as %s after %d attempts: %s", m.Class, len(attempts), m.Reason)
 	}
 	l.must(l.Release(l.ctx, bad, "ops", Again, "their clerk unlocked the order"))
-	until("it was put off again, and is not parked", waits, bad, 3)
+	until("waiting once more", waits, bad, 3)
 	his.mu.Lock()
 	his.bad = ""
 	his.mu.Unlock()
 	l.must(l.Retry(l.ctx, bad, "ops"))
-	until("it and the one behind it are delivered", `select count(*) = 2 from hub.message where state = 'delivered' and id = any($1)`, []int64{bad, behind})
+	until("delivery of it and the one behind it", `select count(*) = 2 from hub.message where state = 'delivered' and id = any($1)`, []int64{bad, behind})
 	stop()
 	l.must(<-ended)
 	if his.told["BAD"] != 4 || his.told["BEHIND"] != 1 {
 		t.Errorf("the HIS was told %v times", his.told["BAD"])
+	}
+}
+
+// A pause is no time in which a message is put off.
+func TestAPauseDoesNotPutOff(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	l.enqueue(payment("A2", "L2")) // was never tried
+	d := l.claim(1)[0]
+	if d.ID != id {
+		t.Fatalf("claimed %d", d.ID)
+	}
+	minutes := func(n float64) time.Duration { return time.Duration(n * float64(time.Minute)) }
+	for what, c := range map[string]struct{ from, until, paused, left float64 }{ // minutes from now
+		"in it":          {-20, 20, -15, 25},
+		"over its end":   {-20, -5, -15, 5},
+		"from before it": {-20, -5, -60, 0},
+		"after it":       {-20, -15, -10, 5},
+		"around now":     {-10, 30, -30, 30},
+	} {
+		var now time.Time
+		l.must(l.calm.QueryRow(l.ctx, `select clock_timestamp()`).Scan(&now))
+		p := d.Progress
+		p.PutOff = delivery.PutOff{For: time.Minute, From: now.Add(minutes(c.from)), Until: now.Add(minutes(c.until))}
+		plain, _ := l.sealProgress(id, p)
+		l.exec(`update hub.queue set progress = $2 where message = $1`, id, plain)
+		l.must(l.Pause(l.ctx, "h1", "ops", "their night"))
+		l.exec(`update hub.hospital set paused_at = $1`, now.Add(minutes(c.paused)))
+		l.must(l.Resume(l.ctx, "h1", "ops", ""))
+		got, err := l.openProgress(l.ctx, id, []byte(count[string](l, `select progress::text from hub.queue where message = $1`, id)), nil)
+		l.must(err)
+		if left := got.PutOff.Until.Sub(got.PutOff.From); got.PutOff.For != time.Minute || (left-minutes(c.left)).Abs() > 20*time.Second {
+			t.Errorf("%s: %s of it are left, want %s", what, left, minutes(c.left))
+		}
 	}
 }

@@ -199,12 +199,31 @@ func (s *Store) Resume(ctx context.Context, hospital, who, why string) error {
 	return err
 }
 
+// notPutOff takes the pause that ends out of the waits that the HIS asked for: of a
+// message that is put off, only the time in which its hospital could be called counts,
+// see delivery.PutOff. What is being settled was in flight, and begins a wait anew.
+const notPutOff = `
+	with put as (
+		select q.message, (q.progress->'put_off'->>'until')::timestamptz as until,
+			least((q.progress->'put_off'->>'until')::timestamptz, clock_timestamp()) - greatest((q.progress->'put_off'->>'from')::timestamptz, h.paused_at) as paused
+		from hub.hospital h join hub.queue q on q.hospital = h.id
+		where h.id = $1 and h.paused_at is not null and q.progress->'put_off' ? 'until'
+		for update of q skip locked
+	)
+	update hub.queue q set progress = jsonb_set(q.progress, '{put_off,until}', to_jsonb(p.until - p.paused))
+	from put p where q.message = p.message and p.paused > interval '0'`
+
 func (s *Store) pause(ctx context.Context, hospital, who, why string, pause bool) error {
 	verb := "resume"
 	if pause {
 		verb = "pause"
 	}
 	err := s.inTransaction(ctx, func(tx pgx.Tx) error {
+		if !pause {
+			if _, err := tx.Exec(ctx, notPutOff, hospital); err != nil {
+				return err
+			}
+		}
 		tag, err := tx.Exec(ctx, `update hub.hospital set paused_at = case when $4 then coalesce(paused_at, clock_timestamp()) end,
 			paused_by = case when $4 then $2 end, paused_why = case when $4 then $3 end where id = $1`, hospital, who, why, pause)
 		if err != nil {
