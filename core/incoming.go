@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The bodies below are what a HIS tells or asks us. Key is the HIS's own number
 // of the fact where it has one: the same fact again gets the same answer.
@@ -17,6 +20,8 @@ type WindowRefund struct {
 	Reason      string    `json:"reason,omitempty" personal:"text" maxLength:"200"`
 	Cashier     string    `json:"cashier,omitempty" maxLength:"64"`
 	At          time.Time `json:"at,omitzero"`
+	// Lines that go back, where the HIS names them; empty is a part of the whole.
+	Lines []RefundLine `json:"lines,omitempty" maxItems:"100"`
 }
 
 func (r *WindowRefund) Key() string  { return r.HisRefundNo }
@@ -36,6 +41,18 @@ func (r *WindowRefund) Validate() error {
 	c.positive("amount", r.Amount)
 	c.optional("reason", r.Reason, maxName)
 	c.optional("cashier", r.Cashier, maxID)
+	c.count("lines", len(r.Lines), 0, maxLines)
+	var sum Fen
+	for i, l := range r.Lines {
+		at := fmt.Sprintf("lines[%d].", i)
+		c.optional(at+"bill_no", l.BillNo, maxID)
+		c.id(at+"line_no", l.LineNo)
+		c.positive(at+"amount", l.Amount)
+		sum += l.Amount
+	}
+	if len(r.Lines) > 0 {
+		c.sum("amount", sum, r.Amount)
+	}
 	return c.OrNil()
 }
 

@@ -72,8 +72,8 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	m.make(shared, h)
 	m.thin(shared, h)
-	h.desk.Deciders[core.RefundApply] = windowRefundsOf(m.pay, m.payments)
-	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.payments}
+	h.desk.Deciders[core.RefundApply] = windowRefunds(m.pay)
+	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.pay}
 	m.inboxes = []*clinic.Inbox{
 		{Clinic: shared, Module: "prescription", Feed: h.store, Take: m.prescriptions.Take, Mine: m.prescriptions.Mine},
 		{Clinic: shared, Module: "payment", Feed: h.store, Take: m.payments.Take},
@@ -127,6 +127,7 @@ const ticketLines = 8
 func (m *clinicModules) thin(shared *clinic.Clinic, h *hub) {
 	m.prescriptions = &prescription.Service{Clinic: shared}
 	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: channels{h.store, h.hospitals}}
+	m.pay.Elsewhere = thinMoney{m.payments}
 }
 
 // migrate makes each module's schema, those first that others rest on.

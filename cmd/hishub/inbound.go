@@ -8,7 +8,6 @@ import (
 	"hishub/core"
 	"hishub/core/inbound"
 	"hishub/platform/pay"
-	"hishub/platform/payment"
 )
 
 // withInbound serves HIS beside the API, at addresses of their own.
@@ -22,23 +21,8 @@ func (h *hub) withInbound(api http.Handler) http.Handler {
 	return mux
 }
 
-// windowRefundsOf are decided by whose payment it is: the clinic's, else the thin one's.
-func windowRefundsOf(s *pay.Service, thin *payment.Service) inbound.Decider {
-	others := windowRefunds(thin)
-	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
-		r, ok := body.(*core.WindowRefund)
-		if !ok {
-			return core.Resolution{}, fmt.Errorf("not a window refund: %T", body)
-		}
-		if decision, ours, err := s.WindowRefund(ctx, hospital, r); ours || err != nil {
-			return decision, err
-		}
-		return others(ctx, hospital, body)
-	}
-}
-
-// windowRefunds are decided by the thin clinic's payments.
-func windowRefunds(s *payment.Service) inbound.Decider {
+// windowRefunds are decided by the clinic's payments.
+func windowRefunds(s *pay.Service) inbound.Decider {
 	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
 		r, ok := body.(*core.WindowRefund)
 		if !ok {

@@ -16,7 +16,7 @@ import (
 
 	"hishub/connectors"
 	"hishub/core"
-	"hishub/platform/payment"
+	"hishub/platform/order"
 )
 
 // plainSOAP is a hospital with a listener in UTF-8 and short patience.
@@ -105,7 +105,7 @@ func TestWindowRefundOverSOAP(t *testing.T) {
 	if _, got := w.post("dongshan/inbound", eastern("StopClinic", stop)); !strings.Contains(got, "<ResultCode>0</ResultCode>") {
 		t.Errorf("a stopped clinic got %s", got)
 	}
-	if p := w.charge("dongshan", "IH1"); p.Refunded != 1000 || p.State == payment.Refunded {
+	if p := w.charge("IH1"); p.Refunded != 1000 || p.State == order.Refunded {
 		t.Errorf("the payment is %s, %d fen went back", p.State, p.Refunded)
 	}
 

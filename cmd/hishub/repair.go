@@ -4,57 +4,56 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"hishub/core"
-	"hishub/core/delivery"
 	"hishub/core/inbound"
 	"hishub/core/postgres"
 	"hishub/core/reconcile"
 	"hishub/platform/clinic"
-	"hishub/platform/payment"
+	"hishub/platform/pay"
 )
 
-// clinicRepairs makes records that the clinic lacks.
+// clinicRepairs mends what the clinic's own money is concerned by.
 type clinicRepairs struct {
 	store     *postgres.Store
 	desk      *inbound.Desk
 	hospitals *hospitals
-	payments  *payment.Service
+	pay       *pay.Service
 }
 
 var _ reconcile.Platform = clinicRepairs{}
 
-// Record implements reconcile.Platform: the payment is taken as if the channel
-// had called back now.
+// Record implements reconcile.Platform: the payment is taken as if the channel had called
+// back now. The message is the one that tells the HIS of it, if it is told.
 func (c clinicRepairs) Record(ctx context.Context, hospital string, e reconcile.Entry, p reconcile.Params) (int64, bool, error) {
-	bills := split(cmp.Or(p.Bill, e.Bill))
-	if e.Type != core.EntryPayment || len(bills) == 0 {
+	if e.Type != core.EntryPayment {
 		return 0, false, nil
 	}
-	_, err := c.payments.Pay(ctx, hospital, payment.Paid{
-		OrderID: e.Number, Prescriptions: bills, Amount: e.Amount, Channel: e.Channel, ChannelNo: e.ChannelNo, PaidAt: e.At,
-	})
-	switch {
-	case errors.Is(err, clinic.ErrNotFound):
-		return 0, false, nil
-	case errors.Is(err, clinic.ErrRule), errors.Is(err, clinic.ErrState):
-		return 0, true, core.Problems{{Field: "bill", What: "the clinic refuses it: " + err.Error() + "; pay it back instead"}}
-	case err != nil:
-		return 0, true, err
+	a, known, err := c.pay.Heard(ctx, hospital, looked(e, p))
+	if !known || err != nil {
+		return 0, known, ofRepair(err, "bill", "; pay it back instead")
 	}
-	page, _, err := c.store.List(ctx, postgres.Filter{Hospitals: []string{hospital}, Kind: core.PaymentSettle, Key: e.Number}, "", 1)
-	if err != nil || len(page) == 0 {
-		return 0, true, err
+	for _, kind := range []core.Kind{core.PaymentSettle, core.AppointmentPay} {
+		page, _, err := c.store.List(ctx, postgres.Filter{Hospitals: []string{hospital}, Kind: kind, Key: cmp.Or(a.OrderNo, e.Number)}, "", 1)
+		if err != nil {
+			return 0, true, err
+		}
+		if len(page) > 0 {
+			return page[0].ID, true, nil
+		}
 	}
-	return page[0].ID, true, nil
+	return 0, true, nil
 }
 
-// PayBack implements reconcile.Platform: a refund at the HIS's window of which
-// nobody told us is taken as if the HIS told us now.
+// PayBack implements reconcile.Platform: a payment of the clinic's goes back as the clinic
+// gives money back; a refund at the HIS's window of which nobody told us is taken as if the
+// HIS told us now.
 func (c clinicRepairs) PayBack(ctx context.Context, hospital string, f reconcile.Finding, p reconcile.Params) (int64, bool, error) {
+	if f.Type == core.EntryPayment && len(f.Channel) == 1 {
+		known, err := c.pay.Return(ctx, hospital, looked(f.Channel[0], p))
+		return 0, known, ofRepair(err, "action", "")
+	}
 	if f.Type != core.EntryRefund || len(f.HIS) != 1 || len(f.Ours) > 0 || len(f.Channel) > 0 {
 		return 0, false, nil
 	}
@@ -80,58 +79,18 @@ func (c clinicRepairs) PayBack(ctx context.Context, hospital string, f reconcile
 	return 0, true, errors.New("the refund is not decided yet")
 }
 
+func looked(e reconcile.Entry, p reconcile.Params) pay.Found {
+	return pay.Found{Channel: e.Channel, Number: e.Number, ChannelNo: e.ChannelNo, Amount: e.Amount, At: e.At, Bills: split(cmp.Or(p.Bill, e.Bill))}
+}
+
+// ofRepair makes the repair a failed one where the clinic refuses it for good.
+func ofRepair(err error, field, cure string) error {
+	if errors.Is(err, clinic.ErrRule) || errors.Is(err, clinic.ErrState) {
+		return core.Problems{{Field: field, What: "the clinic refuses it: " + err.Error() + cure}}
+	}
+	return err
+}
+
 func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// channels pays back through the accounts that a hospital's folder names, as a
-// message of the ledger: once, whatever breaks meanwhile. Where a folder names
-// none for a way of paying, no money is moved.
-type channels struct {
-	store     *postgres.Store
-	hospitals *hospitals
-}
-
-var _ payment.Channel = channels{}
-
-// PayBack implements payment.Channel.
-func (c channels) PayBack(ctx context.Context, b payment.Back) (string, time.Time, error) {
-	h, err := c.hospitals.Hospital(ctx, b.Hospital, 0)
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	if h.Channels[b.Channel].Kind == "" {
-		return payment.StandIn{}.PayBack(ctx, b)
-	}
-	accepted, err := c.store.Enqueue(ctx, b.Hospital, core.Message{Kind: core.PayBack, Body: &core.ChannelRefund{
-		RefundNo: b.RefundNo, OrderID: b.OrderID, Amount: b.Amount, Paid: b.Paid, Channel: b.Channel, ChannelNo: b.ChannelNo,
-		Reason: "窗口退费", AskedAt: b.AskedAt,
-	}})
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	for {
-		m, _, err := c.store.Message(ctx, accepted.ID)
-		if err != nil {
-			return "", time.Time{}, err
-		}
-		switch {
-		case m.State == delivery.Delivered && m.Receipt != nil && m.DecidedAt != nil:
-			return m.Receipt.HisNo, *m.DecidedAt, nil
-		case m.State == delivery.Cancelled:
-			return "", time.Time{}, payment.ErrChannelRefused
-		case m.State == delivery.Parked && m.Class == core.Rejected:
-			// The cashier is told no: it must not be paid by somebody's release later.
-			if _, err := c.store.Cancel(ctx, m.ID, "clinic", "the channel refused, and the HIS was told so"); err != nil {
-				return "", time.Time{}, err
-			}
-		case m.State == delivery.Parked:
-			return "", time.Time{}, fmt.Errorf("message %d is parked", m.ID)
-		}
-		select {
-		case <-ctx.Done():
-			return "", time.Time{}, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

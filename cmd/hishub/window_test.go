@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,14 +17,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"hishub/connectors"
 	"hishub/core"
 	"hishub/core/inbound"
 	"hishub/core/postgres"
 	"hishub/mapping"
 	shipped "hishub/mapping/hospitals"
-	"hishub/platform/payment"
-	"hishub/platform/prescription"
+	"hishub/platform/clinic"
+	"hishub/platform/order"
+	"hishub/platform/pay"
 )
 
 // window is the hub as HIS see it, with the clinic behind it on the real ledger.
@@ -40,7 +44,8 @@ type window struct {
 func newWindow(t *testing.T) *window {
 	t.Helper()
 	w := &window{practice: newPractice(t), channel: &channel{paid: map[string]core.Fen{}}, served: &tally{}, opened: map[string]*core.Hospital{}}
-	w.payments.Channel = w.channel
+	w.clinicModules.pay.Accounts, w.clinicModules.pay.Elsewhere = w.channel, nil
+	w.orders.Subjects[order.Drugs] = drugs{}
 	for _, name := range []string{"dongshan", "xihu"} {
 		sub, err := fs.Sub(shipped.FS, name)
 		ok(t, err)
@@ -50,7 +55,7 @@ func newWindow(t *testing.T) *window {
 	w.open(plainSOAP)
 	w.log = &bytes.Buffer{}
 	log := slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
-	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.payments)}}
+	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.clinicModules.pay)}}
 	t.Cleanup(func() { desk.Close(context.Background()) })
 	w.server = &inbound.Server{Desk: desk, Log: log, Served: w.served.add, Hospital: func(_ context.Context, id string) (*core.Hospital, error) {
 		if h := w.opened[id]; h != nil {
@@ -101,26 +106,49 @@ func (t *tally) of(result string) int { t.mu.Lock(); defer t.mu.Unlock(); return
 
 // channel is the payment channel: it moves money once per number.
 type channel struct {
+	pay.Channel
 	mu     sync.Mutex
 	paid   map[string]core.Fen
 	calls  int
 	before func(n int) error // of the n-th call; may block
 }
 
-func (c *channel) PayBack(_ context.Context, b payment.Back) (string, time.Time, error) {
+// errChannelRefuses is what before gives where the channel says no.
+var errChannelRefuses = errors.New("closed account")
+
+// Account implements pay.Accounts.
+func (c *channel) Account(context.Context, string, core.Channel) (pay.Channel, error) { return c, nil }
+
+func (c *channel) Pay(context.Context, pay.Charge) pay.Prepaid {
+	return pay.Prepaid{State: pay.Waiting, Client: map[string]string{"code_url": "weixin://test"}}
+}
+
+func (c *channel) QueryRefund(_ context.Context, g pay.Giving) pay.Given {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if amount, ok := c.paid[g.No]; ok {
+		return pay.Given{State: pay.Returned, ChannelNo: "CH" + g.No, Amount: amount, At: time.Now()}
+	}
+	return pay.Given{State: pay.Absent}
+}
+
+func (c *channel) Refund(_ context.Context, g pay.Giving) pay.Given {
 	c.mu.Lock()
 	c.calls++
 	n, before := c.calls, c.before
 	c.mu.Unlock()
 	if before != nil {
-		if err := before(n); err != nil {
-			return "", time.Time{}, err
+		switch err := before(n); {
+		case errors.Is(err, errChannelRefuses):
+			return pay.Given{State: pay.Denied, Words: err.Error()}
+		case err != nil:
+			return pay.Given{State: pay.Doubtful, Words: err.Error()}
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.paid[b.Hospital+" "+b.RefundNo] = b.Amount
-	return "CH" + b.RefundNo, time.Now(), nil
+	c.paid[g.No] = g.Amount
+	return pay.Given{State: pay.Returned, ChannelNo: "CH" + g.No, Amount: g.Amount, At: time.Now()}
 }
 
 func (c *channel) moved() (n int, sum core.Fen) {
@@ -132,23 +160,54 @@ func (c *channel) moved() (n int, sum core.Fen) {
 	return len(c.paid), sum
 }
 
-// pay pays an order of one line, 21.50 yuan.
-func (w *window) pay(hospital, order string) {
+// drugs are what orders pay for: the HIS is told as it is of real ones.
+type drugs struct{}
+
+func (drugs) Price(_ context.Context, o order.Order) ([]order.Line, error) { return o.Lines, nil }
+
+func (drugs) Paid(ctx context.Context, _ pgx.Tx, outbox core.Outbox, o order.Order, p order.Payment) error {
+	_, err := outbox.Enqueue(ctx, o.Hospital, core.Message{Kind: core.PaymentSettle, Body: &core.Payment{OrderID: o.No, VisitNo: "V" + o.No, PatientNo: "0000024772", PatientName: "张三测试",
+		Amount: p.Amount, Channel: p.Channel, ChannelNo: p.ChannelNo, PaidAt: p.At, Bills: []string{o.Subject}}})
+	return err
+}
+
+func (drugs) Closed(context.Context, pgx.Tx, core.Outbox, order.Order) error { return nil }
+
+func (drugs) Refunded(context.Context, pgx.Tx, core.Outbox, order.Order, order.Refund) error {
+	return nil
+}
+
+func (drugs) Returned(ctx context.Context, _ pgx.Tx, outbox core.Outbox, o order.Order, r order.Refund, b order.Back) error {
+	_, err := outbox.Enqueue(ctx, o.Hospital, core.Message{Kind: core.RefundCreate, Body: &core.Refund{RefundNo: r.No, OrderID: o.No, VisitNo: "V" + o.No, PatientNo: "0000024772",
+		Amount: r.Amount, Paid: b.Payment.Amount, Channel: b.Payment.Channel, ChannelNo: b.Payment.ChannelNo, ChannelRefundNo: b.ChannelRefundNo, Reason: r.Reason, RefundedAt: b.At}})
+	return err
+}
+
+// payer of all orders.
+var payer = clinic.Person{Account: 7}
+
+// pay pays an order of that number, of one line, 21.50 yuan.
+func (w *window) pay(hospital, no string) {
 	w.Helper()
-	rx := "RX" + order
-	_, err := w.prescriptions.Sign(w.ctx, hospital, written(rx, "V"+order, 1))
+	lines, err := json.Marshal([]order.Line{{LineNo: "1", Name: "阿莫西林胶囊", Amount: 2150}})
 	ok(w, err)
-	_, err = w.prescriptions.Review(w.ctx, hospital, rx, prescription.Verdict{Pharmacist: "P001", Approve: true})
+	sealed, err := w.store.Vault().Seal(lines, "order lines", no)
 	ok(w, err)
-	_, err = w.payments.Pay(w.ctx, hospital, paid(order, rx))
+	_, err = w.database.Exec(w.ctx, `insert into clinic_order.orders (no, hospital, kind, subject, account, patient, state, amount, lines, expires_at)
+		values ($1, $2, 'drugs', $3, $4, 'PT1', 'created', 2150, $5, clock_timestamp() + interval '1 hour')`, no, hospital, "RX"+no, payer.Account, sealed)
+	ok(w, err)
+	money := w.clinicModules.pay
+	a, err := money.Pay(w.ctx, payer, no, pay.Wish{Channel: "wechat", Way: pay.Native, Version: 1})
+	ok(w, err)
+	_, err = money.Said(w.ctx, a, pay.Money{State: pay.Paid, ChannelNo: "wx" + hospital + no, Amount: 2150, At: time.Now().Truncate(time.Second)})
 	ok(w, err)
 }
 
-func (w *window) charge(hospital, order string) payment.Charge {
+func (w *window) charge(no string) order.Order {
 	w.Helper()
-	p, err := w.payments.Get(w.ctx, hospital, order)
+	o, err := w.orders.Get(w.ctx, no)
 	ok(w, err)
-	return p
+	return o
 }
 
 // answered is what 西湖 gets.

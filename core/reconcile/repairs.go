@@ -21,8 +21,9 @@ type Platform interface {
 	// which tells the HIS. Again it does nothing new. done is false when the platform
 	// cannot, because what was paid is not known to it.
 	Record(ctx context.Context, hospital string, e Entry, p Params) (message int64, done bool, err error)
-	// PayBack pays back and records what the HIS's window gave back, or what the
-	// platform's own records need to show; done is false when it is none of its business.
+	// PayBack pays back and records a refund that only the HIS's window has, or a payment
+	// of the platform's own, which is the finding's one entry of the channel then; done is
+	// false when it is none of its business. Again it does nothing new.
 	PayBack(ctx context.Context, hospital string, f Finding, p Params) (message int64, done bool, err error)
 }
 

@@ -52,7 +52,11 @@ func (p *platform) Record(_ context.Context, _ string, e Entry, _ Params) (int64
 }
 
 func (p *platform) PayBack(_ context.Context, _ string, f Finding, _ Params) (int64, bool, error) {
-	p.recorded = append(p.recorded, "pay back "+f.Number)
+	of := []string{}
+	for _, e := range f.Channel {
+		of = append(of, e.Number)
+	}
+	p.recorded = append(p.recorded, fmt.Sprint("pay back ", f.Number, " ", of))
 	return 0, p.knows, nil
 }
 
@@ -65,8 +69,9 @@ func TestThePlatformComesFirst(t *testing.T) {
 		d.repairs.Platform = p
 		record := d.found(Finding{Class: MissingHere, Type: core.EntryPayment, Number: "IH2", Amount: 1, Channel: []Entry{paid("IH2", 1)}})
 		window := d.found(Finding{Class: MissingHere, Type: core.EntryRefund, Number: "HR1", Amount: 1, HIS: []Entry{back("HR1", "IH1", 1)}})
+		twice := d.found(Finding{Class: PaidTwice, Type: core.EntryPayment, Number: "IH3", Of: "IH1", Amount: 1, Channel: []Entry{paid("IH3", 1)}})
 		// The second night did not find the first case any more: it is open for this test.
-		d.store.cases[record.ID-1].State = CaseOpen
+		d.store.cases[record.ID-1].State, d.store.cases[window.ID-1].State = CaseOpen, CaseOpen
 		r, err := d.decide(record, Record, Params{VisitNo: "V1", PatientNo: "P1", Bill: "B1"})
 		if err != nil {
 			t.Fatal(err)
@@ -75,12 +80,16 @@ func TestThePlatformComesFirst(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "asked", p.recorded, []string{"record IH2", "pay back HR1"})
+		back, err := d.decide(twice, PayBack, Params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "asked", p.recorded, []string{"record IH2", "pay back HR1 []", "pay back IH3 [IH3]"})
 		want, messages := RepairDone, 0
 		if !knows {
-			want, messages = RepairSent, 2
+			want, messages = RepairSent, 4 // what we knew nothing of is recorded, too
 		}
-		same(t, "states", []any{r.State, w.State, len(d.store.messages) - own}, []any{want, want, messages})
+		same(t, "states", []any{r.State, w.State, back.State, len(d.store.messages) - own}, []any{want, want, want, messages})
 	}
 }
 

@@ -55,6 +55,17 @@ func (a *act) payBackPayment(ctx context.Context) (int64, error) {
 	if e.ChannelNo == "" {
 		return 0, lacks("channel_no", "the channel's bill has no number of the payment; pay it back at the channel and record the refund")
 	}
+	if e.Amount > a.r.Amount {
+		return 0, a.tooMuch(e.Amount)
+	}
+	if a.Platform != nil {
+		one := *a.f
+		one.Channel, one.Ours, one.HIS = []Entry{e}, nil, nil
+		message, done, err := a.Platform.PayBack(ctx, a.c.Hospital, one, a.r.Params)
+		if err != nil || done {
+			return message, err
+		}
+	}
 	order := or(e.Number, a.f.Number)
 	if len(a.f.Ours) == 0 {
 		number := order

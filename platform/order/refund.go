@@ -135,6 +135,13 @@ func (s *Service) Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r
 	return s.Subjects[o.Kind].Returned(ctx, tx, outbox, o, r, b)
 }
 
+// StartedByWindow says of a refund that the HIS's window has started it, too: the HIS need
+// not be told, unless it was before. The caller holds the order.
+func (s *Service) StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string) error {
+	_, err := tx.Exec(ctx, `update clinic_order.refund set by_window = true where no = $1 and returned_at is null`, refundNo)
+	return err
+}
+
 // Undo takes back a refund that the channel refused for good.
 func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
 	var no string

@@ -185,12 +185,9 @@ func TestWindowAndAppGiveBackAtOnce(t *testing.T) {
 		var window core.Resolution
 		var all sync.WaitGroup
 		all.Go(func() {
-			var ours bool
 			var err error
-			window, ours, err = w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "T" + o.No, OrderID: o.No, Amount: 250, Reason: "测试"})
-			if err != nil || !ours {
-				t.Errorf("%v %v", ours, err)
-			}
+			window, err = w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "T" + o.No, OrderID: o.No, Amount: 250, Reason: "测试"})
+			w.ok(err)
 		})
 		all.Go(func() {
 			if i%2 == 0 {
@@ -205,7 +202,7 @@ func TestWindowAndAppGiveBackAtOnce(t *testing.T) {
 			}
 		})
 		all.Wait()
-		again, _, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "T" + o.No, OrderID: o.No, Amount: 250, Reason: "测试"})
+		again, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "T" + o.No, OrderID: o.No, Amount: 250, Reason: "测试"})
 		if err != nil || again.State != window.State {
 			t.Errorf("asked again: %s, before %s, %v", again.State, window.State, err)
 		}
@@ -213,13 +210,13 @@ func TestWindowAndAppGiveBackAtOnce(t *testing.T) {
 			t.Error(bad)
 		}
 	}
-	other, ours, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "X1", OrderID: "IH1", Amount: 250})
-	if ours || err != nil {
+	other, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "X1", OrderID: "IH1", Amount: 250})
+	if other.State != core.ResultRefused || other.Message == "" || err != nil {
 		t.Errorf("a payment of somebody else: %+v, %v", other, err)
 	}
 	o := w.paid()
 	w.ok(w.channel.AddFaults(fault.Rule{Fault: paychannel.RefundRefused, Times: 1}))
-	no, _, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "X2", OrderID: o.No, Amount: 1255})
+	no, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: "X2", OrderID: o.No, Amount: 1255})
 	if err != nil || no.State != core.ResultRefused || w.get(o.No).State != order.Paid || w.get(o.No).Refunded != 0 {
 		t.Errorf("the channel refuses: %+v, %v", no, err)
 	}

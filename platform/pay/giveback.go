@@ -154,7 +154,7 @@ func (s *Service) returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r
 		return fmt.Errorf("refund %s: the channel says that %s yuan went back, not %s", r.No, g.Amount, r.Amount)
 	}
 	told := Telling
-	if r.Origin == ByStray || r.Origin == ByWindow || r.Origin == ByHIS {
+	if r.Origin == ByStray || r.Origin == ByWindow || r.Origin == ByHIS || r.hisRefundNo != "" {
 		told = ""
 	}
 	if *r, err = s.moveRefund(ctx, tx, *r, Arrived, `next_at = null, channel_refund_no = $3, returned_at = $4, problem = '', told = $5`, g.ChannelNo, g.At, told); err != nil {
@@ -176,7 +176,11 @@ func (s *Service) returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r
 	if r.Origin != ByStray && r.Origin != ByHIS {
 		return nil
 	}
-	return s.record(ctx, outbox, r.Hospital, &core.LedgerRecord{Type: core.EntryRefund, Number: r.No, OrderID: a.No, Amount: r.Amount, Channel: a.Channel, ChannelNo: g.ChannelNo,
+	of := r.OrderNo
+	if r.Origin == ByStray {
+		of = a.strayNo()
+	}
+	return s.record(ctx, outbox, r.Hospital, &core.LedgerRecord{Type: core.EntryRefund, Number: r.No, OrderID: of, Amount: r.Amount, Channel: a.Channel, ChannelNo: g.ChannelNo,
 		At: g.At, Reason: "the HIS does not have the payment"})
 }
 

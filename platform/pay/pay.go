@@ -77,6 +77,10 @@ type Attempt struct {
 	sealed []byte
 }
 
+// strayNo is how our ledger calls money that paid nothing. The attempt's own number may be
+// that of the order, which other money has paid.
+func (a Attempt) strayNo() string { return a.ChannelNo }
+
 // Told is what became of telling the HIS of money.
 type Told string
 
@@ -99,6 +103,7 @@ type Orders interface {
 	MarkPaid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, p order.Payment) (order.Order, error)
 	Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, r order.Refund) (order.Order, error)
 	Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, refundNo string, b order.Back) error
+	StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string) error
 	Undo(ctx context.Context, tx pgx.Tx, refundNo string) error
 }
 
@@ -113,6 +118,8 @@ type Service struct {
 	// notices go to Public + /clinic/v1/notices/{channel}/{hospital}. Without one no notice
 	// comes, and channels are asked.
 	Public string
+	// Elsewhere is asked about money that is none of ours; nil is nobody.
+	Elsewhere Elsewhere
 }
 
 //go:embed *.sql

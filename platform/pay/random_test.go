@@ -125,7 +125,7 @@ func TestRandomCommands(t *testing.T) {
 				}))
 			},
 			"the window": func(t *rapid.T) {
-				_, _, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: o.No + rapid.SampledFrom([]string{"a", "b"}).Draw(t, "no"), OrderID: o.No, Amount: core.Fen(rapid.IntRange(1, 1300).Draw(t, "amount"))})
+				_, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: o.No + rapid.SampledFrom([]string{"a", "b"}).Draw(t, "no"), OrderID: o.No, Amount: core.Fen(rapid.IntRange(1, 1300).Draw(t, "amount"))})
 				do("window", err)
 			},
 			"the HIS refuses for good": func(*rapid.T) {

@@ -130,6 +130,15 @@ func (s *Service) request(ctx context.Context, p clinic.Person, hospital, orderN
 		if err != nil {
 			return err
 		}
+		gone, err := s.linesGone(ctx, tx, orderNo)
+		if err != nil {
+			return err
+		}
+		for i, l := range b.Lines {
+			if gone[l] {
+				return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: "was given back before"}}
+			}
+		}
 		var waiting int
 		if err := tx.QueryRow(ctx, `select count(*) from pay.refund where order_no = $1 and state = 'requested'`, orderNo).Scan(&waiting); err != nil {
 			return err
@@ -250,7 +259,7 @@ func (s *Service) sendBack(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a
 		return err
 	}
 	// The HIS never hears of it; the channel's bill has it, and so must our ledger.
-	return s.record(ctx, outbox, a.Hospital, &core.LedgerRecord{Type: core.EntryPayment, Number: a.No, Amount: a.Got, Channel: a.Channel, ChannelNo: a.ChannelNo,
+	return s.record(ctx, outbox, a.Hospital, &core.LedgerRecord{Type: core.EntryPayment, Number: a.strayNo(), Amount: a.Got, Channel: a.Channel, ChannelNo: a.ChannelNo,
 		At: *a.PaidAt, Reason: "the order could not be paid by it"})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,18 @@ const (
 	wordsTooMuch   = "可退金额不足"
 	wordsChannel   = "支付渠道拒绝退款"
 	wordsState     = "订单当前状态不可退款"
+	wordsUnknown   = "平台查无此支付"
+	wordsNoLine    = "退费项目与平台订单不一致"
+	wordsLineGone  = "该项目此前已退费"
 )
+
+// Elsewhere is another program that takes money at the same hospitals. It is asked about
+// what is none of ours.
+type Elsewhere interface {
+	WindowRefund(ctx context.Context, hospital string, r *core.WindowRefund) (core.Resolution, error)
+	// Heard takes money that only the channel's bill has; known is false when it is none of its.
+	Heard(ctx context.Context, hospital string, f Found) (known bool, err error)
+}
 
 func refused(words string) *core.Resolution {
 	return &core.Resolution{State: core.ResultRefused, Message: words}
@@ -35,17 +47,22 @@ func done(refundNo string, amount core.Fen) *core.Resolution {
 // the order, given back by the channel, and then it is ours like any other; the HIS need
 // not be told. Again it does nothing new. An error means that it is not decided yet.
 //
-// One that the app has given back already, by the same amount, is that one: no more money
-// moves. ours is false when none of our payments is meant: somebody else decides.
-func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.WindowRefund) (decision core.Resolution, ours bool, err error) {
+// One of more than is left, that the app has given back already by the same amount, is that
+// one: no more money moves. A line goes back once, whoever names it.
+func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.WindowRefund) (decision core.Resolution, err error) {
 	a, different, err := s.paymentOf(ctx, hospital, r)
 	switch {
 	case err != nil:
-		return decision, false, fmt.Errorf("window refund: %w", err)
+		return decision, fmt.Errorf("window refund: %w", err)
 	case different:
-		return *refused(wordsDifferent), true, nil
+		return *refused(wordsDifferent), nil
+	case a == nil && s.Elsewhere != nil:
+		return s.Elsewhere.WindowRefund(ctx, hospital, r)
+	case a == nil && r.Reversal:
+		// It takes a booking back that nobody paid: there is nothing to give back.
+		return core.Resolution{State: core.ResultDone}, nil
 	case a == nil:
-		return decision, false, nil
+		return *refused(wordsUnknown), nil
 	}
 	var decided *core.Resolution
 	var set Refund
@@ -54,18 +71,18 @@ func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.Win
 		return err
 	})
 	if err != nil {
-		return decision, true, fmt.Errorf("window refund: %w", err)
+		return decision, fmt.Errorf("window refund: %w", err)
 	}
 	for decided == nil {
 		if set, err = s.Give(ctx, set.No); err != nil {
-			return decision, true, fmt.Errorf("window refund: %w", err)
+			return decision, fmt.Errorf("window refund: %w", err)
 		}
 		switch set.State {
 		case Arrived:
 			decided = done(set.No, set.Amount)
 		case NotReturned:
 			if err := s.putBack(ctx, set); err != nil {
-				return decision, true, fmt.Errorf("window refund: %w", err)
+				return decision, fmt.Errorf("window refund: %w", err)
 			}
 			decided = refused(wordsChannel)
 		case Dropped:
@@ -73,12 +90,12 @@ func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.Win
 		default: // the channel is at it; whoever asks it is the job, or we
 			select {
 			case <-ctx.Done():
-				return decision, true, fmt.Errorf("window refund: it is %s: %w", set.State, ctx.Err())
+				return decision, fmt.Errorf("window refund: it is %s: %w", set.State, ctx.Err())
 			case <-time.After(100 * time.Millisecond):
 			}
 		}
 	}
-	return *decided, true, nil
+	return *decided, nil
 }
 
 // setAside holds the order and takes the amount from what can still be given back, or says
@@ -94,21 +111,64 @@ func (s *Service) setAside(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a
 		return Refund{}, nil, err
 	case len(known) == 1 && (known[0].OrderNo != a.OrderNo || known[0].Amount != w.Amount):
 		return Refund{}, refused(wordsDifferent), nil
-	case len(known) == 1 && known[0].Origin != ByWindow:
-		return Refund{}, done(known[0].No, known[0].Amount), nil // the app's, and the window's since
 	case len(known) == 1:
-		return known[0], nil, nil // whoever began it may be gone
+		return known[0], nil, nil // whoever began it may be gone; it may be the app's, and the window's since
 	case o.State != order.Paid && o.State != order.Refunded:
 		return Refund{}, refused(wordsState), nil
-	case w.Amount > o.Amount-o.Refunded:
-		same, err := s.sameByApp(ctx, tx, a, w)
-		return Refund{}, same, err
 	}
-	r, err := s.insert(ctx, tx, o, Refund{No: windowNo(a.Hospital, w.HisRefundNo), Origin: ByWindow, Amount: w.Amount, Reason: w.Reason, State: Requested, hisRefundNo: w.HisRefundNo, attempt: a.id})
+	lines, no, err := s.linesOf(ctx, tx, o, w)
+	if no != nil || err != nil {
+		return Refund{}, no, err
+	}
+	if w.Amount > o.Amount-o.Refunded {
+		return s.sameByApp(ctx, tx, a, w)
+	}
+	r, err := s.insert(ctx, tx, o, Refund{No: windowNo(a.Hospital, w.HisRefundNo), Origin: ByWindow, Amount: w.Amount, Lines: lines, Reason: w.Reason, State: Requested, hisRefundNo: w.HisRefundNo, attempt: a.id})
 	if err == nil {
 		err = s.approve(ctx, tx, outbox, &r, 0)
 	}
 	return r, nil, err
+}
+
+// linesOf are the positions of the lines that a window names, or the words by which it is
+// refused. Of a line of which only some goes back, the order counts no more than the amount.
+func (s *Service) linesOf(ctx context.Context, tx pgx.Tx, o order.Order, w *core.WindowRefund) (lines []int, no *core.Resolution, err error) {
+	gone, err := s.linesGone(ctx, tx, o.No)
+	if err != nil {
+		return nil, nil, err
+	}
+	whole := true
+	for _, named := range w.Lines {
+		i := slices.IndexFunc(o.Lines, func(l order.Line) bool {
+			return l.LineNo == named.LineNo && (named.BillNo == "" || l.BillNo == "" || l.BillNo == named.BillNo)
+		})
+		switch {
+		case i < 0 || named.Amount > o.Lines[i].Amount || slices.Contains(lines, i):
+			return nil, refused(wordsNoLine), nil
+		case gone[i]:
+			return nil, refused(wordsLineGone), nil
+		}
+		whole = whole && named.Amount == o.Lines[i].Amount
+		lines = append(lines, i)
+	}
+	if !whole {
+		return nil, nil, nil
+	}
+	return lines, nil, nil
+}
+
+// linesGone are the lines of an order that went back, or are on their way.
+func (s *Service) linesGone(ctx context.Context, tx pgx.Tx, orderNo string) (map[int]bool, error) {
+	rows, err := tx.Query(ctx, `select unnest(lines) from pay.refund where order_no = $1 and state not in ('requested', 'declined', 'dropped')`, orderNo)
+	if err != nil {
+		return nil, fmt.Errorf("look for lines that went back: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	gone := map[int]bool{}
+	for _, l := range all {
+		gone[l] = true
+	}
+	return gone, err
 }
 
 // paymentOf finds the payment that a window means; different is true when what the HIS says
@@ -129,19 +189,22 @@ func (s *Service) paymentOf(ctx context.Context, hospital string, w *core.Window
 }
 
 // sameByApp is the app's refund of just this amount, which the window started, too; it is
-// the window's from now on.
-func (s *Service) sameByApp(ctx context.Context, tx pgx.Tx, a Attempt, w *core.WindowRefund) (*core.Resolution, error) {
+// the window's from now on, and a HIS that was not told of it yet need not be.
+func (s *Service) sameByApp(ctx context.Context, tx pgx.Tx, a Attempt, w *core.WindowRefund) (Refund, *core.Resolution, error) {
 	var no string
 	err := tx.QueryRow(ctx, `update pay.refund set his_refund_no = $3, updated_at = clock_timestamp() where no = (
 			select no from pay.refund where attempt = $1 and amount = $2 and his_refund_no = '' and state not in ('requested', 'declined', 'dropped') order by created_at desc limit 1)
 		returning no`, a.id, w.Amount, w.HisRefundNo).Scan(&no)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return refused(wordsTooMuch), nil
+		return Refund{}, refused(wordsTooMuch), nil
+	} else if err != nil {
+		return Refund{}, nil, err
 	}
-	if err != nil {
-		return nil, err
+	if err := s.Orders.StartedByWindow(ctx, tx, no); err != nil {
+		return Refund{}, nil, err
 	}
-	return done(no, w.Amount), nil
+	r, err := s.refund(ctx, tx, no)
+	return r, nil, err
 }
 
 // putBack gives a window's refund up that the channel refused: the cashier is told no, so
