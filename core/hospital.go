@@ -161,7 +161,7 @@ func (h *Hospital) ask(ctx context.Context, call *Call, in Input, before func(co
 		values, err := h.session(ctx, call.Session, in, stale)
 		if err != nil {
 			// The business request never left, whatever became of the login.
-			x.Verdict = Verdict{Outcome: OutcomeUnavailable, Err: fmt.Errorf("log in: %w", err)}
+			x.Verdict = Verdict{Outcome: OutcomeUnavailable, Err: fmt.Errorf(loggingIn+"%w", err)}
 			return
 		}
 		in.Session = values
@@ -178,6 +178,9 @@ func (h *Hospital) ask(ctx context.Context, call *Call, in Input, before func(co
 		in.Stamp = h.anew(in.Stamp)
 	}
 }
+
+// loggingIn begins the text of an exchange's error that is its login's.
+const loggingIn = "log in: "
 
 func (h *Hospital) exchange(ctx context.Context, call *Call, in Input, before func(context.Context) error, x *Exchange) {
 	connector, ok := h.connectors[call.Connector]

@@ -16,7 +16,7 @@ func TestImports(t *testing.T) {
 		"core":                         {},
 		"core/delivery":                {"core"},
 		"core/inbound":                 {"core"},
-		"core/incident":                {},
+		"core/incident":                {"core"},
 		"core/alert":                   {"core", "core/incident", "core/report"},
 		"core/replay":                  {"core", "core/delivery"},
 		"core/shadow":                  {"core", "core/delivery"},

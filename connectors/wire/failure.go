@@ -123,8 +123,10 @@ func tlsReason(err error) string {
 		return "the certificate is signed by an unknown authority; name it as tls.ca"
 	case errors.As(err, &host):
 		return "the certificate is for another name; see tls.server_name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate ran out, or is not valid yet"
 	case errors.As(err, &invalid):
-		return "the certificate is not valid (expired?)"
+		return "its certificate is not valid"
 	case errors.As(err, &alert):
 		return "the HIS refused it: " + alert.Error()
 	}

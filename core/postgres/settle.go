@@ -104,7 +104,7 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 	w := settlement{
 		message: d.ID, fence: d.Fence, hospital: d.Hospital, lane: d.Lane, kind: d.Kind, accepted: d.Accepted,
 		state: string(n.State), after: n.After.Microseconds(), attempts: n.Attempts,
-		class: string(n.Class), reason: clean(n.Because), show: n.ShowPatient, refund: n.RefundNow,
+		class: string(n.Class), reason: clean(reasonOf(n, a)), show: n.ShowPatient, refund: n.RefundNow,
 		mayBeSent: !n.LastByte.IsZero(), because: clean(n.Because),
 		words: s.sealText(n.Words, sealedWords, d.ID),
 	}
@@ -129,7 +129,7 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		w.attempted, w.number, w.phase, w.step = true, a.Number, string(a.Phase), clean(a.Step)
 		w.connector, w.operation = clean(x.Connector), clean(x.Operation)
 		w.outcome, w.rule = string(x.Verdict.Outcome), clean(x.Verdict.Rule)
-		w.because = clean(becauseOf(n.Because, x.Verdict.Forgave, x.Codes))
+		w.because = clean(becauseOf(reasonOf(n, a), x.Verdict.Forgave, x.Codes))
 		w.durationUS = x.Ended.Sub(x.Started).Microseconds()
 		w.said = s.sealText(x.Verdict.Words, sealedWords, d.ID)
 		id := strconv.FormatInt(d.ID, 10)
@@ -138,6 +138,18 @@ func (s *Store) settlement(d *delivery.Delivery, a *delivery.Attempt, n delivery
 		w.stamp, w.serial, w.askedAt, w.head = rawID(x.Stamp.ID), x.Stamp.Serial, x.Stamp.At, clean(x.Head)
 	}
 	return w
+}
+
+// reasonOf is the decision with what made it necessary, where the HIS did not answer.
+func reasonOf(n delivery.Next, a *delivery.Attempt) string {
+	if a == nil || n.Class != core.Unavailable && n.Class != core.InDoubt {
+		return n.Because
+	}
+	cause := a.Exchange.Cause().English
+	if cause == "" || strings.HasSuffix(n.Because, cause) {
+		return n.Because
+	}
+	return strings.TrimPrefix(n.Because+": "+cause, ": ")
 }
 
 // becauseOf is what an attempt says of its outcome: the reason, what a lenient
