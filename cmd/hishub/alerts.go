@@ -46,6 +46,7 @@ func (h *hub) tellPeople(m mailOptions, f alertsFile) (err error) {
 	if err != nil || plan == nil {
 		return err
 	}
+	h.alerts.Store = zonedLetters{h.alerts.Store, h.hospitals.zone}
 	h.alerts.Use(plan)
 	h.alertsAgain = func() {
 		plan, err := f.plan(m)
@@ -57,6 +58,24 @@ func (h *hub) tellPeople(m mailOptions, f alertsFile) (err error) {
 		h.log.Info("the alerts file was read again", "routes", len(plan.Routes))
 	}
 	return nil
+}
+
+// zonedLetters say what happened at a hospital by the hospital's own clock, where this
+// process knows it.
+type zonedLetters struct {
+	alert.Store
+	zone func(hospital string) *time.Location
+}
+
+// TakeLetters implements alert.Store.
+func (z zonedLetters) TakeLetters(ctx context.Context, routes []alert.Wanted, ttl time.Duration) ([]alert.Letter, error) {
+	letters, err := z.Store.TakeLetters(ctx, routes, ttl)
+	for _, l := range letters {
+		for i := range l.Entries {
+			l.Entries[i].Zone = z.zone(l.Entries[i].Hospital)
+		}
+	}
+	return letters, err
 }
 
 // alertCmd looks after who is told of incidents.

@@ -40,6 +40,7 @@ func (h *hub) signs(ctx context.Context) ([]incident.Signs, error) {
 		s := &all[i]
 		light := lights[s.Hospital]
 		s.Broken, s.Answered = light.Broken, !light.LastSuccess.IsZero()
+		s.Cause, s.Zone = h.rates.Cause(s.Hospital), h.hospitals.zone(s.Hospital)
 		h.clocks.tell(s)
 		s.Variables = h.hospitals.outdated(s.Hospital)
 		h.outage(s.Hospital, light, time.Now())
@@ -82,8 +83,10 @@ func (h *hub) exchanged(x core.Exchange) {
 	}
 	h.rates.Note(x.Hospital, x.Verdict.Outcome == core.OutcomeUnavailable || x.Verdict.Outcome == core.OutcomeInDoubt, x.Called, x.Answered)
 	if strings.HasPrefix(x.Connector, core.ChannelConnector("")) {
-		return // a payment channel's clock is not the HIS's
+		return // a payment channel's cause and clock are not the HIS's
 	}
+	cause := x.Cause()
+	h.rates.Because(x.Hospital, incident.Words{En: cause.English, Zh: cause.Chinese})
 	h.clocks.hear(x, func() *time.Location { return h.hospitals.zone(x.Hospital) })
 }
 

@@ -35,15 +35,17 @@ type Entry struct {
 	Incident int64
 	Hospital string
 	Name     string // of the hospital
-	Kind     incident.Kind
-	Detail   incident.Words
+	// Zone is the hospital's; nil where it is not known, and the route's stands in.
+	Zone   *time.Location
+	Kind   incident.Kind
+	Detail incident.Words
 	// Opened and Resolved are what is told: both of one that was over before its
 	// beginning could be told.
 	Opened, Resolved bool
 	OpenedAt         time.Time
 	ResolvedAt       *time.Time
-	// LookedBy is who said that they look at it; "" is nobody.
-	LookedBy string
+	// LookedBy is who said that they look at it, and LookedNote what; "" is nobody.
+	LookedBy, LookedNote string
 }
 
 // Wanted is a route that may be told something now.

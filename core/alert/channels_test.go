@@ -52,7 +52,7 @@ func TestRobots(t *testing.T) {
 	r, w, d := start(t, robots.Options{})
 	over := entry(1, incident.Breaker)
 	ended := at.Add(90 * time.Second)
-	over.Opened, over.Resolved, over.ResolvedAt, over.LookedBy = false, true, &ended, "测试员"
+	over.Opened, over.Resolved, over.ResolvedAt, over.LookedBy, over.LookedNote = false, true, &ended, "测试员", "网络中断至中午"
 	for _, c := range []Channel{w, d} {
 		for _, l := range []Letter{letter(1, incident.Breaker), {ID: "L2", Entries: []Entry{over}}, {ID: "L3", Test: true}, letter(3, incident.Parked), letter(100, incident.Breaker)} {
 			if err := c.Send(t.Context(), l); err != nil {
@@ -66,7 +66,7 @@ func TestRobots(t *testing.T) {
 	}
 	for i, want := range [][]string{
 		{"[严重] 测试医院1（h001）：HIS 无应答", "2026-01-05 08:30:00 +0800 起", "https://hub.clinic.example/pages/hospitals"},
-		{"[恢复] 测试医院1（h001）：HIS 无应答", "（1m30s）", "测试员 正在处理"},
+		{"[恢复] 测试医院1（h001）：HIS 无应答", "（2 分钟）", "测试员 正在处理：网络中断至中午"},
 		{"测试", "什么都没有发生"},
 		{"新增 3 项", "[警告] 测试医院2（h002）：有消息待人工处理"},
 		{"新增 100 项", "[严重] HIS 无应答：100 家", "h001、h002", "另有 60 家"},
@@ -167,7 +167,8 @@ func TestWebhook(t *testing.T) {
 	defer s.Close()
 	c := webhook{s.URL + "/x?token=top-secret", "s3cret", view{language: "en", zone: time.UTC}}
 	l := letter(2, incident.Breaker)
-	l.Entries[1].Resolved, l.Entries[1].ResolvedAt = true, &at
+	ended := at.Add(time.Hour + 123456789)
+	l.Entries[1].Resolved, l.Entries[1].ResolvedAt, l.Entries[1].Zone, l.Entries[1].LookedNote = true, &ended, time.FixedZone("Asia/Shanghai", 8*3600), "their network"
 	if err := c.Send(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,8 @@ func TestWebhook(t *testing.T) {
 	if _, err := fmt.Sscanf(got.Header.Get("Hishub-Signature"), "t=%d,", &unix); err != nil || got.Header.Get("Hishub-Signature") != core.Signature([]byte("s3cret"), time.Unix(unix, 0), body) {
 		t.Errorf("signed %q: %v", got.Header.Get("Hishub-Signature"), err)
 	}
-	for _, want := range []string{`"id":"L1"`, `"transitions":["opened"]`, `"transitions":["opened","resolved"]`, `"severity":"critical"`, `"hospital":"h001"`, `"kind":"breaker"`} {
+	for _, want := range []string{`"id":"L1"`, `"transitions":["opened"]`, `"transitions":["opened","resolved"]`, `"severity":"critical"`, `"hospital":"h001"`, `"kind":"breaker"`,
+		`"opened_at":"2026-01-05T00:30:00Z"`, `"opened_at":"2026-01-05T08:30:00+08:00","resolved_at":"2026-01-05T09:30:00+08:00"`, `"looked_note":"their network"`} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("no %s in %s", want, body)
 		}
@@ -230,5 +232,38 @@ func TestMailed(t *testing.T) {
 func TestPlain(t *testing.T) {
 	if got := plain("a\nb <font> [x](http://y) **c**"); got != "a b ＜font＞ x(http://y) c" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A letter has one zone, the hospital's, with its name; no fractions of a second; how long
+// it was; and what whoever looks at it noted.
+func TestTimesAndNotes(t *testing.T) {
+	urumqi := time.FixedZone("Asia/Urumqi", 6*3600)
+	e := entry(1, incident.Breaker)
+	e.OpenedAt, e.LookedBy, e.LookedNote = at.Add(123456789), "李 (key 7)", "their network is down `until` noon"
+	for _, c := range []struct {
+		zone     *time.Location
+		over     time.Duration
+		language string
+		want     string
+	}{
+		{urumqi, 0, "en", "since 2026-01-05 06:30:00 Asia/Urumqi\n李 (key 7) looks at it: their network is down until noon"},
+		{nil, 0, "zh", "2026-01-05 08:30:00 Asia/Shanghai 起\n李 (key 7) 正在处理：their network is down until noon"},
+		{urumqi, 40 * time.Second, "en", "2026-01-05 06:30:00 to 2026-01-05 06:30:40 Asia/Urumqi (40 s)\n"},
+		{urumqi, 47*time.Minute + time.Second, "zh", "2026-01-05 06:30:00 至 2026-01-05 07:17:01 Asia/Urumqi（47 分钟）\n"},
+		{urumqi, 8 * time.Hour, "en", "2026-01-05 06:30:00 to 2026-01-05 14:30:00 Asia/Urumqi (8 h 0 min)\n"},
+	} {
+		e.Zone, e.Resolved = c.zone, c.over > 0
+		ended := e.OpenedAt.Add(c.over)
+		e.ResolvedAt = &ended
+		v := view{language: c.language, zone: time.FixedZone("Asia/Shanghai", 8*3600)}
+		if got := strings.Join(v.one(e).lines[1:], "\n"); !strings.HasPrefix(got, c.want) {
+			t.Errorf("said\n%s\nwant\n%s", got, c.want)
+		}
+	}
+	v := view{language: "en"}
+	two := Letter{Entries: []Entry{entry(1, incident.Breaker), {Resolved: true, OpenedAt: at}}}
+	if title := v.in(two).title; title != "hishub: 1 new incident, 1 over" {
+		t.Error(title)
 	}
 }

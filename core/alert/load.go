@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones of routes, also where the machine has none
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -176,15 +175,12 @@ func (r *reader) base(n ast.Node, otherwise string) string {
 	return strings.TrimRight(cmp.Or(r.address(n, "the address"), otherwise), "/")
 }
 
-// hospitalZone is where hospitals are, unless the file says otherwise.
-const hospitalZone = "Asia/Shanghai"
-
 func (r *reader) zone(n ast.Node, otherwise *time.Location) *time.Location {
 	raw, ok := r.raw(n, "zone")
 	if !ok && otherwise != nil {
 		return otherwise
 	}
-	z, err := time.LoadLocation(cmp.Or(raw, hospitalZone))
+	z, err := time.LoadLocation(cmp.Or(raw, incident.UsualZone))
 	if err != nil {
 		r.wrong(n, "write it like Asia/Shanghai", "there is no such zone")
 		return time.UTC

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -39,10 +40,16 @@ type toldIncident struct {
 	OpenedAt    time.Time  `json:"opened_at"`
 	ResolvedAt  *time.Time `json:"resolved_at,omitempty"`
 	LookedBy    string     `json:"looked_by,omitempty"`
+	LookedNote  string     `json:"looked_note,omitempty"`
 }
 
 func (c webhook) Pause() time.Duration { return time.Second }
 func (c webhook) Address() string      { return hostOf(c.url) }
+
+// whole is a time of an incident in its hospital's zone, in whole seconds.
+func (c webhook) whole(e Entry, t time.Time) time.Time {
+	return t.In(cmp.Or(e.Zone, c.zone)).Truncate(time.Second)
+}
 
 // Send implements Channel.
 func (c webhook) Send(ctx context.Context, l Letter) error {
@@ -50,7 +57,11 @@ func (c webhook) Send(ctx context.Context, l Letter) error {
 	t := told{ID: l.ID, Route: l.Route, Test: l.Test, Title: s.title, Incidents: []toldIncident{}, Link: s.link}
 	for _, e := range l.Entries {
 		i := toldIncident{ID: e.Incident, Hospital: e.Hospital, HospitalName: e.Name, Kind: string(e.Kind), Severity: string(e.Kind.Severity()),
-			Detail: e.Detail.In(c.language), OpenedAt: e.OpenedAt, ResolvedAt: e.ResolvedAt, LookedBy: e.LookedBy}
+			Detail: e.Detail.In(c.language), OpenedAt: c.whole(e, e.OpenedAt), LookedBy: e.LookedBy, LookedNote: e.LookedNote}
+		if e.ResolvedAt != nil {
+			ended := c.whole(e, *e.ResolvedAt)
+			i.ResolvedAt = &ended
+		}
 		if e.Opened {
 			i.Transitions = append(i.Transitions, "opened")
 		}

@@ -1,11 +1,13 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 
+	"hishub/core"
 	"hishub/core/incident"
 )
 
@@ -88,7 +90,7 @@ func (v view) title(l Letter) string {
 	case opened == 0:
 		return fmt.Sprintf(v.say("hishub 告警：恢复 %d 项", "hishub: %d incidents are over"), over)
 	}
-	return fmt.Sprintf(v.say("hishub 告警：新增 %d 项，恢复 %d 项", "hishub: %d new incidents, %d over"), opened, over)
+	return v.say(fmt.Sprintf("hishub 告警：新增 %d 项，恢复 %d 项", opened, over), fmt.Sprintf("hishub: %s, %d over", core.Count(opened, "new incident", "new incidents"), over))
 }
 
 func (v view) state(e Entry) string {
@@ -120,19 +122,36 @@ func (v view) one(e Entry) block {
 	if d := e.Detail.In(v.language); d != "" {
 		b.lines = append(b.lines, plain(d))
 	}
-	when := v.at(e.OpenedAt) + v.say(" 起", " on")
+	zone := cmp.Or(e.Zone, v.zone)
+	when := fmt.Sprintf(v.say("%s 起", "since %s"), incident.At(e.OpenedAt, zone))
 	if e.Resolved && e.ResolvedAt != nil {
-		lasted := e.ResolvedAt.Sub(e.OpenedAt).Round(time.Second)
-		when = fmt.Sprintf(v.say("%s 至 %s（%s）", "%s to %s (%s)"), v.at(e.OpenedAt), v.at(*e.ResolvedAt), lasted)
+		when = fmt.Sprintf(v.say("%s 至 %s（%s）", "%s to %s (%s)"), clock(e.OpenedAt, zone), incident.At(*e.ResolvedAt, zone), v.lasted(e.ResolvedAt.Sub(e.OpenedAt)))
 	}
 	b.lines = append(b.lines, when)
 	if e.LookedBy != "" {
-		b.lines = append(b.lines, fmt.Sprintf(v.say("%s 正在处理", "%s looks at it"), plain(e.LookedBy)))
+		looks := fmt.Sprintf(v.say("%s 正在处理", "%s looks at it"), plain(e.LookedBy))
+		if e.LookedNote != "" {
+			looks += v.say("：", ": ") + plain(e.LookedNote)
+		}
+		b.lines = append(b.lines, looks)
 	}
 	return b
 }
 
-func (v view) at(t time.Time) string { return t.In(v.zone).Format("2006-01-02 15:04:05 -0700") }
+// clock is a time beside another one that names the zone.
+func clock(t time.Time, zone *time.Location) string { return t.In(zone).Format(time.DateTime) }
+
+// lasted is how long something was, in whole seconds below a minute, else in minutes.
+func (v view) lasted(d time.Duration) string {
+	minutes := int(d.Round(time.Minute).Minutes())
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf(v.say("%d 秒", "%d s"), int(d.Round(time.Second).Seconds()))
+	case minutes < 60:
+		return fmt.Sprintf(v.say("%d 分钟", "%d min"), minutes)
+	}
+	return fmt.Sprintf(v.say("%d 小时 %d 分钟", "%d h %d min"), minutes/60, minutes%60)
+}
 
 // sums are the incidents by what became of them and kind.
 func (v view) sums(all []Entry) (blocks []block) {
@@ -160,7 +179,7 @@ func (v view) sums(all []Entry) (blocks []block) {
 			line += v.say(fmt.Sprintf(" 等，另有 %d 家", n), fmt.Sprintf(" and %d more", n))
 		}
 		blocks = append(blocks, block{
-			head: fmt.Sprintf(v.say("[%s] %s：%d 家", "[%s] %s: %d hospitals"), s.state, s.kind, len(some)), over: some[0].Resolved, lines: []string{line},
+			head: v.say(fmt.Sprintf("[%s] %s：%d 家", s.state, s.kind, len(some)), fmt.Sprintf("[%s] %s: %s", s.state, s.kind, core.Count(len(some), "hospital", "hospitals"))), over: some[0].Resolved, lines: []string{line},
 		})
 	}
 	return blocks

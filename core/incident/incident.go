@@ -4,8 +4,11 @@ package incident
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
+
+	"hishub/core"
 )
 
 // Incident is one stretch of trouble.
@@ -59,6 +62,8 @@ type Watch struct {
 	freed map[string]time.Time
 	// broke is when a hospital's breaker was last seen not closed.
 	broke map[string]time.Time
+	// peaks are the most that were seen to wait at hospitals with a backlog.
+	peaks map[string]int
 }
 
 // Run watches until ctx ends.
@@ -106,7 +111,11 @@ func (w *Watch) Round(ctx context.Context, now time.Time) error {
 			thresholds = w.Thresholds(s.Hospital)
 		}
 		s = w.flaps(w.since(s, now), now)
-		if err := w.settle(ctx, s.troubles(now, thresholds), s.Hospital, open[s.Hospital]); err != nil {
+		troubles := s.troubles(now, thresholds)
+		if err := w.backlogged(ctx, s, troubles, open[s.Hospital]); err != nil {
+			return err
+		}
+		if err := w.settle(ctx, troubles, s.Hospital, open[s.Hospital]); err != nil {
 			return err
 		}
 	}
@@ -137,6 +146,25 @@ func (w *Watch) flaps(s Signs, now time.Time) Signs {
 	}
 	s.broke = w.broke[s.Hospital]
 	return s
+}
+
+// backlogged keeps how many waited at most, and says so of a backlog that is over: by
+// then few wait. A process that took the hospital over knows of what it saw itself.
+func (w *Watch) backlogged(ctx context.Context, s Signs, troubles map[Kind]Words, open map[Kind]Incident) error {
+	if w.peaks == nil {
+		w.peaks = map[string]int{}
+	}
+	if _, still := troubles[Backlog]; still {
+		w.peaks[s.Hospital] = max(w.peaks[s.Hospital], s.Queued)
+		return nil
+	}
+	peak := w.peaks[s.Hospital]
+	delete(w.peaks, s.Hospital)
+	was, opened := open[Backlog]
+	if !opened || peak == 0 {
+		return nil
+	}
+	return w.Store.NoteIncident(ctx, was.ID, Words{core.Count(peak, "message", "messages") + " waited at most", fmt.Sprintf("最多时有 %d 条在等待", peak)})
 }
 
 func (w *Watch) settle(ctx context.Context, troubles map[Kind]Words, hospital string, open map[Kind]Incident) error {

@@ -15,6 +15,8 @@ type board struct {
 	open map[int64]Incident
 	next int64
 	told []string
+	// noted is the latest detail.
+	noted Words
 }
 
 func (b *board) OpenIncidents(_ context.Context, hospitals []string) (all []Incident, _ error) {
@@ -35,7 +37,7 @@ func (b *board) OpenIncident(_ context.Context, hospital string, kind Kind, deta
 
 func (b *board) NoteIncident(_ context.Context, id int64, detail Words) error {
 	i := b.open[id]
-	i.Detail = detail.En
+	i.Detail, b.noted = detail.En, detail
 	b.open[id] = i
 	return nil
 }
@@ -90,7 +92,7 @@ func TestWatchTellsOnce(t *testing.T) {
 		}
 		if step.minute == 13 {
 			for _, in := range b.open {
-				if in.Kind == Parked && in.Detail != "50 wait for a person, 2 of them may have happened" {
+				if in.Kind == Parked && in.Detail != "50 messages wait for a person, 2 of them may have happened" {
 					t.Errorf("the detail did not grow: %s", in.Detail)
 				}
 			}
@@ -108,8 +110,8 @@ func TestAClockThatIsOff(t *testing.T) {
 		{0, time.Time{}, "left"},
 		{time.Hour, time.Time{}, "left"},
 		{-time.Minute, now, "over"},
-		{-5 * time.Minute, now, "the HIS's clock is off by -5m0s"},
-		{3 * time.Minute, now, "the HIS's clock is off by 3m0s"},
+		{-5 * time.Minute, now, "the HIS's clock is behind by 5 minutes"},
+		{3 * time.Minute, now, "the HIS's clock is ahead by 3 minutes"},
 	} {
 		detail, found := Signs{ClockOff: c.off, ClockAsked: c.asked}.troubles(now, DefaultThresholds())[Clock]
 		got := detail.En

@@ -40,6 +40,66 @@ type steps = []struct {
 	told  string
 }
 
+// What is said has the hospital's clock, counts in words, and why the HIS does not answer.
+func TestDetails(t *testing.T) {
+	now := time.Date(2026, 1, 5, 0, 30, 0, 0, time.UTC)
+	refused := Words{"the HIS refused the connection", "HIS 拒绝连接"}
+	for _, c := range []struct {
+		signs Signs
+		kind  Kind
+		want  Words
+	}{
+		{Signs{Queued: 1, Oldest: now.Add(-11 * time.Minute)}, Backlog, Words{"1 message waits, the oldest for over 11 minutes", "1 条在等待，最早一条已超过 11 分钟"}},
+		{Signs{Parked: 1, Counted: true}, Parked, Words{"1 message waits for a person", "1 条待人工处理"}},
+		{Signs{Parked: 30, InDoubt: 1, Lately: 30}, Parked, Words{"30 messages wait for a person, 1 of them may have happened", "30 条待人工处理，其中 1 条结果不明"}},
+		{Signs{Parked: 30, Lately: 30}, ParkedGrowth, Words{"30 messages were parked within 30 minutes", "30 分钟内新增 30 条待人工处理"}},
+		{Signs{Unmapped: 1, Counted: true}, Codes, Words{"1 code has no mapping", "1 个编码没有对照"}},
+		{Signs{Unmapped: 7, Counted: true}, Codes, Words{"7 codes have no mapping", "7 个编码没有对照"}},
+		{Signs{Broken: now.Add(-2*time.Minute - time.Nanosecond)}, Breaker, Words{"the HIS has not answered since 2026-01-05 08:27:59 Asia/Shanghai", "HIS 自 2026-01-05 08:27:59 Asia/Shanghai 起无应答"}},
+		{Signs{Broken: now.Add(-2 * time.Minute), Zone: time.FixedZone("Asia/Urumqi", 6*3600), Cause: refused}, Breaker,
+			Words{"the HIS has not answered since 2026-01-05 06:28:00 Asia/Urumqi: the HIS refused the connection", "HIS 自 2026-01-05 06:28:00 Asia/Urumqi 起无应答：HIS 拒绝连接"}},
+		{Signs{Broken: now.Add(-2 * time.Minute), Zone: time.FixedZone("", -3600), Cause: Words{En: "unread"}}, Breaker,
+			Words{"the HIS has not answered since 2026-01-04 23:28:00 -0100: unread", "HIS 自 2026-01-04 23:28:00 -0100 起无应答：unread"}},
+	} {
+		if got := c.signs.troubles(now, DefaultThresholds())[c.kind]; got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.kind, got, c.want)
+		}
+	}
+}
+
+// A backlog that is over says how many waited at most, not the few of its end.
+func TestABacklogEndsWithItsPeak(t *testing.T) {
+	t0 := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	b := &board{open: map[int64]Incident{}}
+	var signs Signs
+	w := &Watch{Store: b, Log: slog.New(slog.DiscardHandler), Look: func(context.Context) ([]Signs, error) { return []Signs{signs}, nil }}
+	look := func(minute int, s Signs) (detail Words) {
+		t.Helper()
+		b.noted = Words{}
+		s.Hospital, signs = "h1", s
+		if err := w.Round(t.Context(), t0.Add(time.Duration(minute)*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return b.noted
+	}
+	look(11, Signs{Queued: 20, Oldest: t0})
+	look(12, Signs{Queued: 300, Oldest: t0})
+	look(13, Signs{Queued: 4, Oldest: t0})
+	if got := look(14, Signs{Queued: 4, Oldest: t0.Add(13 * time.Minute)}); got != (Words{"300 messages waited at most", "最多时有 300 条在等待"}) || len(b.open) != 0 {
+		t.Errorf("over with %+v, %d open", got, len(b.open))
+	}
+	look(30, Signs{Queued: 1, Oldest: t0.Add(13 * time.Minute)})
+	if got := look(31, Signs{}); got.En != "1 message waited at most" {
+		t.Errorf("the second ends with %+v", got)
+	}
+	// What another process opened keeps what that one said.
+	look(50, Signs{Queued: 9, Oldest: t0})
+	w.peaks = nil
+	if got := look(51, Signs{}); got != (Words{}) {
+		t.Errorf("a process that saw nothing of it says %+v", got)
+	}
+}
+
 // Each kind opens once and resolves once, with a gap between its beginning and end.
 func TestFailures(t *testing.T) {
 	story(t, steps{

@@ -31,6 +31,24 @@ type rate struct {
 	// failing is since when everything fails of which a breaker incident tells, zero
 	// while none does; what began before told is told by the latest of them.
 	failing, told time.Time
+	// cause is why the latest exchange failed.
+	cause Words
+}
+
+// Because notes why an exchange failed; one that does not know leaves what was noted.
+func (r *Rates) Because(hospital string, cause Words) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cause != (Words{}) {
+		r.of(hospital).cause = cause
+	}
+}
+
+// Cause is why the latest exchange failed, as far as this process knows.
+func (r *Rates) Cause(hospital string) Words {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of(hospital).cause
 }
 
 // Note counts one exchange by its end, unless a breaker incident tells of it.

@@ -3,6 +3,8 @@ package incident
 import (
 	"fmt"
 	"time"
+
+	"hishub/core"
 )
 
 // Hub stands in a hospital's place for what concerns the hub itself.
@@ -11,6 +13,8 @@ const Hub = ""
 // Signs are what is known of one hospital.
 type Signs struct {
 	Hospital string
+	// Zone is the hospital's, in which people are told of times; nil is the usual one.
+	Zone *time.Location
 	// Held: it is paused, or in a maintenance window; its messages wait because
 	// people want them to.
 	Held bool
@@ -25,6 +29,8 @@ type Signs struct {
 	// HIS has answered this process, so a closed breaker means something.
 	Broken   time.Time
 	Answered bool
+	// Cause is why the latest exchange failed; "" where nobody knows.
+	Cause Words
 	// broke is when the Watch last saw it broken; zero: it has not.
 	broke time.Time
 	// Exchanges and Failed are the counts of Rates, Whole as there.
@@ -62,14 +68,15 @@ func (s Signs) troubles(now time.Time, t Thresholds) map[Kind]Words {
 	case s.Held:
 		found[Backlog] = left
 	case waits > t.Backlog:
-		found[Backlog] = words("%d wait, the oldest for over %d minutes", "%d 条在等待，最早一条已超过 %d 分钟", s.Queued, int(waits.Minutes()))
+		found[Backlog] = Words{core.Count(s.Queued, "message waits", "messages wait") + ", the oldest for over " + core.Count(int(waits.Minutes()), "minute", "minutes"),
+			fmt.Sprintf("%d 条在等待，最早一条已超过 %d 分钟", s.Queued, int(waits.Minutes()))}
 	}
 	if s.Parked > 0 {
-		found[Parked] = words("%d wait for a person, %d of them may have happened", "%d 条待人工处理，其中 %d 条结果不明", s.Parked, s.InDoubt)
+		found[Parked] = parkedWords(s.Parked, s.InDoubt)
 	}
 	switch {
 	case s.Lately >= t.ParkedGrowth:
-		found[ParkedGrowth] = words("%d were parked within %d minutes", "%[2]d 分钟内新增 %[1]d 条待人工处理", s.Lately, int(GrowthWindow.Minutes()))
+		found[ParkedGrowth] = words(core.Count(s.Lately, "message was", "messages were")+" parked within %d minutes", "%d 分钟内新增 "+fmt.Sprint(s.Lately)+" 条待人工处理", int(GrowthWindow.Minutes()))
 	case 2*s.Lately >= t.ParkedGrowth:
 		found[ParkedGrowth] = left
 	}
@@ -78,7 +85,7 @@ func (s Signs) troubles(now time.Time, t Thresholds) map[Kind]Words {
 	case !s.Counted:
 		found[Codes] = left
 	case s.Unmapped > 0:
-		found[Codes] = words("%d codes have no mapping", "%d 个编码没有对照", s.Unmapped)
+		found[Codes] = Words{core.Count(s.Unmapped, "code has no mapping", "codes have no mapping"), fmt.Sprintf("%d 个编码没有对照", s.Unmapped)}
 	}
 	if s.Night != "" {
 		found[Night] = Words{En: s.Night}
@@ -90,7 +97,7 @@ func (s Signs) troubles(now time.Time, t Thresholds) map[Kind]Words {
 	case s.ClockAsked.IsZero():
 		found[Clock] = left // not known to this process yet
 	case off > t.Clock:
-		found[Clock] = words("the HIS's clock is off by %s", "HIS 时钟相差 %s", s.ClockOff.Round(time.Minute))
+		found[Clock] = clockWords(int(s.ClockOff.Round(time.Minute).Minutes()))
 	}
 	s.expires(found, now, t)
 	return found
@@ -103,8 +110,7 @@ func (s Signs) answers(found map[Kind]Words, now time.Time, t Thresholds) {
 	case s.Broken.IsZero() && !s.Answered:
 		found[Breaker] = left // another process, gone now, may have opened it
 	case !s.Broken.IsZero() && now.Sub(s.Broken) > t.Breaker:
-		since := s.Broken.UTC().Format(time.RFC3339)
-		found[Breaker] = words("the HIS has not answered since %s", "HIS 自 %s 起无应答", since)
+		found[Breaker] = words("the HIS has not answered since %s", "HIS 自 %s 起无应答", At(s.Broken, s.Zone)).because(s.Cause)
 	case now.Sub(s.broke) < Steady:
 		found[Breaker] = left // one that comes and goes is one outage
 	}
@@ -127,7 +133,7 @@ func (s Signs) answers(found map[Kind]Words, now time.Time, t Thresholds) {
 
 // expires judges the certificate that ends first.
 func (s Signs) expires(found map[Kind]Words, now time.Time, t Thresholds) {
-	remains, day := s.Ends.Sub(now), s.Ends.UTC().Format(time.DateOnly)
+	remains, day := s.Ends.Sub(now), dayAt(s.Ends, s.Zone)
 	said := Words{s.Certificate.En + " ends on " + day, s.Certificate.Zh + "将于 " + day + " 到期"}
 	if remains <= 0 {
 		said = Words{s.Certificate.En + " ended on " + day, s.Certificate.Zh + "已于 " + day + " 到期"}
@@ -140,6 +146,33 @@ func (s Signs) expires(found map[Kind]Words, now time.Time, t Thresholds) {
 			found[kind] = left // the one that it was opened for may be still to come
 		}
 	}
+}
+
+// parkedWords leave out what may have happened where nothing may.
+func parkedWords(parked, doubt int) Words {
+	w := Words{core.Count(parked, "message waits", "messages wait") + " for a person", fmt.Sprintf("%d 条待人工处理", parked)}
+	if doubt > 0 {
+		w.En += fmt.Sprintf(", %d of them may have happened", doubt)
+		w.Zh += fmt.Sprintf("，其中 %d 条结果不明", doubt)
+	}
+	return w
+}
+
+// clockWords are of minutes that the HIS's clock is ahead, below 0 behind.
+func clockWords(ahead int) Words {
+	if ahead < 0 {
+		return Words{"the HIS's clock is behind by " + core.Count(-ahead, "minute", "minutes"), fmt.Sprintf("HIS 时钟慢 %d 分钟", -ahead)}
+	}
+	return Words{"the HIS's clock is ahead by " + core.Count(ahead, "minute", "minutes"), fmt.Sprintf("HIS 时钟快 %d 分钟", ahead)}
+}
+
+// because adds a cause, in English where there is no other.
+func (w Words) because(cause Words) Words {
+	if cause.En != "" {
+		w.En += ": " + cause.En
+		w.Zh += "：" + cause.In("zh")
+	}
+	return w
 }
 
 func words(en, zh string, args ...any) Words {

@@ -87,7 +87,7 @@ func takeLetter(ctx context.Context, tx pgx.Tx, route string, ttl time.Duration)
 }
 
 func letterEntries(ctx context.Context, tx pgx.Tx, l alert.Letter) ([]alert.Entry, error) {
-	rows, err := tx.Query(ctx, `select i.id, i.hospital, coalesce(h.name, ''), i.kind, i.detail, i.chinese, i.opened_at, i.resolved_at, coalesce(i.looked_by, ''),
+	rows, err := tx.Query(ctx, `select i.id, i.hospital, coalesce(h.name, ''), i.kind, i.detail, i.chinese, i.opened_at, i.resolved_at, coalesce(i.looked_by, ''), i.looked_note,
 			bool_or(a.transition = 'opened'), bool_or(a.transition = 'resolved')
 		from hub.alert a join hub.incident i on i.id = a.incident left join hub.hospital h on h.id = i.hospital
 		where a.route = $1 and a.letter = $2 and a.told_at is null group by i.id, h.name order by i.id`, l.Route, l.ID)
@@ -95,7 +95,7 @@ func letterEntries(ctx context.Context, tx pgx.Tx, l alert.Letter) ([]alert.Entr
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e alert.Entry, err error) {
-		err = row.Scan(&e.Incident, &e.Hospital, &e.Name, &e.Kind, &e.Detail.En, &e.Detail.Zh, &e.OpenedAt, &e.ResolvedAt, &e.LookedBy, &e.Opened, &e.Resolved)
+		err = row.Scan(&e.Incident, &e.Hospital, &e.Name, &e.Kind, &e.Detail.En, &e.Detail.Zh, &e.OpenedAt, &e.ResolvedAt, &e.LookedBy, &e.LookedNote, &e.Opened, &e.Resolved)
 		return e, err
 	})
 }
