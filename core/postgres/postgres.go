@@ -137,10 +137,10 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 }
 
 // The paces of acceptances and of settlements. At 700 messages a second they are
-// shared by three and by six; at less than 100 nobody waits. Claims and marks have
+// shared by two and by six; at less than 100 nobody waits. Claims and marks have
 // none, because a free slot waits for them.
 const (
-	acceptPace = 3 * time.Millisecond
+	acceptPace = 2 * time.Millisecond
 	settlePace = 8 * time.Millisecond
 )
 

@@ -28,7 +28,7 @@ type HangingRun struct {
 	Held    Held      `json:"held"`
 }
 
-// Held is what the hanging ones held at most, as looked at twice a second.
+// Held is what the hanging ones held at most, as looked at every two seconds.
 type Held struct {
 	Slots       int `json:"slots"`        // of one hospital, which has so many at most
 	MostSlots   int `json:"most_slots"`   // in flight at one hospital
@@ -93,8 +93,13 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 	r.First = time.Since(began).Seconds()
 
 	var without, with []time.Duration
-	turn := func(all *[]time.Duration, of string) error {
+	// Both are watched: to write the figures of a thousand hospitals is work too.
+	turn := func(all *[]time.Duration, of string, h *Held) error {
+		looked, stop := s.look(ctx, h, g)
 		a, err := l.steady(ctx, r.PerSec, 20*l.second(), of)
+		if stop(); err == nil {
+			err = <-looked
+		}
 		if err != nil {
 			return err
 		}
@@ -109,22 +114,17 @@ func (s *stage) hangingRun(ctx context.Context, tell func(string, ...any)) (r Ha
 	r.Held.Slots = hangingSlots
 	for range 2 {
 		tell("%d messages a second, all well", r.PerSec)
-		if err := turn(&without, ""); err != nil {
+		var before Held
+		if err := turn(&without, "", &before); err != nil {
 			return r, err
 		}
-		now, _ := memory(s.hub.pid)
-		r.Held.BeforeMB = max(r.Held.BeforeMB, now)
+		r.Held.BeforeMB = max(r.Held.BeforeMB, before.MostMB)
 		tell("and with %d hanging", r.Hanging)
 		g.hang(true)
 		if err := l.crowd(ctx, names); err != nil {
 			return r, err
 		}
-		looked, stop := s.look(ctx, &r.Held, g)
-		err := turn(&with, wellName)
-		if stop(); err == nil {
-			err = <-looked
-		}
-		if err != nil {
+		if err := turn(&with, wellName, &r.Held); err != nil {
 			return r, err
 		}
 		g.hang(false)
@@ -167,7 +167,7 @@ func (l *load) crowd(ctx context.Context, names []string) error {
 	return of.inOrder(ctx, inFlight, (hangingSlots+2)*len(hanging))
 }
 
-// look watches what is held, twice a second, until it is stopped.
+// look watches what is held until it is stopped.
 func (s *stage) look(ctx context.Context, h *Held, g *gate) (looked <-chan error, stop func()) {
 	ctx, stop = context.WithCancel(ctx)
 	done := make(chan error, 1)
@@ -178,7 +178,7 @@ func (s *stage) look(ctx context.Context, h *Held, g *gate) (looked <-chan error
 				return
 			}
 			h.Connections = max(h.Connections, g.held())
-			sleep(ctx, time.Second/2)
+			sleep(ctx, 2*s.second())
 		}
 		done <- nil
 	}()
