@@ -26,7 +26,7 @@ func (h *hub) openIdentity(shared *clinic.Clinic) *identity.Service {
 	}
 	if h.StandIns {
 		h.log.Warn("stand-ins for WeChat and real names believe everybody; never in production")
-		people.WeChat, people.RealName = identity.WeChatStandIn{}, identity.RealNameStandIn{}
+		people.WeChat, people.RealName = identity.WeChatStandIn{}, people.Bounded(identity.RealNameStandIn{})
 	}
 	return people
 }

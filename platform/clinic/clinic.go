@@ -76,7 +76,17 @@ var (
 	ErrState = errors.New("not possible in this state")
 	// ErrRule: a rule of the law or the house forbids it.
 	ErrRule = errors.New("forbidden by a rule")
+	// ErrNoService: what the installation was not given, or what does not answer now.
+	ErrNoService = errors.New("this installation has no such service")
 )
+
+// TooMany is an act that has to wait.
+type TooMany struct {
+	After time.Duration
+	What  string
+}
+
+func (t *TooMany) Error() string { return t.What }
 
 // States is a state machine as a table: from each state, where it may go.
 type States[S ~string] map[S][]S

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -41,6 +42,8 @@ func TestAnswer(t *testing.T) {
 		{wrapped(ErrNotFound), http.StatusNotFound},
 		{wrapped(ErrState), http.StatusConflict},
 		{wrapped(fmt.Errorf("%w: one visit", ErrRule)), http.StatusUnprocessableEntity},
+		{wrapped(ErrNoService), http.StatusServiceUnavailable},
+		{wrapped(&TooMany{After: time.Hour, What: "too many"}), http.StatusTooManyRequests},
 	} {
 		var status huma.StatusError
 		if err := Answer(c.err); !errors.As(err, &status) || status.GetStatus() != c.status {

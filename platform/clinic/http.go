@@ -3,6 +3,8 @@ package clinic
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,6 +17,7 @@ func Answer(err error) error {
 	var ps core.Problems
 	var conflict *core.Conflict
 	var fault *core.Fault
+	var many *TooMany
 	switch {
 	case errors.As(err, &ps):
 		details := make([]error, len(ps))
@@ -30,6 +33,11 @@ func Answer(err error) error {
 		return huma.NewError(http.StatusConflict, err.Error())
 	case errors.Is(err, ErrRule):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, ErrNoService):
+		return huma.NewError(http.StatusServiceUnavailable, err.Error())
+	case errors.As(err, &many):
+		after := http.Header{"Retry-After": {strconv.Itoa(int(max(1, (many.After+time.Second-1)/time.Second)))}}
+		return huma.ErrorWithHeaders(huma.NewError(http.StatusTooManyRequests, many.What), after)
 	}
 	if errors.As(err, &fault) || errors.Is(err, core.ErrCannot) {
 		return huma.NewError(http.StatusServiceUnavailable, "the hospital's own system does not answer this now")

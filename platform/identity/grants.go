@@ -67,8 +67,10 @@ func notYours(role clinic.Role) error {
 	return fmt.Errorf("%w: the role %s is not yours to give there", clinic.ErrRule, role)
 }
 
-func checkGrant(g clinic.Grant) error {
+// checkGrant trims the code and returns what is wrong with a grant.
+func checkGrant(g *clinic.Grant) error {
 	var c core.Problems
+	g.Code = strings.TrimSpace(g.Code)
 	switch {
 	case !g.Role.Staff() || !slices.Contains(clinic.Roles, g.Role):
 		c = append(c, core.Problem{Field: "role", What: "not a role of staff"})
@@ -111,7 +113,10 @@ func (s *Service) grant(ctx context.Context, by clinic.Person, account int64, g 
 	if account == by.Account {
 		return Granted{}, fmt.Errorf("%w: nobody grants to himself", clinic.ErrRule)
 	}
-	if err := checkGrant(g); err != nil {
+	if err := checkGrant(&g); err != nil {
+		return Granted{}, err
+	}
+	if err := s.codeFree(ctx, account, g); err != nil {
 		return Granted{}, err
 	}
 	var id int64
@@ -133,12 +138,33 @@ func (s *Service) grant(ctx context.Context, by clinic.Person, account int64, g 
 			account, g.Role, g.Hospital, g.Code, state, by.Account, note).Scan(&id)
 	})
 	if clinic.Duplicate(err) {
+		if taken := s.codeFree(ctx, account, g); taken != nil {
+			return Granted{}, taken // meanwhile
+		}
 		return Granted{}, fmt.Errorf("%w: the person has that role there, or it is proposed", clinic.ErrState)
 	}
 	if err != nil {
 		return Granted{}, err
 	}
 	return s.granted(ctx, s.Database, id)
+}
+
+// codeFree returns core.Problems of field code when another account has the code in that
+// role there: whatever either did under it could not be told apart. account 0 is a new one.
+func (s *Service) codeFree(ctx context.Context, account int64, g clinic.Grant) error {
+	if g.Code == "" {
+		return nil
+	}
+	var holder int64
+	err := s.Database.QueryRow(ctx, `select account from identity.role_grant where hospital = $1 and role = $2 and code = $3 and state <> 'revoked' and account <> $4`,
+		g.Hospital, g.Role, g.Code, account).Scan(&holder)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for the holder of a code: %w", err)
+	}
+	return core.Problems{{Field: "code", What: fmt.Sprintf("account %d has it in that role at that hospital; revoke that role first", holder)}}
 }
 
 // staffOnly holds the account until the transaction ends. ErrNotFound when it is none of staff.

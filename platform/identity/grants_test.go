@@ -159,7 +159,7 @@ func TestDisable(t *testing.T) {
 	w := newWorld(t)
 	li := w.staff("li", clinic.Grant{Role: clinic.Nurse, Hospital: "h1"})
 	sec := w.staff("sec", clinic.Grant{Role: clinic.SecurityAdmin})
-	ticket, _, err := w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	ticket, _, err := w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	is(t, w.Disable(w.ctx, sec.Person, sec.Account(), ""), clinic.ErrRule)
 	ok(t, w.Disable(w.ctx, sec.Person, li.Account(), "left"))
@@ -172,17 +172,17 @@ func TestDisable(t *testing.T) {
 	ok(t, w.Enable(w.ctx, sec.Person, li.Account(), "back"))
 	_, err = w.Person(w.ctx, li.Token)
 	is(t, err, clinic.ErrSignedOut)
-	_, _, err = w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	_, _, err = w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	p := w.phoneSignIn(phone)
 	ok(t, w.Disable(w.ctx, sec.Person, p.Account, "abuse"))
 	w.wait(time.Minute)
-	ok(t, w.SendCode(w.ctx, phone, useSignIn, "192.0.2.1"))
+	ok(t, w.SendCode(w.ctx, phone, "", "192.0.2.1"))
 	_, err = w.ByPhone(w.ctx, phone, w.sent.code(phone), "", visitor)
 	is(t, err, clinic.ErrRule)
 
 	ok(t, w.ResetSecondFactor(w.ctx, sec.Person, li.Account(), "lost telephone"))
-	_, enrol, err := w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	_, enrol, err := w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	if !enrol {
 		t.Error("the second factor is still there")
@@ -194,7 +194,7 @@ func TestDisable(t *testing.T) {
 func (w *world) accepted(in Invited, name string) *member {
 	w.T.Helper()
 	ok(w.T, w.Accept(w.ctx, in.Invitation, password, "192.0.2.2"))
-	ticket, _, err := w.ByPassword(w.ctx, name, password, "192.0.2.2")
+	ticket, _, err := w.ByPassword(w.ctx, name, password, "", "192.0.2.2")
 	ok(w.T, err)
 	offer, err := w.Enrol(w.ctx, ticket)
 	ok(w.T, err)
@@ -431,12 +431,12 @@ func TestRealName(t *testing.T) {
 	}
 	q := w.person(w.phoneSignIn("13800000002").Token)
 	ok(t, w.Agree(w.ctx, q, SensitiveData, 1))
-	w.RealName = refuses{ErrMismatch}
+	w.RealName = w.Bounded(refuses{ErrMismatch})
 	is(t, w.Verify(w.ctx, q, name, idNo, ""), clinic.ErrRule)
-	w.RealName = refuses{errors.New("away")}
-	is(t, w.Verify(w.ctx, q, name, idNo, ""), ErrNoService)
+	w.RealName = w.Bounded(refuses{errors.New("away")})
+	is(t, w.Verify(w.ctx, q, name, idNo, ""), clinic.ErrNoService)
 	w.RealName = nil
-	is(t, w.Verify(w.ctx, q, name, idNo, ""), ErrNoService)
+	is(t, w.Verify(w.ctx, q, name, idNo, ""), clinic.ErrNoService)
 }
 
 func TestMakeGuardian(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,17 +12,11 @@ import (
 
 // told turns this module's own errors into answers.
 func told(err error) error {
-	var many *TooMany
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &many):
-		after := http.Header{"Retry-After": {strconv.Itoa(int(max(1, (many.After+time.Second-1)/time.Second)))}}
-		return huma.ErrorWithHeaders(huma.NewError(http.StatusTooManyRequests, many.What), after)
 	case errors.Is(err, ErrRefused), errors.Is(err, clinic.ErrSignedOut):
 		after := http.Header{"WWW-Authenticate": {`Bearer realm="clinic"`}}
 		return huma.ErrorWithHeaders(huma.NewError(http.StatusUnauthorized, err.Error()), after)
-	case errors.Is(err, ErrCannotSend), errors.Is(err, ErrNoService):
+	case errors.Is(err, ErrCannotSend):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	}
 	return err
@@ -79,14 +71,20 @@ func (s *Service) Routes(a *clinic.API) {
 }
 
 type (
+	// KnownField is embedded: it must be exported for huma to fill it.
+	KnownField struct {
+		Known string `json:"device_token,omitempty" maxLength:"120" doc:"that an earlier sign-in gave this device"`
+	}
 	wish struct {
 		Phone string `json:"phone" minLength:"11" maxLength:"20"`
+		KnownField
 	}
 	byPhone struct {
 		Phone  string `json:"phone" minLength:"11" maxLength:"20"`
 		Code   string `json:"code" minLength:"6" maxLength:"6" pattern:"^[0-9]{6}$" patternDescription:"six digits"`
 		Bind   string `json:"bind,omitempty" maxLength:"60" doc:"the ticket of a WeChat that no account has"`
 		Device Device `json:"device"`
+		KnownField
 	}
 	byWeChat struct {
 		Code   string `json:"code" minLength:"1" maxLength:"128" doc:"of WeChat's login"`
@@ -101,18 +99,18 @@ type (
 
 func (s *Service) signIns(a *clinic.API) {
 	clinic.Register(a, clinic.Endpoint{ID: "send-code", Method: http.MethodPost, Path: "/codes", Title: "Have a code sent to a phone", Status: http.StatusNoContent,
-		Doc: "Six digits, good for five minutes and five tries; one a minute. The answer is the same for phones with and without an account."},
+		Doc: "Six digits, good for five minutes and five tries; one a minute. The answer is the same for phones with and without an account. Where a device token is sent along, the sign-in sends it, too."},
 		func(ctx context.Context, _ clinic.Person, in *inTo[wish]) (*struct{}, error) {
-			return done(s.SendCode(ctx, in.Body.Phone, useSignIn, in.Address()))
+			return done(s.SendCode(ctx, in.Body.Phone, in.Body.Known, in.Address()))
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "sign-in-by-phone", Method: http.MethodPost, Path: "/sessions/phone", Title: "Sign in as a patient by phone and code",
 		Doc: "The first time makes the account. A session that was sent along is over afterwards."},
 		func(ctx context.Context, p clinic.Person, in *inTo[byPhone]) (*clinic.Out[Opened], error) {
-			return reply(s.ByPhone(ctx, in.Body.Phone, in.Body.Code, in.Body.Bind, Visitor{in.Address(), in.Body.Device, p}))
+			return reply(s.ByPhone(ctx, in.Body.Phone, in.Body.Code, in.Body.Bind, Visitor{Address: in.Address(), Device: in.Body.Device, Before: p, Known: in.Body.Known}))
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "sign-in-by-wechat", Method: http.MethodPost, Path: "/sessions/wechat", Title: "Sign in as a patient by WeChat"},
 		func(ctx context.Context, p clinic.Person, in *inTo[byWeChat]) (*clinic.Out[WeChatAnswer], error) {
-			o, bind, err := s.ByWeChat(ctx, in.Body.Code, Visitor{in.Address(), in.Body.Device, p})
+			o, bind, err := s.ByWeChat(ctx, in.Body.Code, Visitor{Address: in.Address(), Device: in.Body.Device, Before: p})
 			if err != nil || bind != "" {
 				return reply(WeChatAnswer{Bind: bind}, err)
 			}
@@ -124,6 +122,7 @@ type (
 	byPassword struct {
 		Name     string `json:"name" minLength:"1" maxLength:"40"`
 		Password string `json:"password" minLength:"1" maxLength:"128"`
+		KnownField
 	}
 	// Ticket leads to the second factor.
 	Ticket struct {
@@ -153,14 +152,14 @@ func (s *Service) staffSignIns(a *clinic.API) {
 			return done(s.Accept(ctx, in.Body.Invitation, in.Body.Password, in.Address()))
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "sign-in-by-password", Method: http.MethodPost, Path: "/sessions/password", Title: "Sign in as staff: name and password",
-		Doc: "The first half; the second factor follows. From the fifth wrong try on there are waits that grow, for names that nobody has, too."},
+		Doc: "The first half; the second factor follows. From the fifth wrong try of an address on there are waits that grow, for names that nobody has, too; a device that signed in before is counted by itself."},
 		func(ctx context.Context, _ clinic.Person, in *inTo[byPassword]) (*clinic.Out[Ticket], error) {
-			ticket, enrol, err := s.ByPassword(ctx, in.Body.Name, in.Body.Password, in.Address())
+			ticket, enrol, err := s.ByPassword(ctx, in.Body.Name, in.Body.Password, in.Body.Known, in.Address())
 			return reply(Ticket{ticket, enrol}, err)
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "sign-in-by-second-factor", Method: http.MethodPost, Path: "/sessions/second-factor", Title: "Sign in as staff: the second factor"},
 		func(ctx context.Context, p clinic.Person, in *inTo[secondFactor]) (*clinic.Out[Opened], error) {
-			return reply(s.SecondFactor(ctx, in.Body.Ticket, in.Body.Code, in.Body.Recovery, Visitor{in.Address(), in.Body.Device, p}))
+			return reply(s.SecondFactor(ctx, in.Body.Ticket, in.Body.Code, in.Body.Recovery, Visitor{Address: in.Address(), Device: in.Body.Device, Before: p}))
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "enrol-second-factor", Method: http.MethodPost, Path: "/sessions/second-factor/enrol", Title: "Get a second factor to set up"},
 		func(ctx context.Context, _ clinic.Person, in *inTo[TicketField]) (*clinic.Out[Offer], error) {
@@ -168,7 +167,7 @@ func (s *Service) staffSignIns(a *clinic.API) {
 		})
 	clinic.Register(a, clinic.Endpoint{ID: "confirm-second-factor", Method: http.MethodPost, Path: "/sessions/second-factor/confirm", Title: "Set the second factor up by its first code, and sign in"},
 		func(ctx context.Context, p clinic.Person, in *inTo[confirmation]) (*clinic.Out[Opened], error) {
-			return reply(s.Confirm(ctx, in.Body.Ticket, in.Body.Code, Visitor{in.Address(), in.Body.Device, p}))
+			return reply(s.Confirm(ctx, in.Body.Ticket, in.Body.Code, Visitor{Address: in.Address(), Device: in.Body.Device, Before: p}))
 		})
 }
 
@@ -238,7 +237,7 @@ func (s *Service) own(a *clinic.API) {
 	patient := func(id, method, path, title, doc string) clinic.Endpoint {
 		return clinic.Endpoint{ID: id, Method: method, Path: path, Title: title, Doc: doc, Right: clinic.OwnRecords, Status: http.StatusNoContent}
 	}
-	clinic.Register(a, patient("bind-wechat", http.MethodPost, "/account/wechat", "Bind one's WeChat", ""),
+	clinic.Register(a, patient("bind-wechat", http.MethodPost, "/account/wechat", "Bind one's WeChat", "Needs a step-up."),
 		func(ctx context.Context, p clinic.Person, in *inTo[wechatCode]) (*struct{}, error) {
 			return done(s.BindWeChat(ctx, p, in.Body.Code, in.Address()))
 		})

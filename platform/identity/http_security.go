@@ -98,7 +98,7 @@ func (s *Service) security(a *clinic.API) {
 			account, code, err := s.Invite(ctx, p, r.Name, r.Title, true)
 			return reply(Invited{Account: account, Invitation: code, EndsAt: s.now().Add(invitationLasts)}, err)
 		})
-	clinic.Register(a, security("grant-any-role", http.MethodPost, "/accounts/{account}/grants", "Give a role", "security_admin, auditor and finance are proposed only: a second person approves them. Nobody grants to himself.", http.StatusCreated),
+	clinic.Register(a, security("grant-any-role", http.MethodPost, "/accounts/{account}/grants", "Give a role", "security_admin, auditor, finance and hospital_admin are proposed only: a second person approves them. Nobody grants to himself. Needs a step-up.", http.StatusCreated),
 		func(ctx context.Context, p clinic.Person, in *struct {
 			AnAccount
 			Body anyRole

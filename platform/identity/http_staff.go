@@ -68,7 +68,7 @@ func (s *Service) hospitalStaff(a *clinic.API) {
 			all, err := s.Grants(ctx, in.Hospital, false)
 			return reply(grantList{all}, err)
 		})
-	clinic.Register(a, staffing("invite-staff", http.MethodPost, "/staff", "Invite a member of staff with a role", "The invitation sets the first password; the second factor is set up at the first sign-in.", http.StatusCreated),
+	clinic.Register(a, staffing("invite-staff", http.MethodPost, "/staff", "Invite a member of staff with a role", "The invitation sets the first password; the second factor is set up at the first sign-in. Needs a step-up.", http.StatusCreated),
 		func(ctx context.Context, p clinic.Person, in *struct {
 			clinic.Hospital
 			Body invitation
@@ -76,7 +76,7 @@ func (s *Service) hospitalStaff(a *clinic.API) {
 			g := clinic.Grant{Role: in.Body.Role, Hospital: in.Hospital.Hospital, Code: in.Body.Code}
 			return reply(s.inviteWith(ctx, p, in.Body.Name, in.Body.Title, g, in.Body.Note))
 		})
-	clinic.Register(a, staffing("grant-role", http.MethodPost, "/staff/{account}/grants", "Give a role at the hospital", "finance is proposed only: a second person approves it. Nobody grants to himself.", http.StatusCreated),
+	clinic.Register(a, staffing("grant-role", http.MethodPost, "/staff/{account}/grants", "Give a role at the hospital", "finance and hospital_admin are proposed only: a second person approves them. Nobody grants to himself. Needs a step-up.", http.StatusCreated),
 		func(ctx context.Context, p clinic.Person, in *struct {
 			AtAccount
 			Body RoleField
@@ -136,11 +136,18 @@ func (s *Service) grantOf(ctx context.Context, in *AtGrant) error {
 
 // inviteWith invites a person and gives, or proposes, the role.
 func (s *Service) inviteWith(ctx context.Context, p clinic.Person, name, title string, g clinic.Grant, note string) (Invited, error) {
-	if err := checkGrant(g); err != nil {
+	if err := checkGrant(&g); err != nil {
 		return Invited{}, err
 	}
 	if !mayGive(p, g.Role, g.Hospital) {
 		return Invited{}, notYours(g.Role)
+	}
+	invited, err := s.Named(ctx, name) // 0: a new one
+	if err != nil && !errors.Is(err, clinic.ErrNotFound) {
+		return Invited{}, err
+	}
+	if err := s.codeFree(ctx, invited.ID, g); err != nil {
+		return Invited{}, err
 	}
 	account, code, err := s.Invite(ctx, p, name, title, false)
 	if err != nil {

@@ -74,17 +74,7 @@ var (
 	ErrRefused = errors.New("that does not sign you in: it is wrong, over, or was used already")
 	// ErrCannotSend: no code can be sent now.
 	ErrCannotSend = errors.New("codes cannot be sent now")
-	// ErrNoService: what the installation was not given.
-	ErrNoService = errors.New("this installation has no such service")
 )
-
-// TooMany is an act that has to wait.
-type TooMany struct {
-	After time.Duration
-	What  string
-}
-
-func (t *TooMany) Error() string { return t.What }
 
 // New makes the module.
 func New(c *clinic.Clinic, m Memory, l Limits) *Service {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -18,9 +19,10 @@ import (
 )
 
 const (
-	codeLasts   = 5 * time.Minute
-	codeEvery   = time.Minute
-	triesOfCode = 5
+	codeLasts = 5 * time.Minute
+	codeEvery = time.Minute
+	// Tries at a code from one address, and from all of them.
+	triesOfCode, allTriesOfCode = 5, 15
 )
 
 var mobile = regexp.MustCompile(`^1[3-9][0-9]{9}$`)
@@ -50,18 +52,42 @@ const (
 	useProof  = "proof"
 )
 
-// SendCode sends a code of six digits. It does the same for phones that have an
-// account and for those that have none. *TooMany, ErrCannotSend.
-func (s *Service) SendCode(ctx context.Context, phone, use, address string) error {
+// asker is who wants a code for a phone: somebody signed in for himself, a device that
+// signed in before, or a stranger, of whom there is the address alone.
+type asker struct {
+	session        int64 // the account; 0: not signed in
+	known, address string
+}
+
+// slot is whose codes those of an asker are. Strangers share one; who is known has his
+// own, which they can neither use up, nor replace, nor spoil by guessing.
+func (s *Service) slot(phone string, a asker) (slot string, stranger bool) {
+	slot = s.keyOf(phone, "code")
+	if a.session != 0 {
+		return slot + " signed in", false
+	}
+	if device := s.device("phone "+phone, a.known); device != "" {
+		return slot + " " + device, false
+	}
+	return slot, true
+}
+
+// SendCode sends a code of six digits to who wants to sign in. It does the same for phones
+// that have an account and for those that have none. *clinic.TooMany, ErrCannotSend.
+func (s *Service) SendCode(ctx context.Context, phone, known, address string) error {
 	phone, err := phoneOf(phone)
 	if err != nil {
 		return err
 	}
+	return s.sendCode(ctx, phone, useSignIn, asker{known: known, address: address})
+}
+
+func (s *Service) sendCode(ctx context.Context, phone, use string, a asker) error {
 	if s.Sender == nil {
 		return fmt.Errorf("%w: this installation has no sender of messages", ErrCannotSend)
 	}
-	who := s.keyOf(phone, "code")
-	if err := s.bounded(ctx, "codes from "+maskedKey(s, address), s.Limits.AddressCodes, time.Hour, "too many codes for this address"); err != nil {
+	who, stranger := s.slot(phone, a)
+	if err := s.bounded(ctx, "codes from "+s.keyOf(a.address, "address"), s.Limits.AddressCodes, time.Hour, "too many codes for this address"); err != nil {
 		return err
 	}
 	free, err := s.Memory.Swap(ctx, "code minute:"+who, nil, []byte("1"), codeEvery)
@@ -69,12 +95,10 @@ func (s *Service) SendCode(ctx context.Context, phone, use, address string) erro
 		return err
 	}
 	if !free {
-		return &TooMany{codeEvery, "a code was sent less than a minute ago"}
+		return &clinic.TooMany{After: codeEvery, What: "a code was sent less than a minute ago"}
 	}
-	if err := s.bounded(ctx, "codes hour:"+who, s.Limits.CodesPerHour, time.Hour, "too many codes for this phone"); err != nil {
-		return err
-	}
-	if err := s.bounded(ctx, "codes day:"+who, s.Limits.CodesPerDay, 24*time.Hour, "too many codes for this phone"); err != nil {
+	if err := s.codesBounded(ctx, phone, who, stranger, a.address); err != nil {
+		_, _ = s.Memory.Delete(ctx, "code minute:"+who)
 		return err
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
@@ -82,10 +106,9 @@ func (s *Service) SendCode(ctx context.Context, phone, use, address string) erro
 		return err
 	}
 	code := fmt.Sprintf("%06d", n)
-	if err := s.Memory.Put(ctx, "code:"+who, s.index(use+" "+phone+" "+code, "code"), codeLasts); err != nil {
-		return err
-	}
-	if _, err := s.Memory.Delete(ctx, "code tries:"+who); err != nil {
+	// Tries are counted by code, so that those at an older one are not this one's.
+	kept := []byte(fmt.Sprintf("%x %s", s.index(use+" "+phone+" "+code, "code"), rand.Text()))
+	if err := s.Memory.Put(ctx, "code:"+who, kept, codeLasts); err != nil {
 		return err
 	}
 	if err := s.Sender.Send(ctx, phone, "验证码 "+code+"，5 分钟内有效。任何人向您索要验证码都请勿提供。"); err != nil {
@@ -96,51 +119,71 @@ func (s *Service) SendCode(ctx context.Context, phone, use, address string) erro
 	return nil
 }
 
-// bounded counts an act; *TooMany beyond limit.
+// codesBounded counts a code that is about to be sent to a phone.
+func (s *Service) codesBounded(ctx context.Context, phone, who string, stranger bool, address string) error {
+	const what = "too many codes for this phone"
+	if stranger {
+		// One address alone does not use up what a phone has for all strangers.
+		here := s.keyOf(phone+" "+address, "code address")
+		if err := s.bounded(ctx, "codes here hour:"+here, max(1, s.Limits.CodesPerHour*3/5), time.Hour, what); err != nil {
+			return err
+		}
+		if err := s.bounded(ctx, "codes here day:"+here, max(1, s.Limits.CodesPerDay*3/5), 24*time.Hour, what); err != nil {
+			return err
+		}
+	}
+	if err := s.bounded(ctx, "codes hour:"+who, s.Limits.CodesPerHour, time.Hour, what); err != nil {
+		return err
+	}
+	return s.bounded(ctx, "codes day:"+who, s.Limits.CodesPerDay, 24*time.Hour, what)
+}
+
+// bounded counts an act; *clinic.TooMany beyond limit.
 func (s *Service) bounded(ctx context.Context, key string, limit int, within time.Duration, what string) error {
 	n, err := s.Memory.Count(ctx, key, within)
 	if err != nil {
 		return err
 	}
 	if n > limit {
-		return &TooMany{within, what}
+		return &clinic.TooMany{After: within, What: what}
 	}
 	return nil
 }
 
-// maskedKey keeps addresses out of Memory.
-func maskedKey(s *Service, address string) string { return s.keyOf(address, "address") }
-
-// tried counts a try to sign in from an address.
+// tried counts a try to sign in from an address, of which Memory has a digest.
 func (s *Service) tried(ctx context.Context, address string) error {
-	return s.bounded(ctx, "tries from "+maskedKey(s, address), s.Limits.AddressTries, time.Hour, "too many tries from this address")
+	return s.bounded(ctx, "tries from "+s.keyOf(address, "address"), s.Limits.AddressTries, time.Hour, "too many tries from this address")
 }
 
 // takeCode spends a code. ErrRefused for every reason there is: none was sent, it is
 // over, another one, tried too often, or spent already.
-func (s *Service) takeCode(ctx context.Context, phone, use, code, address string) error {
-	if err := s.tried(ctx, address); err != nil {
+func (s *Service) takeCode(ctx context.Context, phone, use, code string, a asker) error {
+	if err := s.tried(ctx, a.address); err != nil {
 		return err
 	}
-	who := s.keyOf(phone, "code")
-	// Counted before it is looked at, so that tries side by side are no more than five.
-	tries, err := s.Memory.Count(ctx, "code tries:"+who, codeLasts)
+	who, _ := s.slot(phone, a)
+	kept, _, err := s.Memory.Get(ctx, "code:"+who)
 	if err != nil {
 		return err
 	}
-	want, _, err := s.Memory.Get(ctx, "code:"+who)
+	want, number, _ := strings.Cut(string(kept), " ")
+	// Counted before it is looked at, so that tries side by side are no more than they may
+	// be: a stranger who guesses leaves tries for those at other addresses.
+	of := "code tries:" + who + " " + number
+	here, err := s.Memory.Count(ctx, of+" "+s.keyOf(a.address, "address"), codeLasts)
+	if err != nil || here > triesOfCode {
+		return cmp.Or(err, ErrRefused)
+	}
+	all, err := s.Memory.Count(ctx, of, codeLasts)
 	if err != nil {
 		return err
 	}
-	right := subtle.ConstantTimeCompare(want, s.index(use+" "+phone+" "+code, "code")) == 1
-	if !right || tries > triesOfCode {
+	right := subtle.ConstantTimeCompare([]byte(want), fmt.Appendf(nil, "%x", s.index(use+" "+phone+" "+code, "code"))) == 1
+	if !right || all > allTriesOfCode {
 		return ErrRefused
 	}
 	if n, err := s.Memory.Delete(ctx, "code:"+who); err != nil || n != 1 {
-		if err != nil {
-			return err
-		}
-		return ErrRefused // somebody else spent it
+		return cmp.Or(err, ErrRefused) // somebody else spent it
 	}
 	return nil
 }
@@ -152,7 +195,7 @@ func (s *Service) ByPhone(ctx context.Context, phone, code, bind string, v Visit
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := s.takeCode(ctx, phone, useSignIn, code, v.Address); err != nil {
+	if err := s.takeCode(ctx, phone, useSignIn, code, asker{known: v.Known, address: v.Address}); err != nil {
 		return Opened{}, err
 	}
 	r, err := s.patient(ctx, phone)

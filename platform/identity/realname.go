@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,11 +15,76 @@ import (
 	"hishub/platform/clinic"
 )
 
-// RealName says whether a name and an identity card's number belong together.
-type RealName interface {
-	// Verify returns ErrMismatch when they do not; any other error means that it cannot
-	// be said now. No error holds the name or the number.
+// Register is the service that knows everybody's name and number.
+type Register interface {
+	// Verify returns ErrMismatch when a name and an identity card's number do not belong
+	// together; any other error means that it cannot be said now. No error holds the name
+	// or the number.
 	Verify(ctx context.Context, name, idNo string) error
+}
+
+// RealName asks a Register for somebody, within bounds: a register of all people must not
+// be searched through us. Make it with Bounded.
+type RealName interface {
+	// Verify returns ErrMismatch, *clinic.TooMany or clinic.ErrNoService.
+	Verify(ctx context.Context, account int64, address, name, idNo string) error
+}
+
+// Bounded lets an account ask a register five times a day, whichever module asks for it,
+// and an address be wrong twenty times. One that was right takes none of those back.
+func (s *Service) Bounded(r Register) RealName { return bounded{s, r} }
+
+type bounded struct {
+	s *Service
+	r Register
+}
+
+const (
+	namesADay      = 5
+	mismatchesADay = 20
+)
+
+// Verify implements RealName.
+func (b bounded) Verify(ctx context.Context, account int64, address, name, idNo string) error {
+	key := "real names wrong:" + b.s.keyOf(address, "address")
+	if n, _, err := b.s.mismatches(ctx, key); err != nil {
+		return err
+	} else if n >= mismatchesADay {
+		return &clinic.TooMany{After: 24 * time.Hour, What: "too many names and numbers from this address that do not belong together"}
+	}
+	if err := b.s.bounded(ctx, fmt.Sprintf("real name:%d", account), namesADay, 24*time.Hour, "too many tries at a real name today"); err != nil {
+		return err
+	}
+	err := b.r.Verify(ctx, name, idNo)
+	switch {
+	case errors.Is(err, clinic.ErrRule):
+		return errors.Join(err, b.s.mismatched(ctx, key))
+	case err != nil:
+		b.s.Log.Error("verify a real name", "account", account, "error", err)
+		return fmt.Errorf("%w: the service for real names does not answer", clinic.ErrNoService)
+	}
+	return nil
+}
+
+func (s *Service) mismatches(ctx context.Context, key string) (n int, kept []byte, err error) {
+	kept, _, err = s.Memory.Get(ctx, key)
+	if err == nil && kept != nil {
+		n, _ = strconv.Atoi(string(kept)) // written by something else: 0
+	}
+	return n, kept, err
+}
+
+// mismatched counts one, until a day without any.
+func (s *Service) mismatched(ctx context.Context, key string) error {
+	for {
+		n, kept, err := s.mismatches(ctx, key)
+		if err != nil {
+			return err
+		}
+		if swapped, err := s.Memory.Swap(ctx, key, kept, []byte(strconv.Itoa(n+1)), 24*time.Hour); err != nil || swapped {
+			return err
+		}
+	}
 }
 
 // ErrMismatch is a name and a number that do not belong together.
@@ -28,7 +94,7 @@ var ErrMismatch = fmt.Errorf("%w: name and identity card number do not belong to
 // trying out only.
 type RealNameStandIn struct{ Now func() time.Time }
 
-// Verify implements RealName.
+// Verify implements Register.
 func (r RealNameStandIn) Verify(_ context.Context, _, idNo string) error {
 	now := time.Now
 	if r.Now != nil {
@@ -61,21 +127,13 @@ func (s *Service) Verify(ctx context.Context, p clinic.Person, name, idNo, addre
 		return err
 	}
 	if s.RealName == nil {
-		return fmt.Errorf("%w: real names cannot be verified", ErrNoService)
+		return fmt.Errorf("%w: real names cannot be verified", clinic.ErrNoService)
 	}
 	if err := s.Consented(ctx, p.Account, SensitiveData); err != nil {
 		return err
 	}
-	// A register of all people must not be asked through us.
-	if err := s.bounded(ctx, fmt.Sprintf("real name:%d", p.Account), 5, 24*time.Hour, "too many tries at a real name today"); err != nil {
+	if err := s.RealName.Verify(ctx, p.Account, address, name, idNo); err != nil {
 		return err
-	}
-	if err := s.RealName.Verify(ctx, name, idNo); err != nil {
-		if errors.Is(err, clinic.ErrRule) {
-			return err
-		}
-		s.Log.Error("verify a real name", "account", p.Account, "error", err)
-		return fmt.Errorf("%w: the service for real names does not answer", ErrNoService)
 	}
 	sealedName, err1 := s.seal(name, "real name", p.Account)
 	sealedID, err2 := s.seal(idNo, "id number", p.Account)

@@ -76,7 +76,7 @@ func (s *Service) Confirm(ctx context.Context, ticket, code string, v Visitor) (
 		return Opened{}, fmt.Errorf("%w: no second factor is offered", clinic.ErrState)
 	}
 	subject := s.index(Subject(r.ID), "second factor tried")
-	if err := s.attempt(ctx, subject); err != nil {
+	if err := s.attempt(ctx, s.Database, subject, ofOne); err != nil {
 		return Opened{}, err
 	}
 	step := stepOf(r.offer, code, s.now())
@@ -155,7 +155,7 @@ func (s *Service) SecondFactor(ctx context.Context, ticket, code, recovery strin
 // prove spends a code of the second factor, or a recovery code.
 func (s *Service) prove(ctx context.Context, r record, code, recovery string) error {
 	subject := s.index(Subject(r.ID), "second factor tried")
-	if err := s.attempt(ctx, subject); err != nil {
+	if err := s.attempt(ctx, s.Database, subject, ofOne); err != nil {
 		return err
 	}
 	if recovery != "" {
@@ -197,7 +197,7 @@ func (s *Service) StepUp(ctx context.Context, p clinic.Person, code, address str
 	if r.Kind == StaffAccount {
 		err = s.prove(ctx, r, code, "")
 	} else {
-		err = s.takeCode(ctx, r.phone, useProof, code, address)
+		err = s.takeCode(ctx, r.phone, useProof, code, asker{session: r.ID, address: address})
 	}
 	if errors.Is(err, ErrRefused) { // who asks is signed in all the same
 		return Opened{}, core.Problems{{Field: "code", What: "wrong, over, or used already"}}
@@ -221,7 +221,7 @@ func (s *Service) SendProof(ctx context.Context, p clinic.Person, address string
 	if r.phone == "" {
 		return fmt.Errorf("%w: the account has no phone; use the second factor", clinic.ErrRule)
 	}
-	return s.SendCode(ctx, r.phone, useProof, address)
+	return s.sendCode(ctx, r.phone, useProof, asker{session: r.ID, address: address})
 }
 
 // NewRecovery replaces the recovery codes of who is signed in.

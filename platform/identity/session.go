@@ -119,6 +119,8 @@ type Opened struct {
 	Kind    Kind      `json:"kind"`
 	Idle    int64     `json:"idle_seconds" doc:"it is over when it is not used for so long"`
 	Ends    time.Time `json:"ends_at" doc:"it is over then in any case"`
+	// Known says that this device signed in before.
+	Known string `json:"device_token,omitempty" doc:"for the device to keep, for half a year: sent along at its next sign-in, strangers' tries do not slow it. It signs nobody in."`
 	// Recovery codes of a second factor that was set up now.
 	Recovery []string `json:"recovery_codes,omitempty" doc:"each stands in once for the second factor; shown this once"`
 }
@@ -133,6 +135,8 @@ type Visitor struct {
 	Device  Device
 	// Before is who was signed in on that device until now.
 	Before clinic.Person
+	// Known is the token that the device has of an earlier sign-in; "" for none.
+	Known string
 }
 
 // begin opens a session. The token is a new one whatever the visitor brought, and the
@@ -156,7 +160,9 @@ func (s *Service) begin(ctx context.Context, r record, v Visitor) (Opened, error
 	if err := s.note(ctx, clinic.Act{Person: clinic.Person{Account: r.ID, Name: r.Title, Grants: r.Grants}, Verb: "sign in", Subject: Subject(r.ID), Data: map[string]any{"session": e.ID, "channel": v.Device.Channel}}); err != nil {
 		return Opened{}, err
 	}
-	return s.opened(token, e), nil
+	o := s.opened(token, e)
+	o.Known = s.deviceToken(r.who())
+	return o, nil
 }
 
 // keep puts a session under a token, and into the account's list of devices.

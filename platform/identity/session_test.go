@@ -63,7 +63,7 @@ func TestNobodyPlantsASession(t *testing.T) {
 	planted := w.phoneSignIn("13800000009")
 	before := w.person(planted.Token)
 	w.wait(time.Minute)
-	ok(t, w.SendCode(w.ctx, phone, useSignIn, "192.0.2.1"))
+	ok(t, w.SendCode(w.ctx, phone, "", "192.0.2.1"))
 	v := visitor
 	v.Before = before
 	o, err := w.ByPhone(w.ctx, phone, w.sent.code(phone), "", v)
@@ -246,7 +246,7 @@ func TestMemoryIsLost(t *testing.T) {
 	if again := w.phoneSignIn(phone); again.Account != o.Account {
 		t.Error("another account")
 	}
-	ticket, enrol, err := w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	ticket, enrol, err := w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	if enrol {
 		t.Error("the second factor is gone")

@@ -190,36 +190,6 @@ func (r record) person() clinic.Person {
 	return clinic.Person{Account: r.ID, Name: r.shown(), Grants: r.Grants}
 }
 
-// Tries in a row that cost nothing, and how the waits grow from there.
-const freeTries, firstWait, longestWait = 5, time.Minute, time.Hour
-
-// attempt counts a try at a secret before it is looked at, so that tries side by side
-// are counted, too. *TooMany while the next one has to wait.
-func (s *Service) attempt(ctx context.Context, subject []byte) error {
-	now := s.now()
-	var count int
-	err := s.Database.QueryRow(ctx, `
-		insert into identity.attempt as a (subject, count, last_at, until) values ($1, 1, $2, $2)
-		on conflict (subject) do update set last_at = $2, count = case when a.last_at < $3 then 1 else a.count + 1 end,
-			until = case when a.last_at < $3 or a.count + 1 < $4 then $2
-				else $2::timestamptz + least($6::float8, $5::float8 * power(2, least(a.count + 1 - $4, 20))) * interval '1 second' end
-		where a.until <= $2
-		returning count`, subject, now, now.Add(-24*time.Hour), freeTries, firstWait.Seconds(), longestWait.Seconds()).Scan(&count)
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	var until time.Time
-	if err := s.Database.QueryRow(ctx, `select until from identity.attempt where subject = $1`, subject).Scan(&until); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	return &TooMany{until.Sub(now), "too many tries; the wait grows with each"}
-}
-
-func (s *Service) attemptRight(ctx context.Context, subject []byte) error {
-	_, err := s.Database.Exec(ctx, `delete from identity.attempt where subject = $1`, subject)
-	return err
-}
-
 // Run tidies up until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	for {
@@ -242,13 +212,14 @@ func (s *Service) Tidy(ctx context.Context) error {
 
 // ByPassword is the first half of the sign-in of staff. ticket leads to the second:
 // SecondFactor, or where enrol is told Enrol and Confirm.
-func (s *Service) ByPassword(ctx context.Context, name, password, address string) (ticket string, enrol bool, err error) {
+// known is the token of a device that signed in before, "" for none.
+func (s *Service) ByPassword(ctx context.Context, name, password, known, address string) (ticket string, enrol bool, err error) {
 	if err := s.tried(ctx, address); err != nil {
 		return "", false, err
 	}
 	name = strings.ToLower(name)
-	subject := s.index(name, "name tried")
-	if err := s.attempt(ctx, subject); err != nil {
+	subjects, err := s.attemptName(ctx, name, known, address)
+	if err != nil {
 		return "", false, err
 	}
 	r, err := s.find(ctx, s.Database, "name = $1", name)
@@ -265,7 +236,7 @@ func (s *Service) ByPassword(ctx context.Context, name, password, address string
 		}
 		return "", false, ErrRefused
 	}
-	if err := s.attemptRight(ctx, subject); err != nil {
+	if err := s.attemptRight(ctx, subjects...); err != nil {
 		return "", false, err
 	}
 	ticket, err = s.keepPending(ctx, r)
@@ -281,8 +252,9 @@ func (s *Service) ChangePassword(ctx context.Context, p clinic.Person, old, next
 	if r.Kind != StaffAccount {
 		return Opened{}, fmt.Errorf("%w: patients have no password", clinic.ErrRule)
 	}
-	subject := s.index(r.Name, "name tried")
-	if err := s.attempt(ctx, subject); err != nil {
+	// Who is signed in is not kept from it by those who try to sign in.
+	subject := s.index(Subject(r.ID), "password change tried")
+	if err := s.attempt(ctx, s.Database, subject, ofOne); err != nil {
 		return Opened{}, err
 	}
 	right, err := s.holds(ctx, old, r.password)

@@ -20,7 +20,7 @@ func TestStaffSignIn(t *testing.T) {
 	if p := m.Person; !p.May(clinic.Prescribe, "h1") || p.May(clinic.Prescribe, "h2") || p.Name != "测试Li" || m.Kind != StaffAccount || len(m.Recovery) != recoveryCodes {
 		t.Errorf("%+v", m)
 	}
-	ticket, enrol, err := w.ByPassword(w.ctx, "LI", password, "192.0.2.2")
+	ticket, enrol, err := w.ByPassword(w.ctx, "LI", password, "", "192.0.2.2")
 	ok(t, err)
 	if enrol {
 		t.Error("told to enrol again")
@@ -41,7 +41,7 @@ func TestStaffSignIn(t *testing.T) {
 			t.Error("a secret was written down")
 		}
 	}
-	ticket, _, err = w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	ticket, _, err = w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	w.wait(pendingLasts)
 	_, err = w.SecondFactor(w.ctx, ticket, w.totp(m.secret), "", visitor)
@@ -54,7 +54,7 @@ func TestACodeOfTheSecondFactorWorksOnce(t *testing.T) {
 	tickets := make([]string, 8)
 	for i := range tickets {
 		var err error
-		tickets[i], _, err = w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+		tickets[i], _, err = w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 		ok(t, err)
 	}
 	code := w.totp(m.secret)
@@ -102,7 +102,7 @@ func TestRecoveryCodesWorkOnceEach(t *testing.T) {
 	w := newWorld(t)
 	m := w.staff("li")
 	in := func(recovery string) error {
-		ticket, _, err := w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+		ticket, _, err := w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 		ok(t, err)
 		_, err = w.SecondFactor(w.ctx, ticket, "", recovery, visitor)
 		return err
@@ -137,7 +137,7 @@ func TestInvitationsAndPasswords(t *testing.T) {
 	is(t, w.Accept(w.ctx, code, password, "192.0.2.2"), ErrRefused) // spent
 	account, code, err := w.Invite(w.ctx, clinic.Person{}, "wang", "", true)
 	ok(t, err)
-	_, _, err = w.ByPassword(w.ctx, "wang", "twelve signs", "192.0.2.2")
+	_, _, err = w.ByPassword(w.ctx, "wang", "twelve signs", "", "192.0.2.2")
 	is(t, err, ErrRefused) // reset
 	w.wait(invitationLasts)
 	is(t, w.Accept(w.ctx, code, password, "192.0.2.2"), ErrRefused) // over
@@ -174,9 +174,9 @@ func TestChangePassword(t *testing.T) {
 	_, err = w.Person(w.ctx, m.Token)
 	is(t, err, clinic.ErrSignedOut)
 	w.person(o.Token)
-	_, _, err = w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	_, _, err = w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	is(t, err, ErrRefused)
-	_, _, err = w.ByPassword(w.ctx, "li", "another horse 10 battery", "192.0.2.2")
+	_, _, err = w.ByPassword(w.ctx, "li", "another horse 10 battery", "", "192.0.2.2")
 	ok(t, err)
 }
 
@@ -187,13 +187,13 @@ func TestLockOut(t *testing.T) {
 	w.staff("li")
 	for _, name := range []string{"li", "nobody-has-it"} {
 		try := func(password string) error {
-			_, _, err := w.ByPassword(w.ctx, name, password, "192.0.2.2")
+			_, _, err := w.ByPassword(w.ctx, name, password, "", "192.0.2.2")
 			return err
 		}
-		for range freeTries {
+		for range ofOne.free {
 			is(t, try("wrong password"), ErrRefused)
 		}
-		for _, want := range []time.Duration{firstWait, 2 * firstWait, 4 * firstWait} {
+		for _, want := range []time.Duration{ofOne.first, 2 * ofOne.first, 4 * ofOne.first} {
 			many := tooMany(t, try(password))
 			if many.After != want {
 				t.Errorf("%s: the wait is %v, want %v", name, many.After, want)
@@ -204,13 +204,13 @@ func TestLockOut(t *testing.T) {
 			is(t, try("wrong password"), ErrRefused)
 		}
 		for range 20 {
-			w.wait(longestWait)
+			w.wait(ofOne.longest)
 			is(t, try("wrong password"), ErrRefused)
 		}
-		if many := tooMany(t, try(password)); many.After != longestWait {
+		if many := tooMany(t, try(password)); many.After != ofOne.longest {
 			t.Errorf("%s: the wait is %v in the end", name, many.After)
 		}
-		w.wait(longestWait)
+		w.wait(ofOne.longest)
 		if err := try(password); name == "li" {
 			ok(t, err)
 		}
@@ -233,11 +233,11 @@ func TestManyPasswordsAtOnce(t *testing.T) {
 	w.compare = func(string, string) (bool, error) { compared.Add(1); return false, nil }
 	var all sync.WaitGroup
 	for range 60 {
-		all.Go(func() { _, _, _ = w.ByPassword(w.ctx, "li", "guess", "192.0.2.2") })
+		all.Go(func() { _, _, _ = w.ByPassword(w.ctx, "li", "guess", "", "192.0.2.2") })
 	}
 	all.Wait()
-	if n := compared.Load(); n != freeTries {
-		t.Errorf("%d were compared, want %d", n, freeTries)
+	if n := compared.Load(); int(n) != ofOne.free {
+		t.Errorf("%d were compared, want %d", n, ofOne.free)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestTimeTellsNothing(t *testing.T) {
 	}
 	for _, c := range [][2]string{{"li", "wrong password"}, {"nobody", password}, {"fresh", password}, {"zhao", password}} {
 		hashes = nil
-		_, _, err := w.ByPassword(w.ctx, c[0], c[1], "192.0.2.2")
+		_, _, err := w.ByPassword(w.ctx, c[0], c[1], "", "192.0.2.2")
 		if err == nil || err.Error() != ErrRefused.Error() {
 			t.Errorf("%s: %v", c[0], err)
 		}
@@ -277,11 +277,11 @@ func (m *member) Account() int64 { return m.Opened.Account }
 func TestTheSecondFactorIsGuessedFiveTimes(t *testing.T) {
 	w := newWorld(t)
 	m := w.staff("li")
-	ticket, _, err := w.ByPassword(w.ctx, "li", password, "192.0.2.2")
+	ticket, _, err := w.ByPassword(w.ctx, "li", password, "", "192.0.2.2")
 	ok(t, err)
 	right := w.totp(m.secret)
 	wrong := string('0'+(right[0]-'0'+1)%10) + right[1:]
-	for range freeTries {
+	for range ofOne.free {
 		_, err := w.SecondFactor(w.ctx, ticket, wrong, "", visitor)
 		is(t, err, ErrRefused)
 	}

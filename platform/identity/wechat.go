@@ -35,7 +35,7 @@ const bindLasts = 10 * time.Minute
 
 func (s *Service) openID(ctx context.Context, code, address string) (string, error) {
 	if s.WeChat == nil {
-		return "", fmt.Errorf("%w: WeChat is not set up", ErrNoService)
+		return "", fmt.Errorf("%w: WeChat is not set up", clinic.ErrNoService)
 	}
 	if err := s.tried(ctx, address); err != nil {
 		return "", err
@@ -88,8 +88,12 @@ func (s *Service) bindTicket(ctx context.Context, r record, bind string) error {
 	return s.bind(ctx, r.ID, string(openID))
 }
 
-// BindWeChat binds the WeChat of a code to the account that is signed in.
+// BindWeChat binds the WeChat of a code to the account that is signed in. It is another
+// way to sign in, so it takes a step-up: a session that somebody took is not enough.
 func (s *Service) BindWeChat(ctx context.Context, p clinic.Person, code, address string) error {
+	if err := s.Proved(ctx, p); err != nil {
+		return err
+	}
 	openID, err := s.openID(ctx, code, address)
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	c := &clinic.Clinic{Database: db, Vault: vault{}, Trail: func(tx pgx.Tx) clinic.Trail { return w.acts }, Log: slog.New(slog.NewTextHandler(w.acts, nil))}
 	w.Service = New(c, w.memory, Limits{})
 	w.Service.now = w.time
-	w.Sender, w.WeChat, w.RealName = w.sent, WeChatStandIn{}, RealNameStandIn{w.time}
+	w.Sender, w.WeChat, w.RealName = w.sent, WeChatStandIn{}, w.Bounded(RealNameStandIn{w.time})
 	ok(t, w.Migrate(ctx))
 	ok(t, w.Migrate(ctx))
 	return w
@@ -82,9 +82,9 @@ func is(t testing.TB, err, kind error) {
 	}
 }
 
-func tooMany(t testing.TB, err error) *TooMany {
+func tooMany(t testing.TB, err error) *clinic.TooMany {
 	t.Helper()
-	var many *TooMany
+	var many *clinic.TooMany
 	if !errors.As(err, &many) {
 		t.Fatalf("got %v, want too many", err)
 	}
@@ -95,7 +95,7 @@ func tooMany(t testing.TB, err error) *TooMany {
 func (w *world) phoneSignIn(phone string) Opened {
 	w.T.Helper()
 	w.wait(time.Minute)
-	ok(w.T, w.SendCode(w.ctx, phone, useSignIn, "192.0.2.1"))
+	ok(w.T, w.SendCode(w.ctx, phone, "", "192.0.2.1"))
 	number, err := phoneOf(phone)
 	ok(w.T, err)
 	o, err := w.ByPhone(w.ctx, phone, w.sent.code(number), "", Visitor{Address: "192.0.2.1", Device: Device{Channel: "h5"}})
@@ -130,7 +130,7 @@ func (w *world) staff(name string, grants ...clinic.Grant) *member {
 		ok(w.T, err)
 	}
 	ok(w.T, w.Accept(w.ctx, code, password, "192.0.2.2"))
-	ticket, enrol, err := w.ByPassword(w.ctx, name, password, "192.0.2.2")
+	ticket, enrol, err := w.ByPassword(w.ctx, name, password, "", "192.0.2.2")
 	ok(w.T, err)
 	if !enrol {
 		w.T.Fatal("a new member of staff has a second factor")

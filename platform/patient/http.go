@@ -25,12 +25,13 @@ func (s *Service) Routes(api *clinic.API) {
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-add", Method: http.MethodPost, Path: "/patients", Right: clinic.OwnRecords, Shows: true, Status: http.StatusCreated,
 		Title: "enter oneself, or somebody of the family", Doc: "Oneself comes first. A child under 14 is entered by its guardian, who is verified; one without a document of its own goes by the guardian's."},
 		func(ctx context.Context, p clinic.Person, in *struct {
+			clinic.From
 			Body struct {
 				Relation Relation `json:"relation" enum:"self,child,parent,spouse,other"`
 				Details
 			}
 		}) (*clinic.Out[Record], error) {
-			r, err := s.Add(ctx, p.Account, in.Body.Relation, in.Body.Details)
+			r, err := s.Add(ctx, p.Account, in.Address(), in.Body.Relation, in.Body.Details)
 			clinic.About(ctx, "patient "+r.No, r.No)
 			return clinic.Reply(r, err)
 		})

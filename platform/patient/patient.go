@@ -85,9 +85,10 @@ func (r Record) Age(at time.Time) int {
 const guarded = 14
 
 // RealName tells whether a name and an identity card number belong together
-// (identity.RealName): ErrRule when they do not.
+// (identity.RealName): ErrRule when they do not, *clinic.TooMany when this account or
+// address asked too often, clinic.ErrNoService when it cannot be said now.
 type RealName interface {
-	Verify(ctx context.Context, name, idNo string) error
+	Verify(ctx context.Context, account int64, address, name, idNo string) error
 }
 
 // Service is the module.
@@ -107,12 +108,12 @@ func (s *Service) Migrate(ctx context.Context) error {
 }
 
 // Add a patient to an account's family. The person himself comes first; a child under 14
-// has him as its guardian.
-func (s *Service) Add(ctx context.Context, account int64, relation Relation, d Details) (Record, error) {
+// has him as its guardian. address is where the request comes from.
+func (s *Service) Add(ctx context.Context, account int64, address string, relation Relation, d Details) (Record, error) {
 	if err := d.complete(time.Now()); err != nil {
 		return Record{}, err
 	}
-	verified, err := s.verify(ctx, d)
+	verified, err := s.verify(ctx, account, address, d)
 	if err != nil {
 		return Record{}, fmt.Errorf("add patient: %w", err)
 	}
@@ -206,11 +207,11 @@ func (d *Details) complete(now time.Time) error {
 	return ps.OrNil()
 }
 
-func (s *Service) verify(ctx context.Context, d Details) (bool, error) {
+func (s *Service) verify(ctx context.Context, account int64, address string, d Details) (bool, error) {
 	if d.IDType != "id_card" || d.IDNo == "" || s.RealName == nil {
 		return false, nil
 	}
-	if err := s.RealName.Verify(ctx, d.Name, d.IDNo); err != nil {
+	if err := s.RealName.Verify(ctx, account, address, d.Name, d.IDNo); err != nil {
 		return false, fmt.Errorf("verify the real name: %w", err)
 	}
 	return true, nil

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
 // police believes everybody but who is called 假名.
 type police struct{ err error }
 
-func (p police) Verify(_ context.Context, name, _ string) error {
+func (p police) Verify(_ context.Context, _ int64, _, name, _ string) error {
 	if name == "假名" {
 		return identity.ErrMismatch
 	}
@@ -46,7 +46,7 @@ var (
 
 func added(t *testing.T, s *Service, account int64, relation Relation, d Details) Record {
 	t.Helper()
-	r, err := s.Add(t.Context(), account, relation, d)
+	r, err := s.Add(t.Context(), account, "192.0.2.1", relation, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func added(t *testing.T, s *Service, account int64, relation Relation, d Details
 func TestAFamily(t *testing.T) {
 	s, _ := opened(t)
 	ctx := t.Context()
-	if _, err := s.Add(ctx, 1, Child, baby); !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "guardian") {
+	if _, err := s.Add(ctx, 1, "192.0.2.1", Child, baby); !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "guardian") {
 		t.Errorf("rule guardian: a child alone: %v", err)
 	}
 	self := added(t, s, 1, Self, zhang)
@@ -76,7 +76,7 @@ func TestAFamily(t *testing.T) {
 		"a second self":         {1, Self, Details{Name: "测试李四", IDType: "passport", IDNo: "E1", Sex: "male", BirthDate: "1980-01-01", Phone: "1"}},
 		"the same child again":  {1, Child, baby},
 	} {
-		if _, err := s.Add(ctx, wrong.account, wrong.relation, wrong.d); !errors.Is(err, clinic.ErrState) {
+		if _, err := s.Add(ctx, wrong.account, "192.0.2.1", wrong.relation, wrong.d); !errors.Is(err, clinic.ErrState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestRuleRealName(t *testing.T) {
 	ctx := t.Context()
 	false1 := zhang
 	false1.Name = "假名"
-	if _, err := s.Add(ctx, 1, Self, false1); !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "real name") || strings.Contains(err.Error(), "假名") {
+	if _, err := s.Add(ctx, 1, "192.0.2.1", Self, false1); !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "real name") || strings.Contains(err.Error(), "假名") {
 		t.Errorf("%v", err)
 	}
 	foreign := added(t, s, 1, Self, Details{Name: "测试李四", IDType: "passport", IDNo: "E1234567", Sex: "male", BirthDate: "1980-01-01", Phone: "13900139000"})
@@ -117,7 +117,7 @@ func TestRuleRealName(t *testing.T) {
 		t.Errorf("books without a verified name: %v", err)
 	}
 	s.RealName = police{errors.New("the service is away")}
-	if _, err := s.Add(ctx, 2, Self, zhang); err == nil || errors.Is(err, clinic.ErrRule) {
+	if _, err := s.Add(ctx, 2, "192.0.2.1", Self, zhang); err == nil || errors.Is(err, clinic.ErrRule) {
 		t.Errorf("nobody could verify: %v", err)
 	}
 }
@@ -132,14 +132,14 @@ func TestWrongDetails(t *testing.T) {
 		"sex":        {Name: "测", IDType: "id_card", IDNo: zhang.IDNo, Phone: "1", Sex: "male"},
 	} {
 		var ps core.Problems
-		if _, err := s.Add(t.Context(), 1, Self, d); !errors.As(err, &ps) || len(ps) != 1 || ps[0].Field != field {
+		if _, err := s.Add(t.Context(), 1, "192.0.2.1", Self, d); !errors.As(err, &ps) || len(ps) != 1 || ps[0].Field != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
 	for name, born := range map[string]string{"no date": "yesterday", "the future": "2999-01-01", "none": ""} {
 		var ps core.Problems
 		d := Details{Name: "测", IDType: "passport", IDNo: "E1", Sex: "male", Phone: "1", BirthDate: born}
-		if _, err := s.Add(t.Context(), 1, Self, d); !errors.As(err, &ps) || ps[0].Field != "birth_date" {
+		if _, err := s.Add(t.Context(), 1, "192.0.2.1", Self, d); !errors.As(err, &ps) || ps[0].Field != "birth_date" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
