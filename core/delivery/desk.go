@@ -290,12 +290,11 @@ func (k *desk) exchange(ctx context.Context, d *Delivery, held time.Time, now fu
 		call = &step.Undo.Call
 	}
 	before := func(ctx context.Context) error {
-		if d.Phase != Inquire { // a question changes nothing, so nothing need be known of it after a crash
-			if err := k.Store.Sent(ctx, d, h.Revision); err != nil {
-				return err
-			}
-			d.Revision = h.Revision
+		// A question changes nothing, but it must not be asked in a pause either.
+		if err := k.Store.Sent(ctx, d, h.Revision); err != nil {
+			return err
 		}
+		d.Revision = h.Revision
 		// The last act before the first byte: this process may have stood still.
 		if time.Since(held) > k.Lease-k.Lease/10 {
 			return ErrLeaseLost
@@ -329,10 +328,11 @@ func (k *desk) budget(message int64, x core.Exchange, n *Next) {
 }
 
 // asItStands is the progress of a delivery that this process does nothing about.
-// That the answer to its last bytes was never read stays known.
+// That the answer to its last bytes was never read stays known; that to a question is
+// no loss.
 func (d *Delivery) asItStands(now time.Time) Progress {
 	p := d.Progress
-	if d.Interrupted {
+	if d.Interrupted && d.Phase != Inquire {
 		p.Unanswered, p.LastByte = true, now
 	}
 	return p

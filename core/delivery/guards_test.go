@@ -114,3 +114,36 @@ func TestNothingIsSentUnderAClaimThatCameLate(t *testing.T) {
 		})
 	}
 }
+
+// closing is a shelf whose hospital was paused between the claims and the first byte.
+type closing struct{ *shelf }
+
+func (closing) Sent(context.Context, *Delivery, int) error { return ErrLeaseLost }
+
+// A question is asked under a mark, as everything else: what may not be sent now may
+// not be asked either.
+func TestNoQuestionIsAskedWithoutAMark(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := newShelf(1), &clinic{}
+			s.saved[1] = Progress{Phase: Inquire, LastByte: time.Now()}
+			d := dispatcher(s, c, 4)
+			op := d.Hospitals.(one).h.Operations[core.PrescriptionCreate]
+			op.Steps[0].Inquire = &core.Inquiry{Call: core.Call{Name: "ask", Connector: "default", Mapper: answering{}}}
+			if paused {
+				d.Store = closing{s}
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- d.Run(ctx) }()
+			time.Sleep(time.Minute)
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if asked := c.calls == 1; asked == paused || (len(s.done) == 1) == paused {
+				t.Errorf("paused %v: %d calls, %v delivered", paused, c.calls, s.done)
+			}
+		})
+	}
+}

@@ -184,3 +184,46 @@ func TestAPauseHoldsWhatWaitsForASlot(t *testing.T) {
 	stop()
 	l.must(<-ended)
 }
+
+// A question that was claimed before a pause is not asked in it either, whether it is
+// the claim's first exchange or follows the one that is in doubt.
+func TestNoQuestionIsAskedInAPause(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	d := l.one(id)
+	l.sent(d)
+	ask := next(d, delivery.Sending)
+	ask.Phase, ask.LastByte = delivery.Inquire, time.Now()
+	l.settle(d, ask)
+	l.must(l.Pause(l.ctx, "h1", "ops", "their night"))
+	if open := count[bool](l, `select lease_until > clock_timestamp() from hub.queue`); open {
+		t.Error("its lease stands: a mark that does not know of the pause would be let through")
+	}
+	if err := l.Sent(l.ctx, d, 1); !errors.Is(err, delivery.ErrLeaseLost) {
+		t.Errorf("asked in the pause: %v", err)
+	}
+	l.must(l.Resume(l.ctx, "h1", "ops", ""))
+	l.none() // the call before it may still be at work
+	l.expire("takeover_at")
+	d = l.one(id)
+	if d.Phase != delivery.Inquire || !d.Interrupted {
+		t.Errorf("claimed %+v", d.Progress)
+	}
+	later := next(d, delivery.Queued)
+	l.settle(d, later)
+	d = l.one(id)
+	l.must(l.Pause(l.ctx, "h1", "ops", "their night"))
+	if err := l.Sent(l.ctx, d, 1); !errors.Is(err, delivery.ErrLeaseLost) {
+		t.Errorf("asked in the pause: %v", err)
+	}
+	l.must(l.Resume(l.ctx, "h1", "ops", ""))
+	if d = l.one(id); d.Interrupted {
+		t.Error("nothing was asked, and it is taken for interrupted")
+	}
+	// One that is in flight is settled in the pause.
+	l.sent(d)
+	l.must(l.Pause(l.ctx, "h1", "ops", "their night"))
+	if _, err := l.Settle(l.ctx, d, attempt(d, core.OutcomeOK), next(d, delivery.Delivered)); err != nil {
+		t.Errorf("the answer of one in flight: %v", err)
+	}
+}

@@ -166,15 +166,18 @@ func (s *Store) Pause(ctx context.Context, hospital, who, why string) error {
 // endClaims ends the leases under which nothing was sent, after a pause is
 // committed. A mark that began before, and does not know of the pause, finds the lease
 // over, or has its row and is waited for. It waits for no row while it holds one,
-// because such a mark may hold some and want others.
+// because such a mark may hold some and want others. A question that follows what it is
+// about in the same claim is marked as that was, so its lease ends in any case: its
+// answer is settled all the same.
 func (s *Store) endClaims(ctx context.Context, hospital string) error {
 	for {
 		var left bool
 		err := s.calm.QueryRow(ctx, `
 			with unsent as (
-				select message from hub.queue where hospital = $1 and head and state = 'queued' and sent_at is null and lease_until > statement_timestamp()
+				select message from hub.queue where hospital = $1 and head and state = 'queued' and lease_until > statement_timestamp()
+					and (sent_at is null or progress->>'phase' = 'inquire')
 			), free as (
-				select q.message from hub.queue q where q.message in (select message from unsent) and q.sent_at is null for update skip locked
+				select q.message from hub.queue q where q.message in (select message from unsent) and (q.sent_at is null or q.progress->>'phase' = 'inquire') for update skip locked
 			), ended as (
 				update hub.queue q set lease_until = statement_timestamp() from free where q.message = free.message returning q.message
 			)
