@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: build demo test check bench torture month rush soak lint generate clean
+.PHONY: build demo test check bench torture month rush sockets soak lint generate clean
 
 build:
 	$(BUILD) -o bin/hishub ./cmd/hishub
@@ -49,7 +49,12 @@ rush: build
 	@tools/install postgresql rabbitmq
 	HISHUB_RUSH=full $(GO) test -count=1 -timeout 30m -v ./cmd/hishub/rush
 
-soak: torture month rush
+# Who hears what: 1,000 sockets at two nodes, 100,000 messages, connections that break.
+sockets: build
+	@tools/install postgresql redis
+	HISHUB_SOCKETS=full $(GO) test -count=1 -timeout 30m -v ./cmd/hishub/sockets
+
+soak: torture month rush sockets
 
 clean:
 	rm -rf bin
