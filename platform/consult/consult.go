@@ -239,7 +239,11 @@ func (s *Service) open(ctx context.Context, p clinic.Person, hospital, doctor, p
 		} else if err != nil {
 			return err
 		}
-		_, err = s.Orders.Create(ctx, tx, outbox, order.New{Hospital: hospital, Subject: no, Patient: patientNo, Kind: order.Consultation, Account: p.Account, Lines: lines(o.Fee), Within: payWithin})
+		pays, err := s.Orders.Create(ctx, tx, outbox, order.New{Hospital: hospital, Subject: no, Patient: patientNo, Kind: order.Consultation, Account: p.Account, Lines: lines(o.Fee), Within: payWithin})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update consult.consult set order_no = $2 where no = $1`, no, pays.No)
 		return err
 	})
 	if err != nil {

@@ -431,3 +431,35 @@ func TestRandomCommands(t *testing.T) {
 		}
 	})
 }
+
+// Lists name the order that pays, as one consultation does, also once its money is back;
+// and a hospital that is none has no offers.
+func TestListsNameTheOrder(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	k := must(t)(w.Open(ctx, mother, "h1", "D1", "P1", told()))
+	from := must(t)(w.Open(ctx, another, "h1", "D1", "P2", told())) // from before it was kept
+	if _, err := w.Database.Exec(ctx, `update consult.consult set order_no = '' where no = $1`, from.No); err != nil {
+		t.Fatal(err)
+	}
+	for account, want := range map[int64]string{mother.Account: k.Order, another.Account: from.Order} {
+		all, err := w.OfAccount(ctx, account, "", 10)
+		if err != nil || len(all) != 1 || all[0].Order != want || want == "" {
+			t.Errorf("%+v, %v; want the order %q", all, err, want)
+		}
+	}
+	if _, err := clinictest.Do(w.c, func(tx pgx.Tx, outbox core.Outbox) (order.Order, error) {
+		return w.orders.MarkPaid(ctx, tx, outbox, k.Order, order.Payment{Channel: "wechat", ChannelNo: "42", Amount: 2000, At: time.Now()})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := w.OfDoctor(ctx, "h1", doctor.Account, Waiting, 10); err != nil || len(all) != 1 || all[0].Order != k.Order {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if k = must(t)(w.Refuse(ctx, doctor, "h1", k.No, "不是复诊")); k.Order == "" || k.State != Refused {
+		t.Errorf("%+v", k)
+	}
+	if _, err := w.Offers(ctx, "h9"); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("offers of no hospital: %v", err)
+	}
+}

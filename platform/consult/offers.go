@@ -37,8 +37,11 @@ func (s *Service) SetOffer(ctx context.Context, hospital string, account int64, 
 	return o, nil
 }
 
-// Offers of a hospital's doctors that are open.
+// Offers of a hospital's doctors that are open; clinic.ErrNotFound when there is no such hospital.
 func (s *Service) Offers(ctx context.Context, hospital string) ([]Offer, error) {
+	if _, err := s.Place(ctx, hospital); err != nil {
+		return nil, err
+	}
 	rows, err := s.Database.Query(ctx, `select doctor, department, fee, accept_within, lasts, daily, open from consult.service where hospital = $1 and open order by doctor`, hospital)
 	if err != nil {
 		return nil, fmt.Errorf("list offers: %w", err)

@@ -14,11 +14,11 @@ import (
 	"hishub/platform/order"
 )
 
-const columns = `no, hospital, doctor, department, patient, state, fee, conversation, accept_until, started_at, ends_at, ended_at, rating, why, details, summary, account, doctor_account, accept_within, lasts`
+const columns = `no, hospital, doctor, department, patient, state, fee, order_no, conversation, accept_until, started_at, ends_at, ended_at, rating, why, details, summary, account, doctor_account, accept_within, lasts`
 
 func (s *Service) scan(row pgx.CollectableRow) (k Consult, err error) {
 	var why, details, summary []byte
-	if err := row.Scan(&k.No, &k.Hospital, &k.Doctor, &k.Department, &k.Patient, &k.State, &k.Fee, &k.Conversation, &k.AcceptUntil, &k.StartedAt, &k.EndsAt, &k.EndedAt, &k.Rating,
+	if err := row.Scan(&k.No, &k.Hospital, &k.Doctor, &k.Department, &k.Patient, &k.State, &k.Fee, &k.Order, &k.Conversation, &k.AcceptUntil, &k.StartedAt, &k.EndsAt, &k.EndedAt, &k.Rating,
 		&why, &details, &summary, &k.account, &k.doctorAccount, &k.acceptWithin, &k.lasts); err != nil {
 		return k, err
 	}
@@ -78,9 +78,10 @@ func (s *Service) Own(ctx context.Context, account int64, no string) (Consult, e
 	return s.withOrder(ctx)(s.one(ctx, s.Database, `account = $1 and no = $2`, account, no))
 }
 
+// withOrder names the order of one from before that was kept with it.
 func (s *Service) withOrder(ctx context.Context) func(Consult, error) (Consult, error) {
 	return func(k Consult, err error) (Consult, error) {
-		if err != nil {
+		if err != nil || k.Order != "" {
 			return k, err
 		}
 		o, err := s.Orders.OfSubject(ctx, s.Database, k.Hospital, order.Consultation, k.No)
@@ -130,7 +131,13 @@ func (s *Service) many(ctx context.Context, where string, args ...any) ([]Consul
 	if err != nil {
 		return nil, fmt.Errorf("list consultations: %w", err)
 	}
-	return pgx.CollectRows(rows, s.scan)
+	all, err := pgx.CollectRows(rows, s.scan)
+	for i := range all {
+		if err == nil {
+			all[i], err = s.withOrder(ctx)(all[i], nil)
+		}
+	}
+	return all, err
 }
 
 // Price implements order.Subject: what the doctor asked for when it was opened.

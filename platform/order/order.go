@@ -7,10 +7,12 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -156,10 +158,14 @@ func (s *Service) Migrate(ctx context.Context) error {
 	return clinic.Migrate(ctx, s.Database, "order", schema)
 }
 
-// PriceChanged: what the order cost when it was seen is not what it costs now.
+// PriceChanged: what the order cost, or was made up of, when it was seen is not what it
+// is now.
 type PriceChanged struct{ Was, Is core.Fen }
 
 func (e *PriceChanged) Error() string {
+	if e.Was == e.Is {
+		return fmt.Sprintf("the order costs %s yuan as before, and its lines are others; look at it again", e.Is)
+	}
 	return fmt.Sprintf("the price changed from %s to %s yuan", e.Was, e.Is)
 }
 
@@ -214,8 +220,9 @@ func sum(lines []Line) (total core.Fen) {
 }
 
 // Reprice asks what the order costs now and writes that down. It returns *PriceChanged,
-// and the order with its new lines, when the amount is another than of the version that
-// was seen; paying goes on only with a price that the payer saw.
+// and the order with its new lines, when these are others than of the version that was
+// seen; paying goes on only with what the payer saw. Other numbers of the HIS's own for the
+// same lines, or the same in another order, are no change for him.
 func (s *Service) Reprice(ctx context.Context, no string, seen int) (Order, error) {
 	o, err := s.Get(ctx, no)
 	if err != nil {
@@ -236,15 +243,15 @@ func (s *Service) Reprice(ctx context.Context, no string, seen int) (Order, erro
 		if o.State != Created {
 			return fmt.Errorf("price order: %w: it is %s meanwhile", clinic.ErrState, o.State)
 		}
-		if sum(lines) == o.Amount && len(lines) == len(o.Lines) {
+		if slices.Equal(lines, o.Lines) {
 			return nil // the version that was seen stands, unless it was an older one
 		}
 		sealed, err := s.seal(no, lines)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `update clinic_order.orders set lines = $2, amount = $3, version = version + 1, updated_at = clock_timestamp() where no = $1`,
-			no, sealed, sum(lines)); err != nil {
+		if _, err := tx.Exec(ctx, `update clinic_order.orders set lines = $2, amount = $3, version = version + case when $4 then 0 else 1 end, updated_at = clock_timestamp() where no = $1`,
+			no, sealed, sum(lines), looksTheSame(lines, o.Lines)); err != nil {
 			return err
 		}
 		o, err = s.Lock(ctx, tx, no)
@@ -254,6 +261,21 @@ func (s *Service) Reprice(ctx context.Context, no string, seen int) (Order, erro
 		return o, &PriceChanged{Was: was, Is: o.Amount}
 	}
 	return o, err
+}
+
+// looksTheSame to who pays: the numbers that the HIS has for a line are not his.
+func looksTheSame(as, bs []Line) bool {
+	seen := func(lines []Line) []Line {
+		out := slices.Clone(lines)
+		for i := range out {
+			out[i].LineNo, out[i].BillNo = "", ""
+		}
+		slices.SortFunc(out, func(a, b Line) int {
+			return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Qty, b.Qty), cmp.Compare(a.UnitPrice, b.UnitPrice), cmp.Compare(a.Amount, b.Amount))
+		})
+		return out
+	}
+	return slices.Equal(seen(as), seen(bs))
 }
 
 // Begin is called by the payment module when it is about to ask a channel: nobody else

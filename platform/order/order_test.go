@@ -189,6 +189,41 @@ func TestAnOrderFromPriceToRefund(t *testing.T) {
 	}
 }
 
+// Lines that changed are shown again, whatever they add up to; what is the HIS's own of
+// them is taken over without a word.
+func TestRepriceLooksAtTheLines(t *testing.T) {
+	s, b := opened(t)
+	ctx := t.Context()
+	was := []Line{{LineNo: "1", Code: "A", Name: "甲", Qty: "1", Amount: 500}, {LineNo: "2", Code: "B", Name: "乙", Qty: "1", Amount: 755}}
+	o := created(t, s, "RX1", was)
+	for name, c := range map[string]struct {
+		lines   []Line
+		changed bool
+	}{
+		"the same":               {was, false},
+		"other numbers":          {[]Line{{LineNo: "11", Code: "A", Name: "甲", Qty: "1", Amount: 500}, {LineNo: "12", BillNo: "B9", Code: "B", Name: "乙", Qty: "1", Amount: 755}}, false},
+		"another order":          {[]Line{was[1], was[0]}, false},
+		"other drugs":            {[]Line{{LineNo: "1", Code: "C", Name: "丙", Qty: "1", Amount: 500}, was[1]}, true},
+		"other amounts":          {[]Line{{LineNo: "1", Code: "A", Name: "甲", Qty: "1", Amount: 755}, {LineNo: "2", Code: "B", Name: "乙", Qty: "1", Amount: 500}}, true},
+		"one of them twice":      {[]Line{{LineNo: "1", Code: "A", Name: "甲", Qty: "1", Amount: 500}, {LineNo: "2", Code: "A", Name: "甲", Qty: "1", Amount: 755}}, true},
+		"another count of boxes": {[]Line{{LineNo: "1", Code: "A", Name: "甲", Qty: "2", Amount: 500}, was[1]}, true},
+	} {
+		b.lines = was
+		before, err := s.Reprice(ctx, o.No, 0)
+		if !errors.As(err, new(*PriceChanged)) { // version 0 was never seen
+			t.Fatal(err)
+		}
+		b.lines = c.lines
+		after, err := s.Reprice(ctx, o.No, before.Version)
+		if changed := errors.As(err, new(*PriceChanged)); changed != c.changed || err != nil && !changed || (after.Version != before.Version) != c.changed {
+			t.Errorf("%s: version %d after %d, %v", name, after.Version, before.Version, err)
+		}
+		if kept, err := s.Get(ctx, o.No); err != nil || !slices.Equal(kept.Lines, c.lines) {
+			t.Errorf("%s: kept %+v, %v", name, kept.Lines, err)
+		}
+	}
+}
+
 func TestAnOrderOfNothingIsPaidAtOnce(t *testing.T) {
 	s, b := opened(t)
 	if o := created(t, s, "RX1", []Line{{Name: "义诊", Amount: 0}}); o.State != Paid || !slices.Equal(b.told, []string{"paid RX1 0.00"}) {
