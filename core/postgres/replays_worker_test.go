@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,5 +62,28 @@ func TestTwoThousandWithTwoWorkers(t *testing.T) {
 	// Lanes begin with their first.
 	if n := count[int](l, `select count(*) from hub.queue q where q.head and exists (select from hub.queue b where b.hospital = q.hospital and b.lane = q.lane and b.place < q.place)`); n != 0 {
 		t.Errorf("%d lanes begin with a later one", n)
+	}
+}
+
+// Two replays name the same message, which stays cancelled when another is in its
+// place: whose turn comes second tells nobody of it again.
+func TestWhatIsReplacedIsNotToldTwice(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(voiding("RX1", "L1"))
+	done, err := l.Cancel(l.ctx, id, "nurse", "")
+	l.must(err)
+	first, second := l.create(plan(delivery.Cancelled)), l.create(plan(delivery.Cancelled))
+	if !done || first.Tally().Waiting != 1 || second.Tally().Waiting != 1 {
+		t.Fatalf("cancelled %v, listed %+v and %+v", done, first.Tally(), second.Tally())
+	}
+	if got := l.tellAll("p", first.ID, canAsk); !slices.Equal(got, []replay.Outcome{replay.Released}) {
+		t.Fatalf("told %v", got)
+	}
+	if got := l.tellAll("p", second.ID, canAsk); !slices.Equal(got, []replay.Outcome{replay.Skipped}) {
+		t.Errorf("told %v by the second", got)
+	}
+	l.wantOutcomes(second.ID, fmt.Sprintf("RX1 skipped the message is cancelled: message %d is in its place", id+1))
+	if n := count[int](l, `select count(*) from hub.queue`); n != 1 {
+		t.Errorf("%d are on their way", n)
 	}
 }
