@@ -32,6 +32,7 @@ func (d *day) everythingElse() {
 	d.decided()
 	d.booked()
 	d.security()
+	d.whoLooked()
 }
 
 func (d *day) family() {
@@ -96,11 +97,13 @@ func (d *day) takenBack() {
 	k := d.consulted("lianhu")
 	d.must(d.patient, "POST", "/consults/"+k.No+"/video", nil, nil)
 	d.must(d.doctor, "POST", at("lianhu", "/consults/"+k.No+"/video"), nil, nil)
-	one, two := d.approved(k), d.approved(k)
+	one, two, three := d.approved(k), d.approved(k), d.approved(k)
 	d.pays(one.Order)
 	awaited(d, d.patient, "/own"+at("lianhu", "/prescriptions/"+one.No), "at the HIS", func(p rx.Rx) bool { return p.State == rx.SentHIS })
 	d.must(d.doctor, "POST", at("lianhu", "/prescriptions/"+one.No+"/void"), object{"reason": "开错药"}, nil)
 	d.must(d.pharmacist, "POST", at("lianhu", "/reviews/"+two.No+"/void"), object{"reason": "缺药"}, nil)
+	d.pays(three.Order)
+	d.delivered(three)
 	awaited(d, d.patient, "/orders/"+one.Order, "given back", func(o order.Order) bool { return o.State == order.Refunded })
 }
 

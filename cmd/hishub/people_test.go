@@ -355,6 +355,10 @@ func TestEveryRoleAtEveryEndpoint(t *testing.T) {
 			body = object{} // admission comes before the body is read
 		}
 		s := o.ask(token, op.method, path(op, hospital), body)
+		for s.status == http.StatusTooManyRequests && s.header.Get("Retry-After") == "1" { // no person asks so many questions
+			time.Sleep(time.Second)
+			s = o.ask(token, op.method, path(op, hospital), body)
+		}
 		switch kind, detail := s.problem(); {
 		case s.status == http.StatusUnauthorized && detail == "":
 			return s, "signed out"

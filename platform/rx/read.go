@@ -113,6 +113,11 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, hospital, no string) (Rx,
 	return s.one(ctx, tx, `p.hospital = $1 and p.no = $2 for update of p`, hospital, no)
 }
 
+// Hold is a prescription that is held until tx ends, for who hands out its drugs.
+func (s *Service) Hold(ctx context.Context, tx pgx.Tx, hospital, no string) (Rx, error) {
+	return s.lock(ctx, tx, hospital, no)
+}
+
 func (s *Service) move(ctx context.Context, tx pgx.Tx, p Rx, to State, set string, args ...any) error {
 	if _, err := States.Move(p.State, to); err != nil {
 		return err

@@ -119,6 +119,9 @@ func (s *Service) Review(ctx context.Context, p clinic.Person, hospital, no stri
 			return err
 		}
 		if !v.Approve {
+			if err := s.notice(ctx, tx, now, now.author, "rejected"); err != nil {
+				return err
+			}
 			return s.Cards.Card(ctx, tx, hospital, now.Consult, "prescription", no, "药师退回处方，待医生修改")
 		}
 		return s.approved(ctx, tx, outbox, now, lines)
@@ -152,7 +155,15 @@ func (s *Service) approved(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r
 			return err
 		}
 	}
+	if err := s.notice(ctx, tx, rx, rx.account, "approved"); err != nil {
+		return err
+	}
 	return s.Cards.Card(ctx, tx, rx.Hospital, rx.Consult, "prescription", rx.No, "处方已审核通过，请在有效期内支付")
+}
+
+// notice tells an account what became of a prescription.
+func (s *Service) notice(ctx context.Context, tx pgx.Tx, rx Rx, account int64, what string) error {
+	return s.Notices.Send(ctx, tx, account, "prescription."+what, map[string]string{"hospital": rx.Hospital, "no": rx.No})
 }
 
 // reviewOf is the review of a revision, as a HIS and a regulator are told of it.
@@ -169,5 +180,6 @@ func (s *Service) reviewOf(ctx context.Context, tx pgx.Tx, no string, revision i
 		return code, nil, err // nobody knows the name: only the code is told
 	}
 	r.PharmacistName = who.Title
-	return code, r, nil
+	r.PharmacistIDNo, err = s.idNoOf(ctx, tx, account)
+	return code, r, err
 }

@@ -185,20 +185,32 @@ type (
 	Payback interface {
 		GiveBack(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o order.Order, reason string) error
 	}
+	// Notices is the notify module.
+	Notices interface {
+		Send(ctx context.Context, tx pgx.Tx, account int64, event string, params map[string]string) error
+	}
+	// Fulfilment hands out the drugs of what is paid, and not those of what is taken back.
+	// It takes its locks after the prescription's.
+	Fulfilment interface {
+		Start(ctx context.Context, tx pgx.Tx, hospital, no, patient string, account int64, validUntil time.Time) error
+		Stop(ctx context.Context, tx pgx.Tx, hospital, no string) error
+	}
 )
 
 // Service is the module.
 type Service struct {
 	*clinic.Clinic
-	Consults Consults
-	Patients Patients
-	Drugs    Drugs
-	Orders   Orders
-	Licences Licences
-	People   People
-	Cards    Cards
-	Payback  Payback
-	Signer   Signer
+	Consults   Consults
+	Patients   Patients
+	Drugs      Drugs
+	Orders     Orders
+	Licences   Licences
+	People     People
+	Cards      Cards
+	Payback    Payback
+	Fulfilment Fulfilment
+	Notices    Notices
+	Signer     Signer
 }
 
 //go:embed *.sql

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ type world struct {
 	licensed error
 	cards    []string
 	paid     map[string]bool // given back
+	handing  []string        // what is to be handed out, and what is not any more
+	acts     []clinic.Act
+	noticed  []string
 	drugs    *core.Drugs
 }
 
@@ -107,6 +111,32 @@ func (w payback) GiveBack(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o 
 	return err
 }
 
+type fulfilments struct{ *world }
+
+func (w fulfilments) Start(_ context.Context, _ pgx.Tx, _, no, patient string, account int64, until time.Time) error {
+	w.handing = append(w.handing, fmt.Sprintf("start %s %s %d %s", no, patient, account, until.In(time.UTC).Format(time.TimeOnly)))
+	return nil
+}
+
+func (w fulfilments) Stop(_ context.Context, _ pgx.Tx, _, no string) error {
+	w.handing = append(w.handing, "stop "+no)
+	return nil
+}
+
+type notices struct{ *world }
+
+func (w notices) Send(_ context.Context, _ pgx.Tx, account int64, event string, params map[string]string) error {
+	w.noticed = append(w.noticed, fmt.Sprintf("%d %s %s %s", account, event, params["hospital"], params["no"]))
+	return nil
+}
+
+type trail struct{ *world }
+
+func (w trail) Keep(_ context.Context, a clinic.Act) error {
+	w.acts = append(w.acts, a)
+	return nil
+}
+
 func opened(t *testing.T, sm2 bool) *world {
 	t.Helper()
 	ctx := t.Context()
@@ -124,9 +154,10 @@ func opened(t *testing.T, sm2 bool) *world {
 	}
 	drugs := &catalog.Service{Clinic: c.Clinic}
 	w.consult = Consult{No: "K1", VisitNo: "V1", Patient: "PA", Account: 7, DepartmentCode: "01", DoctorCode: "D1", DoctorName: "测试医生", Complaint: "咽痛三天", StartedAt: time.Now()}
-	w.Service = &Service{Clinic: c.Clinic, Consults: consults{w}, Patients: patients{}, Drugs: drugs, Orders: w.orders, Licences: licences{w}, People: people{}, Cards: cards{w}, Payback: payback{w},
+	w.Service = &Service{Clinic: c.Clinic, Consults: consults{w}, Patients: patients{}, Drugs: drugs, Orders: w.orders, Licences: licences{w}, People: people{}, Cards: cards{w}, Payback: payback{w}, Fulfilment: fulfilments{w}, Notices: notices{w},
 		Signer: LocalSigner{c.Clinic, sm2}}
 	w.orders.Subjects = map[order.Kind]order.Subject{order.Drugs: w.Service}
+	c.Trail = func(pgx.Tx) clinic.Trail { return trail{w} }
 	for _, migrate := range []func(context.Context) error{drugs.Migrate, w.orders.Migrate, w.Migrate} {
 		if err := migrate(ctx); err != nil {
 			t.Fatal(err)
@@ -458,6 +489,12 @@ func TestVoidGivesTheMoneyBack(t *testing.T) {
 	}
 	rx = must(t)(w.Void(ctx, doctor, "h1", rx.No, "误开"))
 	o, err := w.orders.Get(ctx, w.signedOrder(t, rx.No))
+	if want := []string{"start " + rx.No + " PA 7 15:59:59", "stop " + rx.No}; !slices.Equal(w.handing, want) {
+		t.Errorf("handing out: %v, want %v", w.handing, want)
+	}
+	if want := []string{"7 prescription.approved h1 " + rx.No, "7 prescription.void h1 " + rx.No}; !slices.Equal(w.noticed, want) {
+		t.Errorf("noticed: %v, want %v", w.noticed, want)
+	}
 	if err != nil || rx.State != Void || o.State != order.Refunded || !slices.Equal(kinds(w, t), []core.Kind{core.PrescriptionCreate, core.PaymentSettle, core.PrescriptionVoid}) {
 		t.Errorf("%s, order %s, told %v, %v", rx.State, o.State, kinds(w, t), err)
 	}
@@ -570,4 +607,37 @@ func TestRandomCommands(t *testing.T) {
 			"voided": event(core.PrescriptionVoid, core.EventDelivered),
 		})
 	})
+}
+
+// Who signs is told to those who want to know it, by the number that his hospital gave.
+func TestSignatories(t *testing.T) {
+	w := opened(t, false)
+	ctx := t.Context()
+	admin := clinic.Person{Account: 31}
+	const number = "11010519491231002X"
+	var ps core.Problems
+	if err := w.Identify(ctx, admin, "h1", doctor.Account, "110105194912310021"); !errors.As(err, &ps) || strings.Contains(err.Error(), "194912") {
+		t.Errorf("a wrong check digit: %v", err)
+	}
+	if err := w.Identify(ctx, doctor, "h1", doctor.Account, number); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("his own: %v", err)
+	}
+	w.licensed = clinic.ErrRule
+	if err := w.Identify(ctx, admin, "h1", doctor.Account, number); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("who signs nothing: %v", err)
+	}
+	w.licensed = nil
+	for _, account := range []int64{doctor.Account, doctor.Account, pharmacist.Account} {
+		if err := w.Identify(ctx, admin, "h1", account, number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.acts) != 3 || w.acts[2].Subject != "account 21" || strings.Contains(fmt.Sprint(w.acts), number) {
+		t.Errorf("%+v", w.acts)
+	}
+	w.pay(t, w.approve(t, w.signed(t)))
+	m := w.c.Told(t)[0].Body.(*core.Prescription)
+	if m.Writing.DoctorIDNo != number || m.Review.PharmacistIDNo != number {
+		t.Errorf("%+v %+v", m.Writing, m.Review)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -155,6 +156,9 @@ func (s *Service) Paid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o ord
 			return err
 		}
 	}
+	if err := s.Fulfilment.Start(ctx, tx, rx.Hospital, rx.No, rx.Patient, rx.account, *rx.ValidUntil); err != nil {
+		return err
+	}
 	if p.Amount == 0 {
 		return nil
 	}
@@ -189,11 +193,15 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, outbox core.Outbox, rx Rx
 	if err != nil {
 		return err
 	}
+	author, err := s.idNoOf(ctx, tx, rx.author)
+	if err != nil {
+		return err
+	}
 	m := &core.Prescription{
 		No: rx.No, VisitNo: c.VisitNo, PatientNo: c.PatientNo, PatientName: c.PatientName, Sex: c.Sex, BirthDate: c.BirthDate, IDNo: c.IDNo,
 		DepartmentCode: c.DepartmentCode, DepartmentName: c.DepartmentName, DoctorCode: c.DoctorCode, DoctorName: c.DoctorName, PharmacistCode: code,
 		Category: c.Category, Diagnoses: c.Diagnoses, WrittenAt: c.WrittenAt, ValidUntil: c.ValidUntil, Note: c.Note,
-		Writing: &core.Writing{Signature: base64.StdEncoding.EncodeToString(signature)}, Review: reviewed,
+		Writing: &core.Writing{DoctorIDNo: author, Signature: base64.StdEncoding.EncodeToString(signature)}, Review: reviewed,
 		Consultation: &core.Consultation{No: k.No, StartedAt: k.StartedAt, Complaint: k.Complaint, History: k.History, Allergies: k.Allergies},
 	}
 	if len(lines) != len(c.Items) {
@@ -262,6 +270,14 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, outbox core.Outbox, rx Rx,
 	}
 	if err := s.move(ctx, tx, rx, to, `why = $3`, why); err != nil {
 		return err
+	}
+	if err := s.Fulfilment.Stop(ctx, tx, rx.Hospital, rx.No); err != nil {
+		return err
+	}
+	if to == Void && slices.Contains([]State{Approved, Paid, SentHIS}, rx.State) { // of others the patient never heard
+		if err := s.notice(ctx, tx, rx, rx.account, "void"); err != nil {
+			return err
+		}
 	}
 	if !rx.told {
 		return nil

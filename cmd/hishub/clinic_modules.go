@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
+
+	"hishub/core"
+	"hishub/platform/clinic"
+)
+
+// module is one of the clinic's, as a process runs it.
+type module struct {
+	name    string
+	migrate func(context.Context) error
+	people  func(*clinic.API)       // what people call; nil: nothing
+	keys    func(huma.API)          // what programs call with a key of the hub
+	beside  map[string]http.Handler // addresses that are no operations: sockets, what payment channels call
+	take    func(context.Context, pgx.Tx, core.Event) error
+	mine    func(context.Context, pgx.Tx, []core.Event) ([]core.Event, error)
+	jobs    []clinic.Job
+	run     func(context.Context) // what else goes on by itself
+}
+
+// list is all modules, those first that others rest on.
+func (m *clinicModules) list() []module {
+	return []module{
+		{name: "identity", migrate: m.identity.Migrate, people: m.identity.Routes, run: m.identity.Run},
+		{name: "directory", migrate: m.directory.Migrate, people: m.directory.Routes, jobs: m.directory.Jobs()},
+		{name: "patient", migrate: m.patients.Migrate, people: m.patients.Routes, take: m.patients.Take},
+		{name: "catalog", migrate: m.catalog.Migrate, people: m.catalog.Routes, jobs: m.catalog.Jobs()},
+		{name: "schedule", migrate: m.schedule.Migrate, people: m.schedule.Routes, jobs: m.schedule.Jobs()},
+		{name: "order", migrate: m.orders.Migrate, people: m.orders.Routes, jobs: m.orders.Jobs()},
+		{name: "pay", migrate: m.pay.Migrate, people: m.pay.Routes, take: m.pay.Take, jobs: m.pay.Jobs(),
+			beside: map[string]http.Handler{"POST " + clinic.Prefix + "/notices/": m.pay.Notices()}},
+		{name: "chat", migrate: m.chat.Migrate, people: m.chat.Routes, jobs: m.chat.Jobs(),
+			beside: map[string]http.Handler{"GET " + clinic.Prefix + "/socket": m.node.Handler()}},
+		{name: "consult", migrate: m.consults.Migrate, people: m.consults.Routes, jobs: m.consults.Jobs()},
+		{name: "notify", migrate: m.notices.Migrate, people: m.notices.Routes, jobs: m.notices.Jobs()},
+		{name: "fulfilment", migrate: m.fulfilment.Migrate, people: m.fulfilment.Routes, take: m.fulfilment.Take, jobs: m.fulfilment.Jobs()},
+		{name: "rx", migrate: m.rx.Migrate, people: m.rx.Routes, take: m.rx.Take, jobs: m.rx.Jobs()},
+		{name: "appointment", migrate: m.appointments.Migrate, people: m.appointments.Routes, take: m.appointments.Take, jobs: m.appointments.Jobs(), run: m.appointments.Run},
+		{name: "regulator", migrate: m.regulator.Migrate, people: m.regulator.Routes, take: m.regulator.Take},
+		{name: "audit", migrate: m.audit.Migrate, people: m.audit.Routes, jobs: m.audit.Jobs()},
+		{name: "prescription", migrate: m.prescriptions.Migrate, keys: m.prescriptions.Routes, take: m.prescriptions.Take, mine: m.prescriptions.Mine},
+		{name: "payment", migrate: m.payments.Migrate, keys: m.payments.Routes, take: m.payments.Take},
+	}
+}
+
+// migrate makes each module's schema.
+func (m *clinicModules) migrate(ctx context.Context) error {
+	for _, of := range m.modules {
+		if err := of.migrate(ctx); err != nil {
+			return fmt.Errorf("the clinic's module %s does not start: %w", of.name, err)
+		}
+	}
+	return nil
+}
+
+// routes registers what programs call with a key of the hub: the thin clinic.
+func (m *clinicModules) routes(api huma.API) {
+	for _, of := range m.modules {
+		if of.keys != nil {
+			of.keys(api)
+		}
+	}
+}
+
+// people registers what each module has for people.
+func (m *clinicModules) people(a *clinic.API) {
+	for _, of := range m.modules {
+		if of.people != nil {
+			of.people(a)
+		}
+	}
+}
+
+// beside are the clinic's addresses that are no operations.
+func (m *clinicModules) beside(mux *http.ServeMux) {
+	for _, of := range m.modules {
+		for pattern, h := range of.beside {
+			mux.Handle(pattern, h)
+		}
+	}
+}
+
+// run does what the modules do by themselves, until ctx ends.
+func (m *clinicModules) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, in := range m.inboxes {
+		all.Go(func() { in.Run(ctx) })
+	}
+	for _, of := range m.modules {
+		if of.run != nil {
+			all.Go(func() { of.run(ctx) })
+		}
+	}
+	all.Go(func() { m.jobs.Run(ctx) })
+	all.Wait()
+}
