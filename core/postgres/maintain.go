@@ -59,7 +59,8 @@ func (s *Store) partitionsAhead(ctx context.Context, now time.Time) error {
 type Retention struct {
 	// Bodies of messages; what is not yet delivered keeps its months in any case.
 	Bodies time.Duration
-	// Exchanges are the bytes that went over the wire, Attempts what is told of them.
+	// Exchanges are the bytes that went over the wire, Attempts what is told of them;
+	// replays stay as long as these, from the end of the month in which they ended.
 	Exchanges, Attempts time.Duration
 	// Events of the feed. A reader that is further behind misses the rest.
 	Events time.Duration
@@ -71,7 +72,7 @@ type Retention struct {
 }
 
 // Maintain makes the partitions of the coming months, drops those past their
-// retention, and forgets expired answers. It is run daily; again is harmless.
+// retention, and forgets replays and expired answers. It is run daily; again is harmless.
 // It returns the names of the dropped partitions.
 func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropped []string, err error) {
 	if err := s.partitionsAhead(ctx, now); err != nil {
@@ -85,6 +86,11 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, r Retention) (dropp
 		dropped = append(dropped, gone...)
 		if err != nil {
 			return dropped, fmt.Errorf("maintain the ledger: drop old partitions of %s: %w", table, err)
+		}
+	}
+	if r.Attempts > 0 {
+		if err := s.forgetReplays(ctx, now.Add(-r.Attempts)); err != nil {
+			return dropped, fmt.Errorf("maintain the ledger: forget old replays: %w", err)
 		}
 	}
 	_, err = s.calm.Exec(ctx, `delete from hub.idempotency where expires < clock_timestamp()`)

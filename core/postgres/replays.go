@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -365,4 +366,33 @@ func (s *Store) ReplayItems(ctx context.Context, id int64, outcome replay.Outcom
 		return nil, fmt.Errorf("list messages of replay %d: %w", id, err)
 	}
 	return all, nil
+}
+
+// forgetReplays forgets those of the months that ended before a moment, with their
+// messages; what was decided about these stays in the audit. One of which something is
+// still followed stays. A list can have any length, so it goes in pieces, the replay last.
+func (s *Store) forgetReplays(ctx context.Context, before time.Time) error {
+	rows, err := s.calm.Query(ctx, `select r.id from hub.replay r where r.ended_at < $1
+		and not exists (select from hub.replay_part p where p.replay = r.id and p.on_way > 0) order by r.id`, month(before))
+	if err != nil {
+		return err
+	}
+	old, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, id := range old {
+		for n := int64(listedAtOnce); n == listedAtOnce; {
+			tag, err := s.calm.Exec(ctx, `delete from hub.replay_item where replay = $1
+				and message in (select message from hub.replay_item where replay = $1 order by message limit $2)`, id, listedAtOnce)
+			if err != nil {
+				return err
+			}
+			n = tag.RowsAffected()
+		}
+		if _, err := s.calm.Exec(ctx, `delete from hub.replay where id = $1`, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ type Class struct {
 var Classes = []Class{
 	{"bodies", 0, "body", "contents of messages"},
 	{"exchanges", 180, "exchange", "bytes that went over the wire"},
-	{"attempts", 730, "attempt", "what is told of each exchange"},
+	{"attempts", 730, "attempt", "what is told of each exchange, and of each message of replays that ended"},
 	{"events", 90, "event", "the feed; who is further behind misses the rest"},
 	{"statements", 400, "statement_entry", "books of channels and HIS's, by their day"},
 	{"search", 0, "found_by", "other numbers and patients that messages are found by"},

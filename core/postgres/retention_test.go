@@ -108,3 +108,46 @@ func TestRetentionLeavesWhatIsNeeded(t *testing.T) {
 	l.exec(`delete from hub.queue`)
 	drop(partitionName("attempt", old), partitionName("exchange", old))
 }
+
+// A replay goes with its messages, however many, when the time of attempts is over
+// since the month of its end; one that runs, or of which something is on its way, stays.
+func TestReplaysAreForgotten(t *testing.T) {
+	l := newLedger(t)
+	now, err := l.Now(l.ctx)
+	l.must(err)
+	const long = 2*listedAtOnce + 1
+	at := func(m time.Time) *time.Time { return &m }
+	first := month(now).AddDate(0, -2, 0)
+	for _, r := range []struct {
+		state        string
+		ended        *time.Time
+		items, onWay int
+	}{
+		{"done", at(first.Add(-time.Second)), long, 0}, // 1: the month before ended two months ago
+		{"cancelled", at(first.Add(-time.Second)), 3, 1},
+		{"done", at(first.Add(time.Second)), 3, 0},
+		{"running", nil, 3, 0},
+		{"cancelled", at(first.AddDate(-1, 0, 0)), listedAtOnce, 0}, // 5
+	} {
+		var id int64
+		l.must(l.calm.QueryRow(l.ctx, `insert into hub.replay (state, filter, revision, rate, concurrency, stop_after, created_by, created_at, ended_at)
+			values ($1, '{}', '', 1, 1, 1, 'ops', $2, $3) returning id`, r.state, first.AddDate(-2, 0, 0), r.ended).Scan(&id))
+		l.exec(`insert into hub.replay_part (replay, hospital, shard, items, on_way) values ($1, 'h1', 0, $2, $3)`, id, r.items, r.onWay)
+		l.exec(`insert into hub.replay_item (replay, message, hospital, kind, place) select $1, n, 'h1', 'payment.settle', n from generate_series(1, $2) n`, id, r.items)
+	}
+	left := func(keep time.Duration, want string) {
+		t.Helper()
+		if _, err := l.Maintain(l.ctx, now, Retention{Attempts: keep}); err != nil {
+			t.Fatal(err)
+		}
+		got := count[string](l, `select string_agg(r.id || ':' || (select count(*) from hub.replay_item i where i.replay = r.id), ' ' order by r.id) from hub.replay r`)
+		if got != want {
+			t.Errorf("kept for %s: replays and how many messages they have: %s, want %s", keep, got, want)
+		}
+	}
+	left(0, fmt.Sprintf("1:%d 2:3 3:3 4:3 5:%d", long, listedAtOnce))
+	left(now.Sub(first)+time.Hour, fmt.Sprintf("1:%d 2:3 3:3 4:3", long))
+	left(now.Sub(first), "2:3 3:3 4:3")
+	l.exec(`update hub.replay_part set on_way = 0`)
+	left(now.Sub(first), "3:3 4:3")
+}
