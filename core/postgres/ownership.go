@@ -26,27 +26,28 @@ func (s *Store) Own(ctx context.Context, process string, ttl time.Duration) ([]i
 	// One at a time: the count of processes must not change under us. And all in one
 	// round trip: a process that the network loses in the middle must not keep the
 	// others from renewing what they hold.
-	b := &pgx.Batch{}
 	us := ttl.Microseconds()
-	b.Queue(takeLocks, []int64{lockOf("hub ownership")})
-	b.Queue(`insert into hub.process (id, seen_until) values ($1, clock_timestamp() + $2::bigint * interval '1 microsecond')
-		on conflict (id) do update set seen_until = excluded.seen_until`, process, us)
-	b.Queue(`delete from hub.process where seen_until <= clock_timestamp()`)
-	// Ours that nobody took, even if we were late to renew them.
-	b.Queue(`update hub.shard set until = clock_timestamp() + $2::bigint * interval '1 microsecond' where process = $1`, process, us)
-	b.Queue(`with share as (select ceil($2::numeric / count(*))::bigint as size from hub.process)
-		update hub.shard set process = null, until = null
-		where number in (select number from hub.shard where process = $1 order by number offset (select size from share))`, process, Shards)
-	b.Queue(`with share as (select ceil($3::numeric / count(*))::bigint as size from hub.process)
-		update hub.shard set process = $1, until = clock_timestamp() + $2::bigint * interval '1 microsecond'
-		where number in (select number from hub.shard where process is null or until <= clock_timestamp() order by number
-			limit (select greatest(0, size - (select count(*) from hub.shard where process = $1)) from share))`, process, us, Shards)
 	var held []int
-	b.Queue(`select number from hub.shard where process = $1 order by number`, process).Query(func(rows pgx.Rows) (err error) {
-		held, err = pgx.CollectRows(rows, pgx.RowTo[int])
-		return err
+	err := s.atOnce(ctx, func(b *pgx.Batch) {
+		b.Queue(takeLocks, []int64{lockOf("hub ownership")})
+		b.Queue(`insert into hub.process (id, seen_until) values ($1, clock_timestamp() + $2::bigint * interval '1 microsecond')
+			on conflict (id) do update set seen_until = excluded.seen_until`, process, us)
+		b.Queue(`delete from hub.process where seen_until <= clock_timestamp()`)
+		// Ours that nobody took, even if we were late to renew them.
+		b.Queue(`update hub.shard set until = clock_timestamp() + $2::bigint * interval '1 microsecond' where process = $1`, process, us)
+		b.Queue(`with share as (select ceil($2::numeric / count(*))::bigint as size from hub.process)
+			update hub.shard set process = null, until = null
+			where number in (select number from hub.shard where process = $1 order by number offset (select size from share))`, process, Shards)
+		b.Queue(`with share as (select ceil($3::numeric / count(*))::bigint as size from hub.process)
+			update hub.shard set process = $1, until = clock_timestamp() + $2::bigint * interval '1 microsecond'
+			where number in (select number from hub.shard where process is null or until <= clock_timestamp() order by number
+				limit (select greatest(0, size - (select count(*) from hub.shard where process = $1)) from share))`, process, us, Shards)
+		b.Queue(`select number from hub.shard where process = $1 order by number`, process).Query(func(rows pgx.Rows) (err error) {
+			held, err = pgx.CollectRows(rows, pgx.RowTo[int])
+			return err
+		})
 	})
-	if err := s.atOnce(ctx, b); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("own shards: %w", err)
 	}
 	return held, nil
@@ -54,15 +55,16 @@ func (s *Store) Own(ctx context.Context, process string, ttl time.Duration) ([]i
 
 // Leave implements delivery.Store.
 func (s *Store) Leave(ctx context.Context, process string, busy []string) error {
-	b := &pgx.Batch{}
-	b.Queue(takeLocks, []int64{lockOf("hub ownership")})
-	b.Queue(`delete from hub.process where id = $1`, process)
-	b.Queue(`update hub.shard set process = null, until = null
-		where process = $1 and number not in (select shard from hub.hospital where id = any($2::text[]))`, process, notNil(busy))
-	// The new fence stops an exchange that is about to send.
-	b.Queue(`update hub.queue set process = null, lease_until = null, takeover_at = null, fence = fence + 1
-		where process = $1 and sent_at is null and lease_until is not null`, process)
-	if err := s.atOnce(ctx, b); err != nil {
+	err := s.atOnce(ctx, func(b *pgx.Batch) {
+		b.Queue(takeLocks, []int64{lockOf("hub ownership")})
+		b.Queue(`delete from hub.process where id = $1`, process)
+		b.Queue(`update hub.shard set process = null, until = null
+			where process = $1 and number not in (select shard from hub.hospital where id = any($2::text[]))`, process, notNil(busy))
+		// The new fence stops an exchange that is about to send.
+		b.Queue(`update hub.queue set process = null, lease_until = null, takeover_at = null, fence = fence + 1
+			where process = $1 and sent_at is null and lease_until is not null`, process)
+	})
+	if err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
 	return nil

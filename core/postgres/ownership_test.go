@@ -86,6 +86,32 @@ func TestLeaveGivesUpWhatWasNotSent(t *testing.T) {
 	}
 }
 
+// Whoever leaves meets a deadlock, and tries again over a connection that knows
+// nothing of the first try.
+func TestLeaveOutlivesADeadlock(t *testing.T) {
+	l := newLedger(t)
+	id := l.enqueue(payment("A1", "L1"))
+	l.one(id)
+	other, err := l.hot.Begin(l.ctx)
+	l.must(err)
+	defer other.Rollback(l.ctx) //nolint:errcheck // committed by then
+	in := func(sql string) { t.Helper(); _, err := other.Exec(l.ctx, sql); l.must(err) }
+	in(`set local deadlock_timeout = '1min'`) // so that it is not the one that is undone
+	in(`select from hub.queue for update`)
+	left := make(chan error, 1)
+	go func() { left <- l.Leave(l.ctx, "p", nil) }()
+	eventually(t, "the wait for what the other one holds", func() bool {
+		return count[int](l, `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) == 1
+	})
+	l.calm.Reset() // what is in use is closed when it is given back
+	in(`update hub.process set seen_until = seen_until`)
+	l.must(other.Commit(l.ctx))
+	l.must(<-left)
+	if n := count[int](l, `select count(*) from hub.queue where process is not null`); n > 0 {
+		t.Errorf("it left %d claims behind", n)
+	}
+}
+
 // Two processes fight over a hospital, with leases that run out all the time; no
 // claim may be valid beside another of the same message.
 func TestClaimsNeverOverlap(t *testing.T) {

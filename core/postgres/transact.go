@@ -60,10 +60,14 @@ func (s *Store) inTransaction(ctx context.Context, f func(tx pgx.Tx) error) erro
 	}
 }
 
-// atOnce runs the batch as one transaction in one round trip, again when it met a
-// deadlock. Its statements read their results by themselves.
-func (s *Store) atOnce(ctx context.Context, b *pgx.Batch) error {
+// atOnce runs a batch as one transaction in one round trip, again when it met a
+// deadlock. Its statements read their results by themselves. Each try fills a batch of
+// its own: the library notes in one what its connection has prepared, and the next try
+// may get another connection.
+func (s *Store) atOnce(ctx context.Context, fill func(*pgx.Batch)) error {
 	for try := 1; ; try++ {
+		b := &pgx.Batch{}
+		fill(b)
 		err := s.calm.SendBatch(ctx, b).Close()
 		if try == maxTries || !rolledBack(err) {
 			return err
