@@ -78,8 +78,10 @@ type Appointment struct {
 	account                      int64
 	hisSession, slotNo, replaces string
 	lockState, lockNo, bookState string
-	cancelTold                   bool
-	hisProblem                   string // of staff only
+	cancelTold, untold           bool
+	payState                     string
+	paid                         order.Payment // that the HIS is to be told of, or was
+	hisProblem                   string        // of staff only
 	him                          him
 }
 
@@ -89,6 +91,13 @@ const (
 	agreed  = "agreed"
 	refused = "refused"
 	unpaid  = "unpaid" // it has the booking, and refused the money for good
+)
+
+// What became of telling the HIS of the money; "" is nothing to tell.
+const (
+	payWaits  = "waiting" // until it has agreed to the booking
+	payTold   = "told"
+	payLedger = "ledger" // the booking was given up before: no HIS is told of the money
 )
 
 // him is what a HIS must know of a patient.
@@ -111,6 +120,10 @@ type (
 		Hold(ctx context.Context, tx pgx.Tx, hospital, no, channel string) (schedule.Session, error)
 		Book(ctx context.Context, tx pgx.Tx, hospital, no, channel string) error
 		Let(ctx context.Context, tx pgx.Tx, hospital, no, channel string, booked bool) error
+		// OnWay, Agreed and OffWay follow a booking to the HIS that counts the places.
+		OnWay(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error
+		Agreed(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error
+		OffWay(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error
 		Stop(ctx context.Context, tx pgx.Tx, hospital, no string, stop schedule.Stop) (schedule.Session, error)
 		Find(ctx context.Context, tx pgx.Tx, hospital string, n *core.ClinicStop) ([]schedule.Session, error)
 	}

@@ -65,6 +65,14 @@ func (s *Service) let(ctx context.Context, tx pgx.Tx, c change, to State) error 
 	if err := s.Schedule.Let(ctx, tx, c.a.Hospital, c.a.Session, c.a.Channel, booked); err != nil {
 		return err
 	}
+	if booked && c.a.Source == schedule.HIS {
+		if err := s.Schedule.OffWay(ctx, tx, c.a.Hospital, c.a.Session, c.a.No); err != nil {
+			return err
+		}
+	}
+	if err := s.payIntoLedger(ctx, tx, c); err != nil {
+		return err
+	}
 	if c.a.State == Requested {
 		why := TakenBack
 		switch {

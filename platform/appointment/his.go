@@ -32,9 +32,9 @@ func (s *Service) unlock(ctx context.Context, c change) error {
 	return err
 }
 
-// tellPaid tells the HIS of a booked place and its money, in that order, or the ledger of
-// money that no HIS counts.
-func (s *Service) tellPaid(ctx context.Context, c change, book string, p order.Payment) error {
+// tellPaid tells the HIS of a booked place, or the ledger of money that no HIS counts. Of
+// the money the HIS is told once it has agreed to the booking: it wants its own number of it.
+func (s *Service) tellPaid(ctx context.Context, tx pgx.Tx, c change, book string, p order.Payment) error {
 	a := c.a
 	if book == asking {
 		zone := c.place.Zone
@@ -49,19 +49,53 @@ func (s *Service) tellPaid(ctx context.Context, c change, book string, p order.P
 		return nil
 	}
 	if book == asking && c.place.Can(core.AppointmentPay) {
-		_, err := c.outbox.Enqueue(ctx, a.Hospital, core.Message{Kind: core.AppointmentPay, Body: &core.AppointmentPayment{OrderID: c.o.No, PatientNo: a.him.No, Amount: p.Amount,
-			Channel: p.Channel, ChannelNo: p.ChannelNo, PaidAt: p.At}})
+		_, err := tx.Exec(ctx, `update appointment.appointment set pay_state = $2, untold = true, pay_channel = $3, pay_channel_no = $4, paid_at = $5 where no = $1`,
+			a.No, payWaits, p.Channel, p.ChannelNo, p.At)
 		return err
 	}
-	_, err := c.outbox.Enqueue(ctx, a.Hospital, core.Message{Kind: core.RecordMoney, Body: &core.LedgerRecord{
+	return s.recordPaid(ctx, c, p)
+}
+
+func (s *Service) recordPaid(ctx context.Context, c change, p order.Payment) error {
+	_, err := c.outbox.Enqueue(ctx, c.a.Hospital, core.Message{Kind: core.RecordMoney, Body: &core.LedgerRecord{
 		Type: core.EntryPayment, Number: c.o.No, OrderID: c.o.No, Amount: p.Amount, Channel: p.Channel, ChannelNo: p.ChannelNo, At: p.At, Reason: "registration fee"}})
 	return err
 }
 
-// tellCancelled tells the HIS that an appointment is taken back, once.
+// pay tells the HIS of the money of a booking that it has agreed to.
+func (s *Service) pay(ctx context.Context, tx pgx.Tx, c change) error {
+	if c.a.payState != payWaits {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `update appointment.appointment set pay_state = $2 where no = $1`, c.a.No, payTold); err != nil {
+		return err
+	}
+	_, err := c.outbox.Enqueue(ctx, c.a.Hospital, core.Message{Kind: core.AppointmentPay, Body: &core.AppointmentPayment{OrderID: c.o.No, PatientNo: c.a.him.No, HisNo: c.a.HisNo,
+		Amount: c.a.paid.Amount, Channel: c.a.paid.Channel, ChannelNo: c.a.paid.ChannelNo, PaidAt: c.a.paid.At}})
+	return err
+}
+
+// payIntoLedger puts money into the ledger of the night of which the HIS was to be told,
+// had the booking not been given up before it agreed.
+func (s *Service) payIntoLedger(ctx context.Context, tx pgx.Tx, c change) error {
+	if c.a.payState != payWaits {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `update appointment.appointment set pay_state = $2, untold = false where no = $1`, c.a.No, payLedger); err != nil {
+		return err
+	}
+	return s.recordPaid(ctx, c, c.a.paid)
+}
+
+// tellCancelled tells the HIS that an appointment is taken back, once; of one to which it
+// has not agreed, when it does.
 func (s *Service) tellCancelled(ctx context.Context, tx pgx.Tx, c change, m core.AppointmentCancelling) error {
 	if c.a.cancelTold || !c.place.Can(core.AppointmentCancel) {
 		return nil
+	}
+	if c.a.bookState == asking && m.Amount == 0 {
+		_, err := tx.Exec(ctx, `update appointment.appointment set untold = true where no = $1`, c.a.No)
+		return err
 	}
 	if _, err := tx.Exec(ctx, `update appointment.appointment set cancel_told = true where no = $1`, c.a.No); err != nil {
 		return err
@@ -137,13 +171,14 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 // heed acts on what HIS said, and on what one did not say in time.
 func (s *Service) heed(ctx context.Context) error {
 	return errors.Join(s.notices(ctx), s.each(ctx, `select hospital, no from appointment.appointment where due union
+		select hospital, no from appointment.appointment where untold and book_state = 'agreed' union
 		select hospital, no from appointment.appointment where state = 'requested' and lock_until <= clock_timestamp() limit 500`, s.heedOne))
 }
 
 func (s *Service) heedOne(ctx context.Context, tx pgx.Tx, c change) error {
 	a := c.a
 	var late bool
-	if err := tx.QueryRow(ctx, `update appointment.appointment set due = false where no = $1 returning coalesce(lock_until <= clock_timestamp(), false)`, a.No).Scan(&late); err != nil {
+	if err := tx.QueryRow(ctx, `update appointment.appointment set due = false, untold = untold and book_state <> 'agreed' where no = $1 returning coalesce(lock_until <= clock_timestamp(), false)`, a.No).Scan(&late); err != nil {
 		return err
 	}
 	switch {
@@ -154,6 +189,13 @@ func (s *Service) heedOne(ctx context.Context, tx pgx.Tx, c change) error {
 		return s.giveUp(ctx, tx, c, Rejected, reason)
 	case a.State == Confirmed && (a.bookState == refused || a.bookState == unpaid):
 		return s.giveUp(ctx, tx, c, Rejected, "医院系统未接受该预约")
+	case (a.State == Confirmed || a.State == CheckedIn || a.State == Done || a.State == NoShow) && a.bookState == agreed:
+		if err := s.Schedule.Agreed(ctx, tx, a.Hospital, a.Session, a.No); err != nil {
+			return err
+		}
+		return s.pay(ctx, tx, c)
+	case (a.State == Cancelled || a.State == Stopped) && a.bookState == agreed && a.untold:
+		return s.tellCancelled(ctx, tx, c, core.AppointmentCancelling{Reason: a.Why})
 	case a.State == Rejected && a.bookState == agreed:
 		return s.tellCancelled(ctx, tx, c, core.AppointmentCancelling{Reason: "医院此前未接受，费用已退"})
 	}

@@ -64,6 +64,11 @@ func TestTheHISCounts(t *testing.T) {
 	}
 	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1", QueueNo: "12"}})
 	w.take(t, core.Event{Type: core.EventParked, Class: core.Rejected, Kind: core.AppointmentBook, Key: a.Order}) // an older word
+	for range 2 {
+		if err := w.heed(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if a = w.read(t, a.No); a.UnknownAtHIS || a.HisNo != "G1" || a.QueueNo != "12" || a.State != Confirmed {
 		t.Errorf("%+v", a)
 	}
@@ -81,6 +86,9 @@ func TestTheHISCounts(t *testing.T) {
 		if m.LaneOrDefault() != a.Order {
 			t.Errorf("%s is in the lane %s", m.Kind, m.LaneOrDefault())
 		}
+	}
+	if m := told[2].Body.(*core.AppointmentPayment); m.HisNo != "G1" || m.Amount != 5500 || m.ChannelNo != "42"+a.No || m.PaidAt.IsZero() {
+		t.Errorf("%+v", m)
 	}
 	if m := told[3].Body.(*core.AppointmentCancelling); m.Amount != 5500 || m.HisNo != "G1" || m.RefundNo != "R"+a.Order || m.ChannelRefundNo == "" {
 		t.Errorf("%+v", m)
@@ -152,6 +160,7 @@ func TestForNothing(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	must[Appointment](t)(w.Cancel(t.Context(), person(1), a.No))
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1"}})
 	if want := []core.Kind{core.AppointmentBook, core.AppointmentCancel}; !slices.Equal(w.kinds(t), want) || len(w.back) != 0 {
 		t.Errorf("told %v, back %v", w.kinds(t), w.back)
 	}
@@ -165,6 +174,7 @@ func TestTheHISStopsASession(t *testing.T) {
 	w.c.Cannot[core.AppointmentLock] = true
 	v := w.session(t, "HV1", 5, 5000, schedule.HIS, 50*hour)
 	a := w.paid(t, 1, v)
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1"}})
 	notice := core.ClinicStop{StopNo: "N1", ScheduleNo: v, DepartmentCode: "01", Date: a.Day, Substitute: "D2"}
 	w.Heard = func(context.Context, int64) (core.Body, error) { return &notice, nil }
 	w.take(t, core.Event{Type: "inbound.clinic.stop", Kind: core.ClinicStopped, Inbound: 1})
@@ -215,4 +225,117 @@ func TestMoneyThatOthersGiveBack(t *testing.T) {
 	if h, booked := w.counts(t, v); h+booked != 0 {
 		t.Errorf("%d held, %d booked", h, booked)
 	}
+}
+
+// A HIS wants its own number of a booking with the money, and with the cancellation: it is
+// told of either once it has agreed. What is given up before goes into the ledger alone.
+func TestNothingIsToldBeforeTheHISHasAgreed(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.c.Cannot[core.AppointmentLock] = true
+	v := w.session(t, "HV1", 5, 5000, schedule.HIS, 50*hour)
+	of := func(a Appointment) (all []core.Kind) {
+		for _, m := range w.c.Told(t) {
+			record, money := m.Body.(*core.LedgerRecord)
+			if m.LaneOrDefault() == a.Order || money && record.OrderID == a.Order {
+				all = append(all, m.Kind)
+			}
+		}
+		return all
+	}
+	check := func(what string, a Appointment, want ...core.Kind) {
+		t.Helper()
+		if got := of(a); !slices.Equal(got, want) {
+			t.Errorf("%s: told %v, want %v", what, got, want)
+		}
+	}
+	agrees := func(a Appointment) {
+		t.Helper()
+		for range 2 {
+			w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G" + a.No}})
+		}
+	}
+
+	a := w.paid(t, 1, v)
+	w.take(t, core.Event{Type: core.EventParked, Class: core.InDoubt, Kind: core.AppointmentBook, Key: a.Order})
+	check("in doubt", a, core.AppointmentBook)
+	if _, err := w.Database.Exec(ctx, `update appointment.appointment set due = false, book_state = 'agreed', his_no = 'G1' where no = $1`, a.No); err != nil { // taken by a program that does not know of this
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.heed(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("agreed", a, core.AppointmentBook, core.AppointmentPay)
+
+	b := w.paid(t, 2, v)
+	must[Appointment](t)(w.Cancel(ctx, person(2), b.No))
+	check("given up", b, core.AppointmentBook, core.RecordMoney)
+	w.returned(t, b)
+	check("and paid back", b, core.AppointmentBook, core.RecordMoney, core.RecordMoney)
+	agrees(b)
+	check("and agreed to", b, core.AppointmentBook, core.RecordMoney, core.RecordMoney, core.AppointmentCancel)
+	told := w.c.Told(t)
+	if m := told[len(told)-1].Body.(*core.AppointmentCancelling); m.HisNo != "G"+b.No || m.Amount != 0 || m.Reason != "患者取消" {
+		t.Errorf("%+v", m)
+	}
+
+	c := w.paid(t, 3, v)
+	must[Appointment](t)(w.Cancel(ctx, person(3), c.No))
+	agrees(c)
+	check("agreed to before the money is back", c, core.AppointmentBook, core.RecordMoney)
+	w.returned(t, c)
+	check("and paid back", c, core.AppointmentBook, core.RecordMoney, core.RecordMoney, core.AppointmentCancel)
+
+	d := w.paid(t, 4, v)
+	w.take(t, core.Event{Type: core.EventParked, Class: core.Rejected, Kind: core.AppointmentBook, Key: d.Order})
+	w.returned(t, d)
+	check("refused", d, core.AppointmentBook, core.RecordMoney, core.RecordMoney)
+	w.counts(t, v)
+}
+
+// What is booked and on its way to the HIS is among the places that it says remain: it
+// is not sold a second time, whenever the HIS says so.
+func TestABookingOnItsWayIsNotSoldAgain(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.c.Cannot[core.AppointmentLock] = true
+	place, _ := w.Place(ctx, "h1")
+	at := time.Now().Add(50 * hour).In(place.Zone)
+	remaining, asOf := "", time.Now()
+	w.Recent = func(context.Context, string, core.Kind, core.Body) (any, time.Time, error) {
+		return &core.Schedules{Schedules: []core.Schedule{{ScheduleNo: "V1", DoctorCode: "D1", DepartmentCode: "01", Date: at.Format(time.DateOnly), Period: "morning", Fee: 5000, Remaining: remaining}}}, asOf, nil
+	}
+	v := "HV1"
+	free := func(what string, says string, after time.Duration, want int) {
+		t.Helper()
+		remaining, asOf = says, time.Now().Add(after)
+		day := at.Format(time.DateOnly)
+		if _, err := w.sessions.Sessions(ctx, "h1", schedule.Filter{From: day, To: day}); err != nil {
+			t.Fatal(err)
+		}
+		if s := must[schedule.Session](t)(w.sessions.Get(ctx, "h1", v)); s.Free != want || s.Held+s.Booked+s.Free != s.Capacity {
+			t.Errorf("%s: %d free, want %d: %+v", what, s.Free, want, s)
+		}
+	}
+	free("at first", "2", 0, 2)
+	a := w.paid(t, 1, v)
+	free("the HIS does not know", "2", 0, 1)
+	b := w.paid(t, 2, v)
+	free("nor of the second", "2", 0, 0)
+	if k := w.ask(t, 3, v); k.Reason != Full {
+		t.Errorf("sold what is on its way: %+v", k)
+	}
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1"}})
+	free("an answer from about then", "2", time.Second, 0)
+	free("it counts the first", "1", 10*time.Second, 0)
+	must[Appointment](t)(w.CancelFor(ctx, "h1", b.No, "测试"))
+	free("the second was taken back", "1", 11*time.Second, 1)
+	w.paid(t, 4, v)
+	free("another is on its way", "1", 12*time.Second, 0)
+	// Repeated words change nothing.
+	w.take(t, core.Event{Type: core.EventDelivered, Kind: core.AppointmentBook, Key: a.Order, Receipt: &core.Receipt{HisNo: "G1"}})
+	free("the HIS sells none", "0", 13*time.Second, 0)
+	w.counts(t, v)
 }

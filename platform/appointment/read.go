@@ -14,13 +14,18 @@ import (
 )
 
 const columns = `no, hospital, session, doctor, department, day::text, period, starts, ends, substitute, source, patient, channel, fee, state, order_no, his_no, queue_no, created_at,
-	account, his_session, slot_no, replaces, lock_state, lock_no, book_state, cancel_told, his_problem, him, why`
+	account, his_session, slot_no, replaces, lock_state, lock_no, book_state, cancel_told, untold, pay_state, pay_channel, pay_channel_no, paid_at, his_problem, him, why`
 
 func (s *Service) scan(row pgx.CollectableRow) (a Appointment, err error) {
 	var sealed, why []byte
+	var paidAt *time.Time
 	if err := row.Scan(&a.No, &a.Hospital, &a.Session, &a.Doctor, &a.Department, &a.Day, &a.Period, &a.Starts, &a.Ends, &a.Substitute, &a.Source, &a.Patient, &a.Channel, &a.Fee,
-		&a.State, &a.Order, &a.HisNo, &a.QueueNo, &a.Created, &a.account, &a.hisSession, &a.slotNo, &a.replaces, &a.lockState, &a.lockNo, &a.bookState, &a.cancelTold, &a.hisProblem, &sealed, &why); err != nil {
+		&a.State, &a.Order, &a.HisNo, &a.QueueNo, &a.Created, &a.account, &a.hisSession, &a.slotNo, &a.replaces, &a.lockState, &a.lockNo, &a.bookState, &a.cancelTold,
+		&a.untold, &a.payState, &a.paid.Channel, &a.paid.ChannelNo, &paidAt, &a.hisProblem, &sealed, &why); err != nil {
 		return a, err
+	}
+	if paidAt != nil {
+		a.paid.Amount, a.paid.At = a.Fee, *paidAt
 	}
 	if a.him, err = s.openHim(sealed, a.No); err != nil {
 		return a, err

@@ -56,7 +56,12 @@ func (s *Service) Paid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o ord
 	if err := s.Schedule.Book(ctx, tx, a.Hospital, a.Session, a.Channel); err != nil {
 		return err
 	}
-	return s.tellPaid(ctx, c, book, p)
+	if a.Source == schedule.HIS {
+		if err := s.Schedule.OnWay(ctx, tx, a.Hospital, a.Session, a.No); err != nil {
+			return err
+		}
+	}
+	return s.tellPaid(ctx, tx, c, book, p)
 }
 
 // Closed implements order.Subject: nobody paid in time, or the patient took the order back.
@@ -125,7 +130,8 @@ func (s *Service) Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o
 	}
 	c := change{place: place, outbox: outbox, a: a, o: o}
 	knows := (a.State == Cancelled || a.State == Stopped) && (a.bookState == asking || a.bookState == agreed)
-	if knows && !a.cancelTold && r.Amount == o.Amount && place.Can(core.AppointmentCancel) && place.Can(core.AppointmentPay) {
+	knowsMoney := knows && a.payState != payWaits && a.payState != payLedger
+	if knowsMoney && !a.cancelTold && r.Amount == o.Amount && place.Can(core.AppointmentCancel) && place.Can(core.AppointmentPay) {
 		return s.tellCancelled(ctx, tx, c, core.AppointmentCancelling{RefundNo: r.No, Amount: r.Amount, Channel: b.Payment.Channel, ChannelNo: b.Payment.ChannelNo,
 			ChannelRefundNo: b.ChannelRefundNo, Reason: r.Reason, CancelledAt: b.At})
 	}

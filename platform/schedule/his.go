@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"hishub/core"
 )
 
@@ -53,14 +55,16 @@ func (s *Service) ask(ctx context.Context, hospital string, f Filter) error {
 		starts, ends, remaining, fee, stopped = append(starts, from), append(ends, to), append(remaining, max(left, 0)), append(fee, int64(v.Fee)), append(stopped, v.Stopped)
 	}
 	// What we hold is not known to the HIS; what we booked is, and is not among the
-	// remaining. An answer that is older than what is kept changes nothing.
+	// remaining, once it has agreed: what is on its way is still among them. An answer that
+	// is older than what is kept changes nothing.
 	_, err = s.Database.Exec(ctx, `insert into schedule.session as o (no, hospital, doctor, department, day, period, starts, ends, capacity, fee, source, his_no, slot_no, release_at, stopped_at, as_of)
 		select no, $1, doctor, department, day::date, period, starts, ends, remaining, fee, 'his', his_no, slot_no, 'epoch', case when stopped then $2::timestamptz end, $2
 		from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::integer[], $11::bigint[], $12::text[], $13::text[], $14::boolean[])
 			x(no, doctor, department, day, period, starts, ends, remaining, fee, his_no, slot_no, stopped)
 		on conflict (hospital, no) do update set doctor = excluded.doctor, department = excluded.department, day = excluded.day, period = excluded.period,
 			starts = excluded.starts, ends = excluded.ends, fee = excluded.fee, as_of = excluded.as_of,
-			capacity = o.booked + greatest(o.held, excluded.capacity),
+			capacity = o.booked + greatest(o.held, excluded.capacity - (select count(*) from jsonb_each(o.on_way) where `+uncounted+`)),
+			on_way = coalesce((select jsonb_object_agg(key, value) from jsonb_each(o.on_way) where `+uncounted+`), '{}'),
 			stopped_at = case when excluded.stopped_at is null then o.stopped_at else coalesce(o.stopped_at, excluded.stopped_at) end
 		where o.as_of < excluded.as_of`,
 		hospital, asOf, no, doctor, department, day, period, starts, ends, remaining, fee, hisNo, slot, stopped)
@@ -71,6 +75,30 @@ func (s *Service) ask(ctx context.Context, hospital string, f Filter) error {
 	_, err = s.Database.Exec(ctx, `update schedule.session set capacity = held + booked, as_of = $2 where hospital = $1 and source = 'his' and as_of < $2
 		and day between $3::date and $4::date and ($5 = '' or department = $5) and ($6 = '' or doctor = $6) and no <> all($7)`,
 		hospital, asOf, f.From, f.To, f.Department, f.Doctor, no)
+	return err
+}
+
+// uncounted are the bookings that the HIS's answer does not count: those to which it
+// has not agreed, or did so when it was asked already, by clocks that may differ by seconds.
+const uncounted = `case when value = 'null' then true else value::text::float8 > extract(epoch from excluded.as_of) - 5 end`
+
+// OnWay says that a booking of a place is on its way to the HIS that counts the session's.
+func (s *Service) OnWay(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error {
+	_, err := tx.Exec(ctx, `update schedule.session set on_way = on_way || jsonb_build_object($3::text, null) where hospital = $1 and no = $2 and source = 'his'`, hospital, no, booking)
+	return err
+}
+
+// Agreed says that the HIS has a booking that was on its way: what it answers from now on
+// counts it. Again changes nothing.
+func (s *Service) Agreed(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error {
+	_, err := tx.Exec(ctx, `update schedule.session set on_way = on_way || jsonb_build_object($3::text, extract(epoch from clock_timestamp()))
+		where hospital = $1 and no = $2 and on_way -> $3 = 'null'`, hospital, no, booking)
+	return err
+}
+
+// OffWay says that a booking is taken back.
+func (s *Service) OffWay(ctx context.Context, tx pgx.Tx, hospital, no, booking string) error {
+	_, err := tx.Exec(ctx, `update schedule.session set on_way = on_way - $3::text where hospital = $1 and no = $2 and on_way ? $3`, hospital, no, booking)
 	return err
 }
 
