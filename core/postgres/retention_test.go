@@ -123,7 +123,7 @@ func TestReplaysAreForgotten(t *testing.T) {
 		ended        *time.Time
 		items, onWay int
 	}{
-		{"done", at(first.Add(-time.Second)), long, 0}, // 1: the month before ended two months ago
+		{"done", at(first.AddDate(0, 0, -10)), long, 0}, // 1: in a month that ended two months ago
 		{"cancelled", at(first.Add(-time.Second)), 3, 1},
 		{"done", at(first.Add(time.Second)), 3, 0},
 		{"running", nil, 3, 0},
