@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
 
-.PHONY: build demo test check bench torture month rush sockets soak lint generate clean
+.PHONY: build demo test check bench torture month rush sockets soak lint generate web shots clean
 
 build:
 	$(BUILD) -o bin/hishub ./cmd/hishub
@@ -31,7 +31,7 @@ check:
 # HISTORY=10m is the long history where the disk allows, 0 leaves it out.
 HISTORY ?= 1m
 bench: build
-	@tools/install postgresql
+	@tools/install postgresql redis
 	@bin/hishub bench --history $(HISTORY)
 
 # kill -9 and every fault at full size; SEED=n repeats a run.
@@ -55,6 +55,13 @@ sockets: build
 	HISHUB_SOCKETS=full $(GO) test -count=1 -timeout 30m -v ./cmd/hishub/sockets
 
 soak: torture month rush sockets
+
+# The console's bundle, which is committed; nothing else needs Node (20.19 or newer) and npm.
+web:
+	@tools/install postgresql
+	$(GO) test -count=1 -run TestConsoleSpeaksTheAPI ./cmd/hishub -update-console
+	cd platform/console/web && npm ci --no-audit --no-fund && npx openapi-typescript openapi.json -o src/api/schema.d.ts && npm run build
+	$(GO) test -count=1 -run TestBundleIsOfItsSources ./platform/console -seal
 
 clean:
 	rm -rf bin

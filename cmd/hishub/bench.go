@@ -22,6 +22,7 @@ type benchCmd struct {
 	History  string `help:"Messages of the run with a long history, as 1m or 500k; 0 leaves it out. A million takes 3 GB of disk." default:"1m"`
 	Long     bool   `help:"Only the run with a long history."`
 	Isolated bool   `help:"Only what a hospital's trouble costs itself and others."`
+	Chat     bool   `help:"Only how long messages of the chat are on their way."`
 	Profile  string `help:"Write the hub's processor profile of the throughput run, for 'go tool pprof'." type:"path" placeholder:"FILE"`
 	JSON     bool   `name:"json" help:"For scripts."`
 }
@@ -39,7 +40,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := bench.Options{Binary: binary, History: history, Long: c.Long, Messages: c.Messages, Nights: c.Nights, Rates: c.Rates, Isolated: c.Isolated, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
+	o := bench.Options{Binary: binary, History: history, Long: c.Long, Messages: c.Messages, Nights: c.Nights, Rates: c.Rates, Isolated: c.Isolated, Chat: c.Chat, Quick: c.Quick, Profile: c.Profile, Told: os.Stderr}
 	if c.Quick {
 		o.Messages, o.History = min(o.Messages, 300), min(o.History, 3000)
 	}

@@ -29,6 +29,8 @@ type Options struct {
 	Long bool
 	// Isolated leaves all but a hospital's trouble out.
 	Isolated bool
+	// Chat leaves all but the messages of the chat out.
+	Chat bool
 	// Quick only shows that everything works: its figures mean nothing.
 	Quick bool
 	// Profile is a file for the hub's processor profile of the throughput run.
@@ -62,6 +64,7 @@ type Report struct {
 	Encoding  Encoding   `json:"encoding"`
 	History   *History   `json:"history,omitempty"`
 	Isolation *Isolation `json:"isolation,omitempty"`
+	Chat      *Chat      `json:"chat,omitempty"`
 	// Nights are days of books compared.
 	Nights []Comparison `json:"nights"`
 	// Booked is how many messages the HIS has, each exactly once.
@@ -129,6 +132,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		r.Isolation, err = s.isolation(ctx, tell)
 		return r, err
 	}
+	if o.Chat {
+		r.Chat, err = s.chat(ctx, tell)
+		return r, err
+	}
 	content, err := json.Marshal(prescription(1))
 	if err != nil {
 		return r, err
@@ -172,6 +179,9 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	}
 	tell("encoding, beside encoding/xml")
 	if r.Encoding, err = encoding(4 * s.second()); err != nil {
+		return r, err
+	}
+	if r.Chat, err = s.chat(ctx, tell); err != nil {
 		return r, err
 	}
 	r.Nights, err = s.comparisons(ctx, tell)

@@ -46,6 +46,9 @@ func TestQuick(t *testing.T) {
 	if h := r.History; h == nil || h.Ratio <= 0 || len(h.Looks) < 10 || len(h.Drops) != 4 || h.Ready <= 0 {
 		t.Errorf("a long history was not measured: %+v", h)
 	}
+	if c := r.Chat; c == nil || c.Nodes != 2 || c.Messages < 100 || c.Whole.P50 <= 0 || c.Whole.P99 < c.Accept.P50 || c.DB <= 0 {
+		t.Errorf("the chat was not measured: %+v", c)
+	}
 	var table bytes.Buffer
 	r.Print(&table)
 	t.Logf("\n%s", &table)

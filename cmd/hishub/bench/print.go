@@ -23,6 +23,9 @@ func (r Report) Print(w io.Writer) {
 	if r.Isolation != nil {
 		r.Isolation.print(row)
 	}
+	if r.Chat != nil {
+		r.Chat.print(row)
+	}
 	for _, n := range r.Nights {
 		row("", "")
 		row(fmt.Sprintf("night %d x %d", n.Hospitals, n.Entries), "entries of three parties, %d differences, the HIS carries %s", n.Differences, n.HISCarries)
