@@ -25,7 +25,7 @@ func (c *campaign) layBroker() {
 		// was made in the second before a kill.
 		p.eventuallyAnswered(3)
 		broker.Kill()
-		c.count("kill -9 of RabbitMQ")
+		c.inflict("kill -9 of RabbitMQ")
 		c.goesOn("without RabbitMQ", 5)
 		must(c.T, "restart RabbitMQ", broker.Restart(c.ctx))
 		p.eventuallyAnswered(3)
@@ -48,14 +48,14 @@ func (c *campaign) layBrokerCluster() {
 		c.after(0.2)
 		p.eventuallyAnswered(3)
 		nodes[0].Pause()
-		c.count("freeze of a RabbitMQ node")
+		c.inflict("freeze of a RabbitMQ node")
 		c.goesOn("with a node of RabbitMQ frozen", 5)
 		// Taken by a hub that has left the frozen node.
 		p.eventuallyAnswered(3)
 		nodes[0].Resume()
 		p.eventuallyAnswered(3)
 		nodes[1].Kill()
-		c.count("kill -9 of a RabbitMQ node")
+		c.inflict("kill -9 of a RabbitMQ node")
 		p.eventuallyAnswered(3)
 		must(c.T, "restart a node of RabbitMQ", nodes[1].Restart(c.ctx))
 		p.eventuallyAnswered(3)
@@ -76,18 +76,18 @@ func (c *campaign) layRedis() {
 			c.after(0.2 * float64(part))
 			look.eventuallyHas("hishub:session:xihu:*")
 			look.empty()
-			c.count("Redis emptied")
+			c.inflict("Redis emptied")
 		}
 		look.eventuallyHas("hishub:session:xihu:*")
 		look.eventuallyHas("rate:hishub:*")
 		redis.Pause()
 		c.goesOn("with Redis frozen", 5)
 		redis.Resume()
-		c.count("freeze of Redis")
+		c.inflict("freeze of Redis")
 		redis.Kill()
 		c.goesOn("without Redis", 5)
 		must(c.T, "restart Redis", redis.Restart(c.ctx))
-		c.count("kill -9 of Redis")
+		c.inflict("kill -9 of Redis")
 		look.eventuallyHas("hishub:session:xihu:*")
 	}
 	c.ended = func(found) {
@@ -117,7 +117,7 @@ func (c *campaign) layAllAway() {
 		for _, s := range all {
 			s.Kill()
 		}
-		c.count("all servers killed")
+		c.inflict("all servers killed")
 		time.Sleep(c.between(3, time.Second, 8*time.Second))
 		for _, s := range all {
 			must(c.T, "restart a server", s.Restart(c.ctx))
@@ -162,7 +162,7 @@ func (c *campaign) empty(p *platform, broker string) {
 	must(c.T, "delete hishub.events", ch.ExchangeDelete("hishub.events", false, false))
 	c.countMore("submissions thrown away with the queue", submissions)
 	c.countMore("events thrown away with the queue", events)
-	c.count("RabbitMQ emptied")
+	c.inflict("RabbitMQ emptied")
 	for _, h := range c.hubs {
 		h.signal(syscall.SIGCONT)
 	}

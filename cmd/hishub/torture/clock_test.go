@@ -24,7 +24,7 @@ func playClock(t *testing.T) {
 	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
-			c := &campaign{T: t, size: s, seed: seed, binary: withMovingClock(t, dir), dir: filepath.Join(dir, fmt.Sprintf("clock%d", seed)),
+			c := &campaign{T: t, line: "clock", size: s, seed: seed, binary: withMovingClock(t, dir), dir: filepath.Join(dir, fmt.Sprintf("clock%d", seed)),
 				postgres: startPostgres(t, dir).URL, processes: 2, double: seed%2 == 0}
 			c.faults = c.moveClocks
 			c.run()
@@ -119,7 +119,7 @@ func (c *campaign) moveClocks() {
 		time.Sleep(time.Duration(200+r.IntN(int(c.spread.Milliseconds())/c.strikes)) * time.Millisecond)
 		h, wrong := c.hubs[r.IntN(len(c.hubs))], jumps[r.IntN(len(jumps))]
 		h.setClock(wrong)
-		c.count("clock jumped")
+		c.inflict("clock jumped")
 		if n%4 == 3 {
 			h.kill() // and is started with a clock that is wrong
 		}

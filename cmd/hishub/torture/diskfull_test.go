@@ -66,7 +66,7 @@ func (c *campaign) layDiskFull() {
 			}
 			time.Sleep(c.between(uint64(10+i), time.Second, 5*time.Second))
 			free()
-			c.count("disk full")
+			c.inflict("disk full")
 			c.back(server)
 			c.goesOn("with room again", 5)
 		}

@@ -35,23 +35,23 @@ func (c *campaign) layFailover() {
 			var ended int
 			must(c.T, "end what waits for the standby", conn.QueryRow(c.ctx,
 				`select count(pg_terminate_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep' and query_start < clock_timestamp() - interval '300 ms'`).Scan(&ended))
-			c.countMore("ended while they waited for the standby", ended)
+			c.inflictMore("ended while they waited for the standby", ended)
 		}
 		c.fail(primary)
 		must(c.T, "restart the standby", standby.Restart(c.ctx))
 		time.Sleep(c.between(4, 0, time.Second))
 		must(c.T, "promote the standby", standby.Promote(c.ctx))
-		c.count("failovers")
+		c.inflict("failovers")
 	}
 }
 
 // fail kills the postmaster alone or the whole server.
 func (c *campaign) fail(server *servers.Server) {
 	if c.random(5).IntN(2) == 0 {
-		c.count("kill -9 of the postmaster")
+		c.inflict("kill -9 of the postmaster")
 		server.KillFirst()
 	} else {
-		c.count("kill -9 of PostgreSQL")
+		c.inflict("kill -9 of PostgreSQL")
 	}
 	server.Kill()
 }
@@ -66,7 +66,7 @@ func (c *campaign) layCrash() {
 			server.Kill()
 			time.Sleep(away)
 			must(c.T, "restart PostgreSQL", server.Restart(c.ctx))
-			c.count("crashes of PostgreSQL")
+			c.inflict("crashes of PostgreSQL")
 		}
 	}
 }

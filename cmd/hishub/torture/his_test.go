@@ -25,7 +25,7 @@ func playHIS(t *testing.T) {
 	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
-			c := &campaign{T: t, size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("his%d", seed)),
+			c := &campaign{T: t, line: "his", size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("his%d", seed)),
 				postgres: startPostgres(t, dir).URL, processes: 1, double: seed%2 == 0}
 			n := openNetwork(c, func(name string) bool {
 				return strings.HasSuffix(name, "_URL") && name != "DATABASE_URL" || name == "HEPING_ADDRESS"
@@ -69,9 +69,7 @@ func (n *network) answerStrangely() {
 	for hop, s := range strangers {
 		n.heal(hop)
 		for what, times := range s.counted() {
-			for range times {
-				n.count("answers " + what)
-			}
+			n.inflictMore("answers "+what, times)
 		}
 	}
 }

@@ -31,6 +31,7 @@ func openNetwork(c *campaign, carries func(name string) bool) *network {
 	registered.Do(func() {
 		toxics.Register("forgotten", new(forgotten))
 		toxics.Register("strange", new(strange))
+		toxics.Register("counted", new(counted))
 	})
 	n := &network{campaign: c, server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), hops: map[string]*toxiproxy.Proxy{}}
 	c.through = func(name, address string) string {
@@ -94,7 +95,7 @@ var ills = []ill{illCut, illSlow, illSwallowed, illUnanswered, illForgotten, ill
 // make brings it about until heal.
 func (n *network) make(name string, what ill) {
 	n.Helper()
-	n.count("network: " + string(what))
+	n.inflict("network: " + string(what))
 	n.mu.Lock()
 	p := n.hops[name]
 	n.mu.Unlock()

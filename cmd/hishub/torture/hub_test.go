@@ -145,7 +145,7 @@ func (h *hub) signal(s syscall.Signal) { _ = syscall.Kill(h.pid, s) }
 
 // kill ends it with SIGKILL, looks at what it held, and starts it again.
 func (h *hub) kill() {
-	h.count("kill -9")
+	h.inflict("kill -9")
 	h.signal(syscall.SIGKILL)
 	<-h.gone
 	h.down()
@@ -158,7 +158,7 @@ func (h *hub) kill() {
 // and its statements with it, as if the cable had been pulled: what it was about
 // to write was never written.
 func (h *hub) cut() {
-	h.count("kill -9 before sent_at")
+	h.inflict("kill -9 before sent_at")
 	for end := time.Now().Add(5 * time.Second); h.ledger.unsent(h.pid) == 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
@@ -196,7 +196,7 @@ func (h *hub) restart() { h.stop(); h.start() }
 // freeze holds it still until the other hub has everything it held, then lets it
 // go on as if nothing had been.
 func (h *hub) freeze() {
-	h.count("freeze")
+	h.inflict("freeze")
 	h.signal(syscall.SIGSTOP)
 	// What it had sent to the database is still carried out.
 	h.eventually("the frozen hub's statements are over", time.Minute, func() bool { return h.ledger.busy(h.name) == 0 })
@@ -276,7 +276,7 @@ func (c *campaign) busiest() (most *hub) {
 
 // dark: the hospital is down as a whole, connections and all, while f runs.
 func (c *campaign) dark(h *hospital, f func()) {
-	c.count("hospital down")
+	c.inflict("hospital down")
 	h.fail(c, []fault.Rule{{Fault: fault.Down}})
 	f()
 	h.fail(c, h.weather)

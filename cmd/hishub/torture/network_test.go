@@ -31,7 +31,7 @@ func playNetwork(t *testing.T) {
 	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
-			c := &campaign{T: t, size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("net%d", seed)),
+			c := &campaign{T: t, line: "network", size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("net%d", seed)),
 				postgres: startPostgres(t, dir).URL, processes: 2, double: seed%2 == 0}
 			if isFull() {
 				broker, err := servers.StartRabbitMQ(t.Context(), filepath.Join(dir, "rabbit"))

@@ -56,7 +56,7 @@ func playPromises(t *testing.T) {
 	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
-			c := &campaign{T: t, size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("promises%d", seed)),
+			c := &campaign{T: t, line: "promises", size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("promises%d", seed)),
 				postgres: startPostgres(t, dir).URL, processes: 1}
 			c.also, c.faults = c.openPromises, func() {}
 			c.run()

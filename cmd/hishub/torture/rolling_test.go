@@ -61,6 +61,7 @@ func (c *campaign) layRolling() {
 			time.Sleep(200 * time.Millisecond) // until it is under way
 			pid := h.pid
 			h.stop()
+			c.inflict("rolling restarts")
 			if answer := <-answered; answer != "" {
 				c.Errorf("seed %d: who waited for events when %s was stopped: %s", c.seed, h.name, answer)
 			}

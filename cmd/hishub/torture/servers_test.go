@@ -54,7 +54,7 @@ func TestTortureServers(t *testing.T) {
 		}
 		if l.lacks != nil {
 			if why := l.lacks(); why != "" {
-				t.Logf("LEFT OUT: %s: %s", l.name, why)
+				leftOut(t, l.name, why)
 				continue
 			}
 		}
@@ -63,7 +63,7 @@ func TestTortureServers(t *testing.T) {
 				t.Parallel()
 			}
 			c := &campaign{
-				T: t, size: size, seed: seed, binary: binary, dir: filepath.Join(dir, identifier(l.name)),
+				T: t, line: l.name, size: size, seed: seed, binary: binary, dir: filepath.Join(dir, identifier(l.name)),
 				postgres: server.URL, his: server.URL, processes: 2, double: seed%2 == 0,
 			}
 			l.lay(c)

@@ -25,7 +25,7 @@ func playSubmits(t *testing.T) {
 	for _, seed := range seedsOf(t, s.seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			dir := folder(t)
-			c := &campaign{T: t, size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("submits%d", seed)),
+			c := &campaign{T: t, line: "submits", size: s, seed: seed, binary: program(t), dir: filepath.Join(dir, fmt.Sprintf("submits%d", seed)),
 				postgres: startPostgres(t, dir).URL, processes: 2, double: true}
 			n := openNetwork(c, func(name string) bool { return strings.HasPrefix(name, "API") })
 			c.submitting = c.submitOften

@@ -37,6 +37,11 @@ type size struct {
 	patience time.Duration // from the last strike until everything must be decided
 }
 
+// limit is how long a campaign may take with all that belongs to it. It says that
+// something stands still, not that it is slow: with six programs for each of two
+// cores none was seen to take a third of it.
+const limit = 20 * time.Minute
+
 var (
 	small = size{seeds: []uint64{1, 2}, messages: 300, spread: 8 * time.Second, strikes: 6, together: true, patience: 2 * time.Minute}
 	full  = size{seeds: []uint64{1, 2, 3, 4}, messages: 2000, spread: 60 * time.Second, strikes: 25, patience: 8 * time.Minute}
@@ -58,7 +63,7 @@ func TestTorture(t *testing.T) {
 				t.Parallel()
 			}
 			(&campaign{
-				T: t, size: size, seed: seed, binary: binary, dir: filepath.Join(dir, fmt.Sprint(seed)), postgres: server.URL,
+				T: t, line: "hubs", size: size, seed: seed, binary: binary, dir: filepath.Join(dir, fmt.Sprint(seed)), postgres: server.URL,
 				processes: 1 + int(1-seed%2), double: seed%2 == 0,
 			}).run()
 		})
@@ -89,6 +94,7 @@ var built struct {
 func TestMain(m *testing.M) {
 	_ = os.Setenv("HISHUB_LINGER", "0s") // nobody shares out requests, but in one time line
 	code := m.Run()
+	printTable()
 	if built.remove != nil {
 		built.remove()
 	}
@@ -142,6 +148,7 @@ func advance(t *testing.T, server string) {
 // campaign is one seed.
 type campaign struct {
 	*testing.T
+	line string // its name in the table
 	size
 	seed     uint64
 	binary   string
@@ -179,15 +186,18 @@ type campaign struct {
 	lanes     []*lane
 	messages  []*message
 
-	mu      sync.Mutex
-	crashes []crash
-	counted map[string]int // strikes, by kind
-	began   time.Time
+	mu        sync.Mutex
+	crashes   []crash
+	counted   map[string]int // what happened, by kind
+	inflicted int            // what of it was done to hubs, servers and networks
+	began     time.Time
 }
 
 // run is the campaign from the first message to the judgement.
 func (c *campaign) run() {
-	c.ctx, c.began, c.counted = c.Context(), time.Now(), map[string]int{}
+	c.began, c.counted = time.Now(), map[string]int{}
+	c.tabled()
+	c.limited()
 	c.defaults()
 	c.open()
 	c.plan()
@@ -241,6 +251,29 @@ func (c *campaign) defaults() {
 // one part drawing more or fewer of them does not change another.
 func (c *campaign) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, part)) }
 
+// limited ends whatever goes on when the time is over.
+func (c *campaign) limited() {
+	ctx, stop := context.WithTimeout(c.Context(), limit)
+	c.ctx = ctx
+	c.Cleanup(func() {
+		if ctx.Err() == context.DeadlineExceeded {
+			c.Errorf("seed %d: not over after %s", c.seed, limit)
+		}
+		stop()
+	})
+}
+
+// inflict counts a fault that the campaign has brought about.
+func (c *campaign) inflict(what string) { c.inflictMore(what, 1) }
+
+func (c *campaign) inflictMore(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counted[what] += n
+	c.inflicted += n
+}
+
+// count counts what came of it.
 func (c *campaign) count(what string) { c.countMore(what, 1) }
 
 func (c *campaign) countMore(what string, n int) {
@@ -260,7 +293,7 @@ func must(t testing.TB, doing string, err error) {
 func (c *campaign) eventually(what string, within time.Duration, is func() bool) {
 	c.Helper()
 	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
+		if time.Now().After(end) || c.ctx.Err() != nil {
 			c.Fatalf("seed %d: not within %s: %s", c.seed, within, what)
 		}
 	}
