@@ -45,9 +45,9 @@ month: build
 	@tools/install postgresql
 	HISHUB_MONTH=full HISHUB_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -v ./cmd/hishub/month
 
-# Who asks for the last place: 20,000 requests for 50 places.
+# Who asks for the last place: 20,000 requests for 50 places at three processes, of which one is killed, with the broker.
 rush: build
-	@tools/install postgresql rabbitmq
+	@tools/install postgresql rabbitmq redis
 	HISHUB_RUSH=full $(GO) test -count=1 -timeout 30m -v ./cmd/hishub/rush
 
 # Who hears what: 1,000 sockets at two nodes, 100,000 messages, connections that break.
