@@ -227,6 +227,7 @@ func TestClinicDay(t *testing.T) {
 	for _, h := range dayHospitals {
 		k := d.consulted(h)
 		d.talk(k)
+		d.pictures(k)
 		p := d.prescribed(k)
 		d.pays(p.Order)
 		given[h] = awaited(d, d.patient, "/own"+at(h, "/prescriptions/"+p.No), "at the HIS", func(p rx.Rx) bool { return p.State == rx.SentHIS && p.HisNo != "" })

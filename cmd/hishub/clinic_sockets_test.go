@@ -17,6 +17,7 @@ import (
 	"hishub/core/postgres"
 	"hishub/platform/chat"
 	"hishub/platform/clinic"
+	"hishub/platform/consult"
 )
 
 // noisy is a photo of so many pixels a side that is not made small by JPEG.
@@ -49,6 +50,23 @@ func (o *office) uploads(token, conversation, id string, file []byte) said {
 		o.went("POST", path)
 	}
 	return said{a.StatusCode, a.Header, string(text)}
+}
+
+// pictures: the patient sends one, which the doctor sees once it was sent, and nobody else.
+func (d *day) pictures(k consult.Consult) {
+	d.Helper()
+	var p chat.Picture
+	d.uploads(d.patient, k.Conversation, "photo", noisy(d, 64)).into(d, &p)
+	base := "/conversations/" + k.Conversation
+	d.refused(d.doctor, "GET", base+"/pictures/"+p.No, nil, 404, "no such record")
+	d.must(d.patient, "POST", base+"/messages", object{"client_id": "photo", "kind": "image", "image": p.No}, nil)
+	for _, part := range []string{"whole", "small"} {
+		s := d.ask(d.doctor, "GET", clinic.Prefix+base+"/pictures/"+p.No+"?part="+part, nil)
+		if s.status != http.StatusOK || s.header.Get("Cache-Control") != "private, no-store" || !strings.HasPrefix(s.text, "\xff\xd8\xff") {
+			d.Errorf("the %s picture: %d %v", part, s.status, s.header)
+		}
+	}
+	d.refused(d.nurse, "GET", base+"/pictures/"+p.No, nil, 404, "no such record")
 }
 
 // A doctor who was moved to another hospital, by another process, loses his socket and his
