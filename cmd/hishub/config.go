@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"hishub/platform/clinic"
 )
 
 // place says where the hub's data is. Every command that works on the database
@@ -115,7 +117,10 @@ type services struct {
 	RedisURL  string `help:"Redis; without it a stand-in in this process." env:"REDIS_URL" placeholder:"URL"`
 	SMSURL    string `name:"sms-url" help:"Gateway that sends codes to phones; without it patients cannot sign in by phone." env:"HISHUB_SMS_URL" placeholder:"URL"`
 	PublicURL string `name:"public-url" help:"Address at which payment channels reach this program, as https://clinic.example; without it they are asked what became of payments." env:"HISHUB_PUBLIC_URL" placeholder:"URL"`
-	StandIns  bool   `help:"Stand-ins for WeChat's login and the check of real names, for trying out: they believe everybody." env:"HISHUB_STAND_INS"`
+	// TrustedProxies are those whose word is taken for where a request of people comes from.
+	TrustedProxies []clinic.Proxy `name:"trusted-proxies" help:"Addresses and nets of the proxies in front of this program, as 10.0.0.7,10.1.0.0/16: what they put into X-Forwarded-For is where a request comes from. Without it that is who connects." env:"HISHUB_TRUSTED_PROXIES" placeholder:"CIDR"`
+
+	StandIns bool `help:"Stand-ins for WeChat's login and the check of real names, for trying out: they believe everybody." env:"HISHUB_STAND_INS"`
 }
 
 func newLog(level slog.Level) *slog.Logger {

@@ -42,7 +42,7 @@ const (
 func (h *hub) people(a huma.API) {
 	limits := redis.NewLimits(h.redis, h.metrics.unlimited.Inc)
 	h.clinic.people(&clinic.API{
-		Huma: a, People: h.clinic.identity, Trail: trail(h.store.Audit), Known: signedIn,
+		Huma: a, People: h.clinic.identity, Trail: trail(h.store.Audit), Known: signedIn, Proxies: h.TrustedProxies,
 		Allow: func(ctx context.Context, who string) (bool, time.Duration, error) {
 			if strings.HasPrefix(who, "nobody ") {
 				return limits.Allow(ctx, "clinic:"+who, addressRate, addressBurst)

@@ -51,6 +51,8 @@ type API struct {
 	Allow func(ctx context.Context, who string) (ok bool, retryAfter time.Duration, err error)
 	// Known is told who makes a request, for its log line; may be nil.
 	Known func(ctx context.Context, p Person)
+	// Proxies are those whose X-Forwarded-For is believed.
+	Proxies []Proxy
 }
 
 // Endpoint is one entry of the clinic's API.
@@ -77,6 +79,7 @@ type visitKey struct{}
 // visit is one request on its way through an endpoint.
 type visit struct {
 	person   Person
+	address  string // of who asks
 	mu       sync.Mutex
 	subject  string
 	patients []string
@@ -164,13 +167,26 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 // admit lets a request through to an endpoint.
 func (a *API) admit(right Right) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
-		v := &visit{}
+		v := &visit{address: a.client(hc)}
 		if err := a.refusal(hc, v, right); err != nil {
 			_ = huma.WriteErr(a.Huma, hc, err.status, err.detail)
 			return
 		}
 		next(huma.WithValue(hc, visitKey{}, v))
 	}
+}
+
+// client is where a request comes from.
+func (a *API) client(hc huma.Context) string {
+	var forwarded []string
+	if len(a.Proxies) > 0 {
+		hc.EachHeader(func(name, value string) {
+			if strings.EqualFold(name, "X-Forwarded-For") {
+				forwarded = append(forwarded, value)
+			}
+		})
+	}
+	return clientOf(a.Proxies, hc.RemoteAddr(), forwarded)
 }
 
 type refused struct {
@@ -180,7 +196,7 @@ type refused struct {
 
 func (a *API) refusal(hc huma.Context, v *visit, right Right) *refused {
 	ctx := hc.Context()
-	who := "nobody " + address(hc.RemoteAddr())
+	who := "nobody " + v.address
 	if token := Bearer(hc.Header("Authorization")); token != "" {
 		p, err := a.People.Person(ctx, token)
 		switch {
@@ -233,11 +249,11 @@ type From struct{ remote string }
 
 // Resolve implements huma.Resolver.
 func (f *From) Resolve(hc huma.Context) []error {
-	f.remote = address(hc.RemoteAddr())
+	f.remote = hc.Context().Value(visitKey{}).(*visit).address
 	return nil
 }
 
-// Address without its port.
+// Address of who asks, without a port: behind trusted proxies that of the client.
 func (f *From) Address() string { return f.remote }
 
 func names(roles []Role) []string {

@@ -157,7 +157,7 @@ func (s *Service) begin(ctx context.Context, r record, v Visitor) (Opened, error
 	if err := s.keep(ctx, token, e); err != nil {
 		return Opened{}, err
 	}
-	if err := s.note(ctx, clinic.Act{Person: clinic.Person{Account: r.ID, Name: r.Title, Grants: r.Grants}, Verb: "sign in", Subject: Subject(r.ID), Data: map[string]any{"session": e.ID, "channel": v.Device.Channel}}); err != nil {
+	if err := s.note(ctx, clinic.Act{Person: clinic.Person{Account: r.ID, Name: r.Title, Grants: r.Grants}, Verb: "sign in", Subject: Subject(r.ID), Data: map[string]any{"session": e.ID, "channel": v.Device.Channel, "address": e.Address}}); err != nil {
 		return Opened{}, err
 	}
 	o := s.opened(token, e)
