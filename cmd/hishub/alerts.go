@@ -36,6 +36,7 @@ func (f alertsFile) plan(m mailOptions) (*alert.Plan, error) {
 
 // tellPeople has reports mailed and incidents told, as the options say.
 func (h *hub) tellPeople(m mailOptions, f alertsFile) (err error) {
+	m = m.filled()
 	// A mail server without receivers of reports is there for alerts.
 	if f.Alerts == "" || len(m.MailTo) > 0 {
 		if h.mailer, err = m.mailer(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"hishub/core"
 	"hishub/core/postgres"
 )
 
@@ -19,23 +20,30 @@ type auditCmd struct {
 
 type auditList struct {
 	place
-	Hospital string    `help:"Only this hospital."`
-	Actor    string    `help:"Only this person's, as the list names them."`
-	Verb     string    `help:"Only these acts, as unmask, release, apply, login."`
-	Subject  string    `help:"Only about this, as \"message 4711\"."`
-	Since    time.Time `help:"At or after, as 2026-01-05T00:00:00+08:00."`
-	Until    time.Time `help:"Before."`
-	Before   int64     `help:"Go on after the last page."`
-	Limit    int       `default:"50"`
-	JSON     bool      `name:"json" help:"For scripts."`
+	Hospital string `help:"Only this hospital."`
+	Actor    string `help:"Only this person's, as the list names them."`
+	Verb     string `help:"Only these acts, as unmask, release, apply, login."`
+	Subject  string `help:"Only about this: \"message 4711\", \"replay 7\", \"incident 17\", \"case 4\", \"key 3\", \"account 2\", or \"revision 3\" with --hospital."`
+	Since    string `help:"On this day or later, or from this moment on: 2026-11-01, 2026-11-01T08:00:00+08:00." aliases:"from"`
+	Until    string `help:"On this day or before, or before this moment." aliases:"to"`
+	Before   int64  `help:"Go on after the last page."`
+	Limit    int    `default:"50"`
+	JSON     bool   `name:"json" help:"For scripts."`
 }
 
 func (auditList) Help() string {
-	return "Examples:\n  hishub audit list --verb unmask --since 2026-01-01T00:00:00+08:00\n  hishub audit list --subject \"message 4711\""
+	return "Examples:\n  hishub audit list --verb unmask --since 2026-11-01 --until 2026-11-30\n  hishub audit list --subject \"message 4711\"\n  hishub audit list --hospital xihu --subject \"revision 3\""
 }
 
 func (c *auditList) Run(ctx context.Context) error {
-	f := postgres.AuditFilter{Actor: c.Actor, Verb: c.Verb, Subject: c.Subject, Since: c.Since, Until: c.Until, Before: c.Before}
+	f := postgres.AuditFilter{Actor: c.Actor, Verb: c.Verb, Subject: c.Subject, Before: c.Before}
+	var err error
+	if f.Since, _, err = dayOrMoment("--since", c.Since); err != nil {
+		return err
+	}
+	if _, f.Until, err = dayOrMoment("--until", c.Until); err != nil {
+		return err
+	}
 	if c.Hospital != "" {
 		f.Hospitals = []string{c.Hospital}
 	}
@@ -98,12 +106,23 @@ func (c *auditVerify) Run(ctx context.Context) error {
 				}
 			}
 			fmt.Printf("entries  %d\nanchors  %d\nhead     %d %s\n", r.Entries, r.Anchors, r.Head.Number, r.Head.Digest)
+			if len(r.Faults) == 0 {
+				fmt.Println("nothing was altered, deleted, put in or moved", untilHeads(len(known)))
+			}
 		}
 		if len(r.Faults) > 0 {
-			return fmt.Errorf("the audit is not as it was written: %d faults", len(r.Faults))
+			return fmt.Errorf("the audit is not as it was written: %s", core.Count(len(r.Faults), "fault", "faults"))
 		}
 		return nil
 	})
+}
+
+// untilHeads says how far that is known: who owns the database could cut the end off.
+func untilHeads(known int) string {
+	if known == 0 {
+		return "as far as the database itself can tell; give a kept --head to be sure of the end"
+	}
+	return "up to the " + core.Count(known, "head", "heads") + " that was kept elsewhere"
 }
 
 type auditExport struct {

@@ -95,7 +95,7 @@ func (c *codesExport) Run() error {
 	if err := os.WriteFile(c.Output, out.Bytes(), 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%d rows of %s are in %s\n", len(t.Rows), c.Table, c.Output)
+	fmt.Printf("%s in %s\n", core.Count(len(t.Rows), "row of "+c.Table+" is", "rows of "+c.Table+" are"), c.Output)
 	return nil
 }
 
@@ -196,7 +196,7 @@ func printChange(c *codes.Change) {
 	if lines > mostLines {
 		fmt.Printf("… and %d more\n", lines-mostLines)
 	}
-	fmt.Printf("%d added, %d changed, %d removed; the table has %d rows\n", len(c.Added), len(c.Changed), len(c.Removed), len(c.Table.Rows))
+	fmt.Printf("%d added, %d changed, %d removed; the table has %s\n", len(c.Added), len(c.Changed), len(c.Removed), core.Count(len(c.Table.Rows), "row", "rows"))
 }
 
 type codesUnmapped struct {

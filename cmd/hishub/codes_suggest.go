@@ -137,9 +137,9 @@ func (c *codesSuggest) suggest(ctx context.Context, w wanted) error {
 		without = append(without, string(u.Direction)+" "+u.Code)
 	}
 	slices.Sort(without)
-	fmt.Fprintf(os.Stderr, "%d proposals; nothing was applied\n", len(proposals))
+	fmt.Fprintf(os.Stderr, "%s; nothing was applied\n", core.Count(len(proposals), "proposal", "proposals"))
 	if len(without) > 0 {
-		fmt.Fprintf(os.Stderr, "nothing is known about %d codes: %s\n", len(without), strings.Join(without[:min(len(without), 20)], ", "))
+		fmt.Fprintf(os.Stderr, "nothing is known about %s: %s\n", core.Count(len(without), "code", "codes"), strings.Join(without[:min(len(without), 20)], ", "))
 	}
 	return nil
 }

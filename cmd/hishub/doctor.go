@@ -134,7 +134,7 @@ func (d *doctor) masterKey(ctx context.Context, store *postgres.Store) {
 	case len(r.Older) > 0:
 		d.warn("master key", fmt.Sprintf("%s; the file still has %s, which nothing needs", r.Newest, strings.Join(r.Older, ", ")), "keep the old key with the backups of its time, then: hishub key rotate-master --forget")
 	default:
-		d.ok("master key", fmt.Sprintf("%s opens %d data keys", r.Newest, r.Keys))
+		d.ok("master key", fmt.Sprintf("%s opens %s", r.Newest, core.Count(r.Keys, "data key", "data keys")))
 	}
 }
 
@@ -315,11 +315,11 @@ func (d *doctor) waiting(ctx context.Context, store *postgres.Store) {
 		w := lights[h]
 		if w.Parked > 0 {
 			quiet = false
-			d.warn("parked at "+h, fmt.Sprintf("%d wait for a person, %d of them may have happened", w.Parked, w.InDoubt), "hishub message list --state parked --hospital "+h)
+			d.warn("parked at "+h, fmt.Sprintf("%s for a person, %d of them may have happened", core.Count(w.Parked, "message waits", "messages wait"), w.InDoubt), "hishub message list --state parked --hospital "+h)
 		}
 		if w.Oldest != nil && time.Since(*w.Oldest) > 10*time.Minute {
 			quiet = false
-			d.warn("queue of "+h, fmt.Sprintf("%d wait, the oldest for %s", w.Queued, time.Since(*w.Oldest).Round(time.Minute)), "is a 'hishub serve' running, and does the HIS answer?")
+			d.warn("queue of "+h, fmt.Sprintf("%s, the oldest for %s", core.Count(w.Queued, "message waits", "messages wait"), time.Since(*w.Oldest).Round(time.Minute)), "is a 'hishub serve' running, and does the HIS answer?")
 		}
 	}
 	if quiet {
@@ -345,7 +345,7 @@ func (d *doctor) nights(ctx context.Context, store *postgres.Store) {
 		case n.State == reconcile.NightWaiting:
 			d.warn("night of "+n.Hospital, n.Day+" waits: "+n.Problem, "it is tried again by itself")
 		case n.Differences() > 0:
-			d.warn("night of "+n.Hospital, fmt.Sprintf("%s has %d differences", n.Day, n.Differences()), fmt.Sprintf("hishub reconcile show --night %d", n.ID))
+			d.warn("night of "+n.Hospital, fmt.Sprintf("%s has %s", n.Day, core.Count(n.Differences(), "difference", "differences")), fmt.Sprintf("hishub reconcile show --night %d", n.ID))
 		default:
 			d.ok("night of "+n.Hospital, n.Day+" "+string(n.State))
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"hishub/core"
 	"hishub/core/alert"
 	"hishub/core/postgres"
 )
@@ -50,7 +51,7 @@ func (d *doctor) alerts(ctx context.Context, store *postgres.Store, f alertsFile
 		delete(by, r.Name)
 		switch {
 		case s.Failures > 0:
-			d.bad(what, fmt.Sprintf("%s takes nothing, %d tries; %d wait; the last time: %s", r.Kind, s.Failures, s.Waiting, s.Problem), "mend it, then: hishub alert test "+r.Name)
+			d.bad(what, fmt.Sprintf("%s takes nothing, %s; %s; the last time: %s", r.Kind, core.Count(s.Failures, "try", "tries"), core.Count(s.Waiting, "alert waits", "alerts wait"), s.Problem), "mend it, then: hishub alert test "+r.Name)
 		case !reaches(ctx, r.Address()):
 			d.bad(what, fmt.Sprintf("%s: nobody answers at %s", r.Kind, r.Address()), "does a firewall stand between? behind a proxy this look says nothing: hishub alert test "+r.Name)
 		case s.ToldAt != nil:

@@ -114,9 +114,9 @@ func (d *doctor) queue(amqpURL string) {
 	case err != nil:
 		d.bad("queue "+rabbit.SubmitQueue, "cannot be looked at", "grant RabbitMQ's user configure, write and read on the virtual host")
 	case q.Consumers == 0 && q.Messages > 0:
-		d.bad("queue "+rabbit.SubmitQueue, fmt.Sprintf("%d submissions wait and nobody takes them", q.Messages), "start 'hishub serve' with this AMQP_URL")
+		d.bad("queue "+rabbit.SubmitQueue, fmt.Sprintf("%s and nobody takes them", core.Count(q.Messages, "submission waits", "submissions wait")), "start 'hishub serve' with this AMQP_URL")
 	default:
-		d.ok("queue "+rabbit.SubmitQueue, fmt.Sprintf("%d wait, %d hubs are there for them", q.Messages, q.Consumers))
+		d.ok("queue "+rabbit.SubmitQueue, fmt.Sprintf("%s, %s there for them", core.Count(q.Messages, "submission waits", "submissions wait"), core.Count(q.Consumers, "hub is", "hubs are")))
 	}
 }
 

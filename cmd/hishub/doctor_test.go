@@ -84,7 +84,7 @@ func TestDoctor(t *testing.T) {
 	}
 	listen := "HISHUB_LISTEN=" + strings.TrimPrefix(hub.address, "http://")
 	within(t, time.Minute, "the hub takes submissions", func() bool {
-		return strings.Contains(i.look(listen)["queue hishub.submit"].Detail, "1 hubs")
+		return strings.Contains(i.look(listen)["queue hishub.submit"].Detail, "1 hub is")
 	})
 	found = i.look(listen)
 	i.expect(found, "schema", "ok", "version")

@@ -146,10 +146,7 @@ func (r *checked) bad() bool { return len(r.Failed) > 0 || r.wrong() }
 
 // failure says how many of its cases fail.
 func (r *checked) failure() string {
-	if len(r.failing) == 1 {
-		return r.Folder + ": 1 case fails"
-	}
-	return fmt.Sprintf("%s: %d cases fail", r.Folder, len(r.failing))
+	return r.Folder + ": " + core.Count(len(r.failing), "case fails", "cases fail")
 }
 
 func (r *checked) print() {
@@ -162,7 +159,7 @@ func (r *checked) print() {
 	if r.wrong() {
 		fmt.Printf("%s: not usable, so its cases did not run\n", r.Folder)
 	} else {
-		fmt.Printf("%s: %d cases, %d failed\n", r.Folder, r.Cases, len(r.Failed))
+		fmt.Printf("%s: %s, %d failed\n", r.Folder, core.Count(r.Cases, "case", "cases"), len(r.Failed))
 	}
 }
 

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"hishub/core"
@@ -20,6 +24,20 @@ type mailOptions struct {
 	MailTo       []string `help:"Who gets the report of each night that is done or late." env:"HISHUB_MAIL_TO" sep:";"`
 }
 
+// filled takes what a file of --env gave, which was read after the command line.
+func (o mailOptions) filled() mailOptions {
+	for name, field := range map[string]*string{"SERVER": &o.MailServer, "USER": &o.MailUser, "PASSWORD": &o.MailPassword, "FROM": &o.MailFrom} {
+		*field = cmp.Or(*field, os.Getenv("HISHUB_MAIL_"+name))
+	}
+	if to := os.Getenv("HISHUB_MAIL_TO"); len(o.MailTo) == 0 && to != "" {
+		o.MailTo = strings.Split(to, ";")
+	}
+	if security := os.Getenv("HISHUB_MAIL_SECURITY"); slices.Contains([]string{"tls", "clear"}, security) && o.MailSecurity == string(report.StartTLS) {
+		o.MailSecurity = security
+	}
+	return o
+}
+
 // mailer is nil when no mail is wanted.
 func (o mailOptions) mailer() (*report.Mailer, error) {
 	m, err := o.server()
@@ -31,6 +49,7 @@ func (o mailOptions) mailer() (*report.Mailer, error) {
 
 // server is nil when there is none; alerts have receivers of their own.
 func (o mailOptions) server() (*report.Mailer, error) {
+	o = o.filled()
 	switch {
 	case o.MailServer == "":
 		return nil, nil

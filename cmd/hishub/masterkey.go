@@ -52,7 +52,7 @@ func (c *keyRotateMaster) Run(ctx context.Context) error {
 		if r, err = s.WrapAnew(ctx); err != nil {
 			return err
 		}
-		return c.say(ctx, s, fmt.Sprintf("%d data keys are wrapped with %s; the old key is needed for older backups only", r.Keys, r.Newest))
+		return c.say(ctx, s, fmt.Sprintf("%s wrapped with %s; the old key is needed for older backups only", core.Count(r.Keys, "data key is", "data keys are"), r.Newest))
 	})
 }
 

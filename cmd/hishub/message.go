@@ -68,6 +68,9 @@ func (c *messageShow) Run(ctx context.Context) error {
 			receipt, _ := json.Marshal(m.Receipt)
 			fmt.Println("receipt  ", string(receipt))
 		}
+		if now := whatNow(m); now != "" {
+			fmt.Println("what now ", now)
+		}
 		if w := why[m.ID]; w != nil {
 			fmt.Println("waits    ", w.Text)
 		}

@@ -39,8 +39,9 @@ func (messageSearch) Help() string {
 Examples:
   hishub message search --number 4200002311202601051234567890
   hishub message search --his-no 8800123 --hospital dongshan
-  hishub message search --patient - --purpose "complaint 17" --from 2026-01-01
-  hishub message list --state parked --fault in_doubt`
+  hishub message search --patient - --purpose "complaint 17" --since 2026-11-01
+  hishub message list --state parked --class in_doubt
+  hishub message list --hospital xihu --class unavailable --since 2026-11-01 --until 2026-11-02`
 }
 
 func (c *messageSearch) Run(ctx context.Context) error {
@@ -125,7 +126,7 @@ func dayOrMoment(flag, text string) (from, to time.Time, err error) {
 		return day, day.AddDate(0, 0, 1), nil
 	}
 	if from, err = time.Parse(time.RFC3339, text); err != nil {
-		return from, to, fmt.Errorf("%s: %s is neither a day like 2026-01-05 nor a moment like 2026-01-05T08:00:00+08:00", flag, text)
+		return from, to, core.Problems{{Field: flag, What: text + " is neither a day like 2026-01-05 nor a moment like 2026-01-05T08:00:00+08:00"}}
 	}
 	return from, from, nil
 }

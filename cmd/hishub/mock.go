@@ -75,11 +75,15 @@ func announce(w io.Writer, m mock, reach string) {
 	if env == nil {
 		return
 	}
-	fmt.Fprint(w, "set for the hub:")
+	announceEnv(w, env)
+}
+
+// announceEnv prints what the hub wants to know as the lines of a file for --env.
+func announceEnv(w io.Writer, env map[string]string) {
+	fmt.Fprintln(w, "set for the hub, as lines of a file for --env:")
 	for _, name := range sortedKeys(env) {
-		fmt.Fprintf(w, " %s=%s", name, inShell(env[name]))
+		fmt.Fprintf(w, "%s=%s\n", name, env[name])
 	}
-	fmt.Fprintln(w)
 }
 
 type mockSoap struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"hishub/mocks/sms"
 )
@@ -21,7 +22,8 @@ func (c *mockSMS) Run(ctx context.Context) error {
 		return err
 	}
 	defer g.Close()
-	fmt.Printf("gateway: %s\nset for the hub: HISHUB_SMS_URL=%s\n", g.URL(), g.URL())
+	fmt.Printf("gateway: %s\n", g.URL())
+	announceEnv(os.Stdout, map[string]string{"HISHUB_SMS_URL": g.URL()})
 	<-ctx.Done()
 	return nil
 }

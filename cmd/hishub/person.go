@@ -72,8 +72,8 @@ func accountOf(ctx context.Context, s *identity.Service, who string) (identity.A
 }
 
 type roleFlags struct {
-	Role     string `help:"The role." enum:",doctor,pharmacist,nurse,cashier,finance,hospital_admin,ops,release_approver,security_admin,auditor" default:""`
-	Hospital string `help:"Hospital of the role; ops, release_approver and auditor may be everywhere, a security_admin is."`
+	Role     string `help:"doctor, pharmacist, nurse, cashier, finance or hospital_admin, at a hospital; ops, release_approver or auditor, at one or everywhere; security_admin, everywhere." enum:",doctor,pharmacist,nurse,cashier,finance,hospital_admin,ops,release_approver,security_admin,auditor" default:""`
+	Hospital string `help:"Hospital of the role; without it, everywhere, where the role may be."`
 	Code     string `help:"The person's own code at that hospital's HIS; doctors and pharmacists need one."`
 	Note     string `help:"Why."`
 }

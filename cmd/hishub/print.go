@@ -17,6 +17,12 @@ func printJSON(v any) error {
 	return e.Encode(v)
 }
 
+// terminal reports whether somebody watches: what moves is not for a log or a pipe.
+func terminal(f *os.File) bool {
+	i, err := f.Stat()
+	return err == nil && i.Mode()&os.ModeCharDevice != 0
+}
+
 // table prints rows for people.
 type table struct{ *tabwriter.Writer }
 

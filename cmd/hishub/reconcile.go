@@ -154,13 +154,13 @@ func (c *reconcileBackfill) Run(ctx context.Context) error {
 		if n.State != reconcile.NightDone {
 			undone++
 		}
-		fmt.Printf("%s  %-8s %d matched, %d differences  %s\n", n.Day, n.State, n.Counts[reconcile.Matched], n.Differences(), n.Problem)
+		fmt.Printf("%s  %-8s %d matched, %s  %s\n", n.Day, n.State, n.Counts[reconcile.Matched], core.Count(n.Differences(), "difference", "differences"), n.Problem)
 	})
 	switch {
 	case err != nil:
 		return err
 	case undone > 0:
-		return fmt.Errorf("%d days are not done; run it again when what they wait for is there", undone)
+		return fmt.Errorf("%s not done; run it again when what is waited for is there", core.Count(undone, "day is", "days are"))
 	case differences > 0:
 		return errDifferences
 	}

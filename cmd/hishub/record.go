@@ -168,7 +168,7 @@ func (r *recording) tell(recorded *mapping.Recording) {
 		fmt.Fprintln(w, "nothing in it was masked")
 	}
 	for _, field := range sortedKeys(recorded.Masked) {
-		fmt.Fprintf(w, "masked: %s, %d times\n", field, recorded.Masked[field])
+		fmt.Fprintf(w, "masked: %s, %s\n", field, core.Count(recorded.Masked[field], "time", "times"))
 	}
 	fmt.Fprintln(w, "Read it before you commit it: a person that only the HIS names in its own words may still be there.")
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"hishub/core"
 	"hishub/core/delivery"
@@ -21,26 +20,26 @@ import (
 // messageReplay makes a replay. Without --yes it only shows what it would do.
 type messageReplay struct {
 	place
-	Hospital    []string  `help:"Of this hospital; may be given more than once. All, if none." placeholder:"ID"`
-	State       string    `help:"Messages that are parked, cancelled or delivered." enum:"parked,cancelled,delivered" default:"parked"`
-	Kind        string    `help:"Only this kind, as payment.settle."`
-	Class       string    `help:"Parked or cancelled with this class." enum:",unavailable,in_doubt,rejected,invalid" default:""`
-	Reason      string    `help:"With this in why it was parked, in our words." placeholder:"TEXT"`
-	Code        string    `help:"Parked because a code table had no row for this code." placeholder:"TABLE:CODE"`
-	Since       time.Time `help:"Accepted then or later." placeholder:"2026-01-05T08:00:00+08:00"`
-	Until       time.Time `help:"Accepted before."`
-	Key         []string  `help:"With this business number; may be given more than once." placeholder:"KEY"`
-	Keys        string    `help:"With the business numbers of a file, one a line; - is the standard input." placeholder:"FILE"`
-	Message     []int64   `help:"With this number; may be given more than once." placeholder:"ID"`
-	With        string    `help:"Which revision of the folder says it again: original or newest. If nothing is said: the newest for what never reached the HIS, else the original." enum:",original,newest" default:""`
-	Compare     int       `help:"Say so many of each hospital with the newest folder, too, and show what differs." default:"1000"`
-	Rate        float64   `help:"Messages a second at each hospital, at most." default:"5"`
-	Concurrency int       `help:"On their way at once at each hospital, at most." default:"50"`
-	StopAfter   int       `help:"Stop by itself when so many in a row are parked again, as the same class." default:"10"`
-	Yes         bool      `help:"Do it; without it, only what would be done is shown."`
-	Detach      bool      `help:"Do not follow it."`
-	By          string    `default:"${user}" help:"Who."`
-	Note        string    `help:"What was mended; recorded with each message." default:"replayed"`
+	Hospital    []string `help:"Of this hospital; may be given more than once. All, if none." placeholder:"ID"`
+	State       string   `help:"Messages that are parked, cancelled or delivered." enum:"parked,cancelled,delivered" default:"parked"`
+	Kind        string   `help:"Only this kind, as payment.settle."`
+	Class       string   `help:"Parked or cancelled with this class." enum:",unavailable,in_doubt,rejected,invalid" default:""`
+	Reason      string   `help:"With this in why it was parked, in our words." placeholder:"TEXT"`
+	Code        string   `help:"Parked because a code table had no row for this code." placeholder:"TABLE:CODE"`
+	Since       string   `help:"Accepted on this day or later, or from this moment on: 2026-11-01, 2026-11-01T08:00:00+08:00." aliases:"from"`
+	Until       string   `help:"Accepted on this day or before, or before this moment." aliases:"to"`
+	Key         []string `help:"With this business number; may be given more than once." placeholder:"KEY"`
+	Keys        string   `help:"With the business numbers of a file, one a line; - is the standard input." placeholder:"FILE"`
+	Message     []int64  `help:"With this number; may be given more than once." placeholder:"ID"`
+	With        string   `help:"Which revision of the folder says it again: original or newest. If nothing is said: the newest for what never reached the HIS, else the original." enum:",original,newest" default:""`
+	Compare     int      `help:"Say so many of each hospital with the newest folder, too, and show what differs." default:"1000"`
+	Rate        float64  `help:"Messages a second at each hospital, at most." default:"5"`
+	Concurrency int      `help:"On their way at once at each hospital, at most." default:"50"`
+	StopAfter   int      `help:"Stop by itself when so many in a row are parked again, as the same class." default:"10"`
+	Yes         bool     `help:"Do it; without it, only what would be done is shown."`
+	Detach      bool     `help:"Do not follow it."`
+	By          string   `default:"${user}" help:"Who."`
+	Note        string   `help:"What was mended; recorded with each message." default:"replayed"`
 }
 
 func (messageReplay) Help() string {
@@ -50,14 +49,20 @@ func (messageReplay) Help() string {
 		"Examples:\n  hishub message replay --hospital xihu --class invalid\n" +
 		"  hishub message replay --hospital xihu --class invalid --yes --rate 20 --note 'route codes mended'\n" +
 		"  hishub message replay --hospital xihu --code frequency:q9h --yes\n" +
-		"  hishub message replay --hospital xihu --state delivered --since 2026-01-05T00:00:00+08:00 --note 'their database was restored' --yes"
+		"  hishub message replay --hospital xihu --state delivered --since 2026-11-01 --note 'their database was restored' --yes"
 }
 
 func (c *messageReplay) plan() (p replay.Plan, err error) {
 	p = replay.Plan{
 		Filter: replay.Filter{Hospitals: c.Hospital, State: delivery.State(c.State), Kind: core.Kind(c.Kind), Class: core.Class(c.Class), Reason: c.Reason,
-			Since: c.Since, Until: c.Until, Keys: c.Key, Messages: c.Message},
+			Keys: c.Key, Messages: c.Message},
 		With: replay.With(c.With), Rate: c.Rate, Concurrency: c.Concurrency, StopAfter: c.StopAfter, Note: c.Note,
+	}
+	if p.Filter.Since, _, err = dayOrMoment("--since", c.Since); err != nil {
+		return p, err
+	}
+	if _, p.Filter.Until, err = dayOrMoment("--until", c.Until); err != nil {
+		return p, err
 	}
 	if c.Code != "" {
 		var ok bool
@@ -119,11 +124,11 @@ func (c *messageReplay) Run(ctx context.Context) error {
 			return err
 		}
 		if r.State == replay.Proposed {
-			fmt.Printf("replay %d of %d messages is proposed: it tells again of money that was decided, so a second person must say yes: hishub replay approve %d\n", r.ID, all, r.ID)
+			fmt.Printf("replay %d of %s is proposed: it tells again of money that was decided, so a second person must say yes: hishub replay approve %d\n", r.ID, core.Count(all, "message", "messages"), r.ID)
 			return nil
 		}
 		if c.Detach {
-			fmt.Printf("replay %d of %d messages runs; follow it: hishub replay show %d --follow\n", r.ID, all, r.ID)
+			fmt.Printf("replay %d of %s runs; follow it: hishub replay show %d --follow\n", r.ID, core.Count(all, "message", "messages"), r.ID)
 			return nil
 		}
 		return followReplay(ctx, s, r.ID)
@@ -153,14 +158,14 @@ func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay
 		fmt.Println()
 	}
 	if may == 0 {
-		fmt.Printf("%d messages fit, and none may be told again; nothing was done\n", all)
+		fmt.Printf("%s, and none may be told again; nothing was done\n", core.Count(all, "message fits", "messages fit"))
 		return nil
 	}
 	if stuck > 0 {
-		fmt.Printf("%d messages fit, %d of them may be told again, but %d still cannot be said and would be parked again; nothing was done. Mend the folder and apply it first.\n", all, may, stuck)
+		fmt.Printf("%s, %d of them may be told again, but %d still cannot be said and would be parked again; nothing was done. Mend the folder and apply it first.\n", core.Count(all, "message fits", "messages fit"), may, stuck)
 		return nil
 	}
-	fmt.Printf("%d messages fit, %d of them may be told again; nothing was done. Add --yes to do it, at %g a second.\n", all, may, p.Rate)
+	fmt.Printf("%s, %d of them may be told again; nothing was done. Add --yes to do it, at %g a second.\n", core.Count(all, "message fits", "messages fit"), may, p.Rate)
 	return nil
 }
 
@@ -169,7 +174,7 @@ func (c *messageReplay) preview(ctx context.Context, s *postgres.Store, p replay
 func printNewest(r *shadow.Report) {
 	fmt.Printf("differ: %d, the same: %d, still cannot be said: %d\n", r.Differing, r.Messages-r.Differing-r.Stuck, r.Stuck)
 	if r.Lost > 0 {
-		fmt.Printf("  %d exchanges cannot be said again from what the ledger keeps\n", r.Lost)
+		fmt.Printf("  %s cannot be said again from what the ledger keeps\n", core.Count(r.Lost, "exchange", "exchanges"))
 	}
 	printStuck(os.Stdout, r)
 	for _, g := range r.Groups {
@@ -216,10 +221,10 @@ func printPreview(v replay.Preview) {
 	}
 	_ = t.print()
 	if v.Behind > 0 {
-		fmt.Printf("%d messages wait in lanes behind them\n", v.Behind)
+		fmt.Printf("%s in lanes behind them\n", core.Count(v.Behind, "message waits", "messages wait"))
 	}
 	if v.Later > 0 {
-		fmt.Printf("! %d messages were delivered after these in their lanes and are not among them: if they took something back, it would be told again alone; widen the filter\n", v.Later)
+		fmt.Printf("! %s delivered after these in their lanes and not among them: if they took something back, it would be told again alone; widen the filter\n", core.Count(v.Later, "message was", "messages were"))
 	}
 	if v.Money {
 		fmt.Println("money that was decided would be told again: it takes a second person")

@@ -137,14 +137,21 @@ func followReplay(ctx context.Context, s *postgres.Store, id int64) error {
 	if err != nil {
 		return err
 	}
-	bar := progressbar.NewOptions(r.Tally().Items, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(), progressbar.OptionSetDescription(fmt.Sprintf("replay %d", id)))
+	// Where nobody watches, a log is not filled with a bar that moves.
+	watched := terminal(os.Stderr)
+	endBar := func() {
+		if watched {
+			fmt.Fprintln(os.Stderr)
+		}
+	}
+	bar := progressbar.NewOptions(r.Tally().Items, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetVisibility(watched), progressbar.OptionShowCount(), progressbar.OptionSetDescription(fmt.Sprintf("replay %d", id)))
 	warned := false
 	for {
 		n := r.Tally()
 		_ = bar.Set(n.Items - n.Waiting - n.OnWay)
 		switch r.State {
 		case replay.Done, replay.Cancelled:
-			fmt.Fprintln(os.Stderr)
+			endBar()
 			fmt.Printf("replay %d is %s: %s\n", id, r.State, n)
 			if n.Parked+n.Refused > 0 {
 				fmt.Printf("see them: hishub replay show %d --outcome parked, --outcome refused\n", id)
@@ -152,7 +159,7 @@ func followReplay(ctx context.Context, s *postgres.Store, id int64) error {
 			}
 			return nil
 		case replay.Paused, replay.Proposed:
-			fmt.Fprintln(os.Stderr)
+			endBar()
 			fmt.Printf("replay %d is %s: %s\n", id, r.State, n)
 			if r.State == replay.Proposed {
 				return fmt.Errorf("%w: a second person must say yes: hishub replay approve %d", errReplayStopped, id)
@@ -162,13 +169,15 @@ func followReplay(ctx context.Context, s *postgres.Store, id int64) error {
 		if !warned {
 			worked, err := s.Worked(ctx)
 			if err == nil && !worked {
-				fmt.Fprintln(os.Stderr, "\nno hub runs at this database; the replay begins when one does (hishub serve)")
+				endBar()
+				fmt.Fprintln(os.Stderr, "no hub runs at this database; the replay begins when one does (hishub serve)")
 			}
 			warned = err == nil
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprintf(os.Stderr, "\nreplay %d goes on; follow it: hishub replay show %d --follow; pause it: hishub replay pause %d\n", id, id, id)
+			endBar()
+			fmt.Fprintf(os.Stderr, "replay %d goes on; follow it: hishub replay show %d --follow; pause it: hishub replay pause %d\n", id, id, id)
 			return nil
 		case <-time.After(200 * time.Millisecond):
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"hishub/core"
 	"hishub/core/postgres"
 )
 
@@ -43,7 +44,7 @@ func daysKept(n int) string {
 	if n == 0 {
 		return "for ever"
 	}
-	return fmt.Sprintf("%d days", n)
+	return core.Count(n, "day", "days")
 }
 
 type retentionSet struct {

@@ -120,8 +120,8 @@ func (c *hospitalShadow) show(r *shadow.Report) error {
 
 func printShadow(r *shadow.Report) {
 	const at = "2006-01-02 15:04"
-	fmt.Printf("%s: %d messages and %d notices from %s to %s\n", r.Hospital, r.Messages, r.Inbound, r.From.Local().Format(at), r.Until.Local().Format(at))
-	fmt.Printf("%d exchanges: %d same, %d differ, %d newly invalid, %d outcome differs\n", r.Exchanges, r.Same, r.Differ, r.NewlyInvalid, r.OutcomeDiffers)
+	fmt.Printf("%s: %s and %s from %s to %s\n", r.Hospital, core.Count(r.Messages, "message", "messages"), core.Count(r.Inbound, "notice", "notices"), r.From.Local().Format(at), r.Until.Local().Format(at))
+	fmt.Printf("%s: %d same, %d differ, %d newly invalid, %d outcome differs\n", core.Count(r.Exchanges, "exchange", "exchanges"), r.Same, r.Differ, r.NewlyInvalid, r.OutcomeDiffers)
 	for _, n := range []struct {
 		count int
 		what  string

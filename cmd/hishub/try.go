@@ -259,7 +259,7 @@ func (t *trial) run(ctx context.Context) error {
 	t.shown.Kind, t.shown.Message = t.kind, message
 	failed := t.steps(ctx, hospital, calls)
 	if failed == nil && len(t.answers) > len(t.exchanges) && t.Case == "" {
-		failed = fmt.Errorf("there are %d answers, but only %d exchanges", len(t.answers), len(t.exchanges))
+		failed = fmt.Errorf("there are %s, but only %s", core.Count(len(t.answers), "answer", "answers"), core.Count(len(t.exchanges), "exchange", "exchanges"))
 	}
 	if t.JSON {
 		err = printJSON(t.shown)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"hishub/core"
 )
 
 // print writes a try for people, from the message to what becomes of it.
@@ -105,7 +107,7 @@ func (b *triedBytes) print(w io.Writer, title string) {
 	if b == nil {
 		return
 	}
-	fmt.Fprintf(w, "\n%s: %d bytes, %s\n", title, b.Bytes, b.Charset)
+	fmt.Fprintf(w, "\n%s: %s, %s\n", title, core.Count(b.Bytes, "byte", "bytes"), b.Charset)
 	text := b.Text
 	if b.hex != "" {
 		text = b.hex

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"hishub/core"
 	"hishub/core/delivery"
@@ -37,6 +38,25 @@ func whyWaits(ctx context.Context, s *postgres.Store, all ...postgres.Message) (
 		}
 	}
 	return why, nil
+}
+
+// whatNow says what was done of a message that is in doubt or parked, and what is to be
+// done; "" where nothing is.
+func whatNow(m postgres.Message) string {
+	doubt := "it was sent, and no answer says whether the HIS has it"
+	switch {
+	case m.State == delivery.Parked && m.Class == core.InDoubt:
+		return fmt.Sprintf("%s; look at the HIS. If it has it: hishub message release %d --delivered --note \"...\". If it has not: hishub message release %d; then the HIS is asked first where it can be, else it is sent again", doubt, m.ID, m.ID)
+	case m.State == delivery.Queued && m.Class == core.InDoubt:
+		return doubt + "; the hub asks the HIS by itself, or repeats what is harmless to repeat, and nothing needs to be done"
+	case m.State == delivery.Parked && m.Class == core.Invalid:
+		return fmt.Sprintf("the folder cannot say it, or the question about it; mend the folder or its code table and apply it, then: hishub message release %d", m.ID)
+	case m.State == delivery.Parked && m.Class == core.Rejected:
+		return fmt.Sprintf("the HIS answered, and not as hoped; agree with the hospital, then tell it again: hishub message release %d, or end it: hishub message cancel %d", m.ID, m.ID)
+	case m.State == delivery.Parked && m.Class == core.Unavailable:
+		return fmt.Sprintf("it was tried for as long as the hub tries; once the HIS is there: hishub message release %d", m.ID)
+	}
+	return ""
 }
 
 // activeDialect of a hospital, to look at; nil where it cannot be read here. This

@@ -36,6 +36,8 @@ type Options struct {
 	PerMinute int
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// Beside are more pages of the control port, by pattern.
+	Beside map[string]http.HandlerFunc
 }
 
 // What a robot has when nobody says otherwise.
@@ -114,6 +116,9 @@ func Start(_ context.Context, o Options) (*Robots, error) {
 		}
 		r.Strike(f)
 	})
+	for pattern, page := range o.Beside {
+		desk.HandleFunc(pattern, page)
+	}
 	var err error
 	if r.site, r.addr, err = serve(o.Listen, mux); err != nil {
 		return nil, err
