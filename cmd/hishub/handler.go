@@ -17,7 +17,7 @@ import (
 func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, error) {
 	o := api.Options{
 		Version: version, Store: h.accepting(), Questions: h.questions, Nights: h.runner, Repairs: h.repairs, Place: h.hospitals.place, Folder: h.folder, Repeats: h.hospitals.repeats, Background: background,
-		Head: newHeads(h.store).of, Process: h.dispatcher.Process, Lights: h.dispatcher.Lights,
+		Head: newHeads(h.store).of, Process: h.dispatcher.Process, Lights: h.dispatcher.Lights, Seen: h.metrics.hospitals.seen, Pulse: h.pulse.read,
 		Limits: redis.NewLimits(h.redis, h.metrics.unlimited.Inc), Metrics: h.metrics.handler(), Log: h.log, Secure: h.tls != nil, ClientCert: h.tlsAPI,
 		Ready: h.dependencies(), Stopping: h.leaving.begun,
 	}
@@ -27,8 +27,9 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	if h.clinic != nil {
 		o.More = h.clinic.routes
 		o.People = h.people
+		o.Person = h.person
 	}
-	return h.withInbound(api.New(o)), &api.Webhooks{Store: h.store, Log: h.log}, nil
+	return h.withInbound(h.withConsole(api.New(o))), &api.Webhooks{Store: h.store, Log: h.log}, nil
 }
 
 // dependencies are the servers that this process works with.

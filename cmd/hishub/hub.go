@@ -50,6 +50,7 @@ type hub struct {
 	runner     *reconcile.Runner
 	repairs    *reconcile.Repairs
 	metrics    *metrics
+	pulse      *pulse
 	tracing    *tracing // nil traces nothing
 	clocks     clocks
 	unmapped   unmappedCodes
@@ -79,6 +80,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	} else if h.redis, err = redis.Open(s.RedisURL); err != nil {
 		return nil, err
 	}
+	h.pulse = newPulse(h.redis)
 	if s.AmqpURL == "" {
 		h.wakes = rabbit.NewLocal(postgres.ShardOf)
 	} else {
@@ -98,7 +100,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	if err != nil {
 		return nil, err
 	}
-	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.exchanged)
+	h.hospitals = newHospitals(h.store, redis.NewSessions(h.redis), h.carried)
 	h.hospitals.certificates = h.metrics.certificates
 	h.clocks.database = h.store.Now
 	h.alerts = &alert.Teller{Store: h.store, Log: log, Result: h.metrics.alerted}
@@ -108,7 +110,7 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	h.desk = &inbound.Desk{Store: h.store, Log: log, Deciders: map[core.Kind]inbound.Decider{}}
 	h.dispatcher = &delivery.Dispatcher{
 		Process: processName(), Store: h.store, Hospitals: h.hospitals, Wakes: h.wakes,
-		Policy: delivery.DefaultPolicy, Log: log, Ended: h.metrics.ended, Traced: h.tracing.rounds(),
+		Policy: delivery.DefaultPolicy, Log: log, Ended: h.ended, Traced: h.tracing.rounds(),
 	}
 	return h, nil
 }
@@ -187,6 +189,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	work.Go(func() { h.watch().Run(background) })
 	work.Go(func() { h.alerts.Run(background) })
 	work.Go(func() { h.watchServices(background) })
+	work.Go(func() { h.pulse.run(background) })
 	work.Go(func() { h.carryOut(background) })
 	work.Go(func() { h.replays().Run(background) })
 	work.Go(func() { h.hear(background) })

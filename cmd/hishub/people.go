@@ -41,7 +41,7 @@ const (
 // people registers what people call, signed in with sessions of their own.
 func (h *hub) people(a huma.API) {
 	limits := redis.NewLimits(h.redis, h.metrics.unlimited.Inc)
-	h.clinic.people(&clinic.API{
+	people := &clinic.API{
 		Huma: a, People: h.clinic.identity, Trail: trail(h.store.Audit), Known: signedIn, Proxies: h.TrustedProxies,
 		Allow: func(ctx context.Context, who string) (bool, time.Duration, error) {
 			if strings.HasPrefix(who, "nobody ") {
@@ -49,7 +49,9 @@ func (h *hub) people(a huma.API) {
 			}
 			return limits.Allow(ctx, "clinic:"+who, accountRate, accountBurst)
 		},
-	})
+	}
+	h.clinic.people(people)
+	h.console().Routes(people)
 }
 
 // signedIn puts who asks into the request's log line and the audit.

@@ -56,6 +56,11 @@ type Options struct {
 	// Lights are what this process's dispatcher knows of its hospitals; nil when it
 	// delivers nothing.
 	Lights func() map[string]delivery.Light
+	// Seen is what this process knows of the hospitals that it works; nil knows nothing.
+	Seen func() map[string]Seen
+	// Pulse is what all processes counted in the minutes (since 1970) from first to last,
+	// of some hospitals together, nil for all; see PulseTook. nil counts nothing.
+	Pulse func(ctx context.Context, hospitals []string, first, last int64) ([]map[string]int64, error)
 	// Limits bounds the requests of a key; nil does not.
 	Limits Limits
 	// Rate and Burst are the requests per second of one key; 0 means 1000 and 2000.
@@ -139,6 +144,7 @@ type api struct {
 	huma    huma.API
 	callers *callers
 	runs    *runs
+	lamps   *lamps
 }
 
 // New makes the handler of everything: API, document, pages, health.
@@ -160,6 +166,8 @@ func New(o Options) http.Handler {
 	a.hospitals()
 	a.revisions()
 	a.incidents()
+	a.overview()
+	a.live()
 	a.unmapped()
 	a.events()
 	a.inbound()

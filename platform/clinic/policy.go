@@ -92,6 +92,9 @@ func RolesWith(r Right) (with []Role) {
 	return with
 }
 
+// RightsOf are the rights of a role.
+func RightsOf(r Role) []Right { return slices.Clone(policy[r]) }
+
 // Grant is a role at a hospital.
 type Grant struct {
 	Role Role `json:"role"`
