@@ -48,7 +48,10 @@ func TestImports(t *testing.T) {
 		"cmd":                          {"core", "mapping", "connectors", "platform", "mocks", "cmd"},
 	}
 	testsMay := []string{"mocks/servers", "mocks/paychannel", "mocks/fault", "mocks/robots", "mocks/postbox", "connectors/connectortest", "connectors/proxy", "core/reconcile/reconciletest"}
-	testsOf := map[string][]string{"platform/audit": {"core/postgres"}} // the chain is the hub's
+	testsOf := map[string][]string{
+		"platform/audit":       {"core/postgres"}, // the chain is the hub's
+		"platform/appointment": {"core/rabbit"},   // whose queues hand out tickets
+	}
 	standardOnly := map[string]bool{"core": true}
 
 	root := ".."
