@@ -163,7 +163,7 @@ func TestReadsAreInTheAudit(t *testing.T) {
 	api.Call(t, "d", "GET", "/conversations/"+no+"/messages", nil, nil, 200)
 	api.Call(t, "x", "GET", "/conversations/"+no+"/messages", nil, nil, 404)
 	acts := api.Acts()
-	if len(acts) != 2 || acts[1].Verb != "clinic-message-sync" || acts[1].Person.Account != doctor.Account || acts[1].Subject != "conversation "+no || !slices.Equal(acts[1].Patients, []string{"P1"}) {
+	if len(acts) != 2 || acts[1].Verb != "clinic-message-sync" || acts[1].Person.Account != doctor.Account || acts[1].Subject != "conversation "+no || acts[1].Hospital != "h1" || !slices.Equal(acts[1].Patients, []string{"P1"}) {
 		t.Errorf("%+v", acts)
 	}
 }

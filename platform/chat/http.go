@@ -70,7 +70,7 @@ func (s *Service) pictureRoutes(api *clinic.API) {
 		}) (*clinic.Out[Picture], error) {
 			return clinic.Reply(s.Upload(ctx, p, in.No, in.ClientID, in.RawBody))
 		})
-	clinic.Register(api, clinic.Endpoint{ID: "clinic-picture", Method: http.MethodGet, Path: "/conversations/{no}/pictures/{picture}", Right: clinic.SignedIn, Shows: true,
+	clinic.Register(api, clinic.Endpoint{ID: "clinic-picture", Method: http.MethodGet, Path: "/conversations/{no}/pictures/{picture}", Right: clinic.SignedIn, Shows: true, Types: []string{typeJPEG, typePNG},
 		Title: "a picture of a conversation", Doc: "For those who are in the conversation, never stored on the way. Each look is in the audit."},
 		func(ctx context.Context, p clinic.Person, in *struct {
 			Path

@@ -23,7 +23,7 @@ type seat struct {
 }
 
 // seat returns clinic.ErrNotFound unless the person is in the conversation, and may be. It
-// tells the audit whose the conversation is.
+// tells the audit whose the conversation is, and where.
 func (s *Service) seat(ctx context.Context, q querier, p clinic.Person, conversation string) (t seat, err error) {
 	var hospital string
 	err = q.QueryRow(ctx, `select m.role, c.patient, c.hospital, c.closed_at is not null from chat.member m join chat.conversation c on c.no = m.conversation
@@ -33,6 +33,7 @@ func (s *Service) seat(ctx context.Context, q querier, p clinic.Person, conversa
 	} else if err != nil {
 		return seat{}, fmt.Errorf("read who is in a conversation: %w", err)
 	}
+	clinic.At(ctx, hospital)
 	clinic.About(ctx, "conversation "+conversation, t.patient)
 	return t, nil
 }

@@ -191,7 +191,11 @@ func TestPicturesOverHTTP(t *testing.T) {
 	s, no := opened(t)
 	people := &sessions{of: map[string]clinic.Person{"p": patient, "d": doctor, "x": stranger}}
 	mux := http.NewServeMux()
-	s.Routes(&clinic.API{Huma: humago.New(mux, huma.DefaultConfig("t", "1")), People: people, Trail: people})
+	document := humago.New(mux, huma.DefaultConfig("t", "1"))
+	s.Routes(&clinic.API{Huma: document, People: people, Trail: people})
+	if answer := document.OpenAPI().Paths[clinic.Prefix+"/conversations/{no}/pictures/{picture}"].Get.Responses["200"]; len(answer.Content) != 2 || answer.Content[typeJPEG].Schema.Format != "binary" {
+		t.Errorf("the document says %+v", answer.Content)
+	}
 	ask := func(token, method, path, typ string, body []byte) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, clinic.Prefix+"/conversations/"+no+path, bytes.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -231,7 +235,7 @@ func TestPicturesOverHTTP(t *testing.T) {
 	}
 	var verbs []string
 	for _, a := range people.acts {
-		if len(a.Patients) != 1 || a.Patients[0] != "P1" {
+		if len(a.Patients) != 1 || a.Patients[0] != "P1" || a.Hospital != "h1" {
 			t.Errorf("whose it is: %+v", a)
 		}
 		verbs = append(verbs, a.Verb+" "+a.Subject)

@@ -69,6 +69,8 @@ type Endpoint struct {
 	MaxBody int64
 	// BodyTime is how long a body may take to come, 10 s if 0.
 	BodyTime time.Duration
+	// Types of what is answered, where its bytes are no JSON.
+	Types []string
 }
 
 // Prefix of every path of the clinic's API.
@@ -81,6 +83,7 @@ type visit struct {
 	person   Person
 	address  string // of who asks
 	mu       sync.Mutex
+	hospital string
 	subject  string
 	patients []string
 	note     string
@@ -100,6 +103,15 @@ func About(ctx context.Context, subject string, patients ...string) {
 		if p != "" {
 			v.patients = append(v.patients, p)
 		}
+	}
+}
+
+// At says at which hospital the record is, for the audit, where the path does not.
+func At(ctx context.Context, hospital string) {
+	if v, _ := ctx.Value(visitKey{}).(*visit); v != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.hospital = hospital
 	}
 }
 
@@ -135,6 +147,12 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 	if op.BodyReadTimeout == 0 {
 		op.BodyReadTimeout = 10 * time.Second
 	}
+	for _, t := range e.Types {
+		if op.Responses == nil {
+			op.Responses = map[string]*huma.Response{"200": {Content: map[string]*huma.MediaType{}}}
+		}
+		op.Responses["200"].Content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	}
 	if e.Right == Anyone {
 		op.Security = []map[string][]string{}
 		op.Extensions["x-right"] = "anyone"
@@ -149,7 +167,7 @@ func Register[I, O any](a *API, e Endpoint, f func(context.Context, Person, *I) 
 			return out, nil
 		}
 		v.mu.Lock()
-		act := Act{Person: v.person, Verb: e.ID, Subject: v.subject, Patients: v.patients, Note: v.note}
+		act := Act{Person: v.person, Verb: e.ID, Hospital: v.hospital, Subject: v.subject, Patients: v.patients, Note: v.note}
 		v.mu.Unlock()
 		if h, ok := any(in).(hospitalOf); ok {
 			act.Hospital = h.hospital()
