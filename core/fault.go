@@ -57,6 +57,13 @@ type Problem struct {
 	What string `json:"what"`
 }
 
+// AmountChange is an amount that is not as the caller saw it.
+type AmountChange struct {
+	Field string `json:"field" example:"amount"`
+	Was   Fen    `json:"was" doc:"fen, as it was seen"`
+	Is    Fen    `json:"is" doc:"fen, as it is now"`
+}
+
 // Problems is everything that is wrong with a message, as an error.
 type Problems []Problem
 

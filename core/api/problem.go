@@ -36,6 +36,8 @@ type Problem struct {
 	Message int64 `json:"message,omitempty" doc:"the message that holds the key, or that is in the way"`
 	// Differs names the fields of a conflict.
 	Differs []string `json:"differs,omitempty" doc:"fields that differ from what was submitted before"`
+	// Changed is what is not as the caller saw it.
+	Changed *core.AmountChange `json:"changed,omitempty" doc:"what is not as it was seen: show it, and ask again with what is seen then"`
 	// Words of the HIS, as far as the caller may see them.
 	Words string `json:"words,omitempty" doc:"the HIS's own words"`
 	// Class of a fault at the HIS.
@@ -134,11 +136,22 @@ func fromHuma(status int, message string, errs ...error) huma.StatusError {
 	case status == http.StatusUnprocessableEntity && len(errs) == 0:
 		return problem("rule", message)
 	case slices.Contains(saidByOperations, status):
-		return byStatus(status, message)
+		return byStatus(status, message).with(errs)
 	case status != http.StatusUnprocessableEntity:
 		return byStatus(status, "")
 	}
 	return invalid(problemsOf(errs))
+}
+
+// with adds what an operation says beside its words.
+func (p *Problem) with(errs []error) *Problem {
+	for _, err := range errs {
+		if c, ok := err.(interface{ Changed() core.AmountChange }); ok {
+			changed := c.Changed()
+			p.Changed = &changed
+		}
+	}
+	return p
 }
 
 // saidByOperations are statuses that huma itself never answers: the words are an operation's own.

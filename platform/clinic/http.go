@@ -18,6 +18,10 @@ func Answer(err error) error {
 	var conflict *core.Conflict
 	var fault *core.Fault
 	var many *TooMany
+	var changed interface {
+		error
+		Changed() core.AmountChange
+	}
 	switch {
 	case errors.As(err, &ps):
 		details := make([]error, len(ps))
@@ -27,6 +31,8 @@ func Answer(err error) error {
 		return huma.NewError(http.StatusUnprocessableEntity, "the request has mistakes", details...)
 	case errors.As(err, &conflict):
 		return huma.NewError(http.StatusConflict, conflict.Error())
+	case errors.As(err, &changed):
+		return huma.NewError(http.StatusConflict, changed.Error(), change(changed.Changed()))
 	case errors.Is(err, ErrNotFound):
 		return huma.NewError(http.StatusNotFound, ErrNotFound.Error())
 	case errors.Is(err, ErrState):
@@ -54,6 +60,15 @@ func (d detail) Error() string { return d.What }
 
 // Problem is what the API shows.
 func (d detail) Problem() core.Problem { return core.Problem(d) }
+
+// change is what is not as the caller saw it: the API says it beside the words.
+type change core.AmountChange
+
+// Error implements error.
+func (c change) Error() string { return c.Field + " changed" }
+
+// Changed is what the API shows.
+func (c change) Changed() core.AmountChange { return core.AmountChange(c) }
 
 // Operation describes one endpoint of the thin clinic, which programs call with a key of
 // the hub.

@@ -169,6 +169,11 @@ func (e *PriceChanged) Error() string {
 	return fmt.Sprintf("the price changed from %s to %s yuan", e.Was, e.Is)
 }
 
+// Changed is for the API, whose answer has both amounts.
+func (e *PriceChanged) Changed() core.AmountChange {
+	return core.AmountChange{Field: "amount", Was: e.Was, Is: e.Is}
+}
+
 // Create makes an order in the caller's transaction. A thing has one order that may be
 // paid or is: another is ErrState. One of nothing is paid at once.
 func (s *Service) Create(ctx context.Context, tx pgx.Tx, outbox core.Outbox, n New) (Order, error) {

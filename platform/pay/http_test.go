@@ -79,12 +79,8 @@ func TestOverHTTP(t *testing.T) {
 	call("other", "POST", own+"/payments", wish, nil, 404)
 	call("cashier", "POST", own+"/payments", wish, nil, 403)
 	w.goods.price = 1300
-	var changed struct{ Errors []struct{ Value core.Fen } }
-	call("payer", "POST", own+"/payments", wish, &changed, 409)
-	if len(changed.Errors) != 1 || changed.Errors[0].Value != 1300 {
-		t.Errorf("the price: %+v", changed)
-	}
-	wish.Version, wish.Way = 2, pay.H5 // h5 is told where the payer is
+	call("payer", "POST", own+"/payments", wish, nil, 409) // with both amounts: TestAProblemSaysWhatChanged
+	wish.Version, wish.Way = 2, pay.H5                     // h5 is told where the payer is
 	var a pay.Attempt
 	call("payer", "POST", own+"/payments", wish, &a, 201)
 	if a.Client["url"] == "" || a.Amount != 1300 {
@@ -134,10 +130,26 @@ func TestOverHTTP(t *testing.T) {
 		t.Errorf("%+v %+v", balance, journal)
 	}
 	call("payer", "GET", "/hospitals/h1/journal", nil, nil, 403)
+	var days []pay.DayBalance
+	call("auditor", "GET", "/hospitals/h1/trial-balance/days", nil, &days, 200)
+	var debit, credit, sum core.Fen
+	for _, d := range days {
+		debit, credit, sum = debit+d.Debit, credit+d.Credit, sum+d.Balance
+	}
+	if len(days) != 4 || debit != credit || debit == 0 || sum != 0 || days[0].Account != "channel:wechat" || days[0].Balance != 1000 {
+		t.Errorf("%+v", days)
+	}
+	call("auditor", "GET", "/hospitals/h1/trial-balance/days?from=2020-01-01&to=2020-01-31", nil, &days, 200)
+	if len(days) != 0 {
+		t.Errorf("%+v", days)
+	}
+	call("auditor", "GET", "/hospitals/h1/trial-balance/days?from=2020-01-01&to=2021-01-31", nil, nil, 422)
+	call("auditor", "GET", "/hospitals/h1/trial-balance/days?from=yesterday", nil, nil, 422)
+	w.lists(call, o, all)
 	trail.mu.Lock()
 	defer trail.mu.Unlock()
 	for _, act := range trail.acts {
-		if !strings.Contains(act.Subject, " ") || len(act.Patients) == 0 {
+		if !strings.Contains(act.Subject, " ") || len(act.Patients) == 0 && !strings.HasPrefix(act.Subject, "0 ") {
 			t.Errorf("the audit does not say whose it was: %+v", act)
 		}
 	}
@@ -145,4 +157,67 @@ func TestOverHTTP(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	w.balanced()
+}
+
+// lists walks what finance looks through.
+func (w *world) lists(call func(token, method, path string, body, out any, want int), o order.Order, of pay.Payments) {
+	w.t.Helper()
+	for _, path := range []string{"/payments", "/refunds", "/payments/wechat/" + o.No} {
+		call("cashier", "GET", "/hospitals/h1"+path, nil, nil, 403)
+		call("auditor", "GET", "/hospitals/h1"+path, nil, nil, 403)
+		call("finance2", "GET", "/hospitals/h1"+path, nil, nil, 404)
+	}
+	call("finance2", "GET", "/hospitals/h2/payments/wechat/"+o.No, nil, nil, 404)
+	var page pay.AttemptPage
+	var seen []string
+	for next := ""; ; next = page.Next {
+		page = pay.AttemptPage{}
+		call("finance", "GET", "/hospitals/h1/payments?limit=1&before="+next, nil, &page, 200)
+		for _, a := range page.Attempts {
+			if seen = append(seen, a.No); a.Client != nil {
+				w.t.Error("finance has what the payer's device needs")
+			}
+		}
+		if page.Next == "" {
+			break
+		}
+	}
+	if len(seen) != 2 || seen[0] != of.Attempts[0].No || seen[1] != of.Attempts[1].No {
+		w.t.Errorf("pages: %v", seen)
+	}
+	for query, want := range map[string]int{"state=succeeded": 1, "state=closed": 1, "state=review": 0, "order=" + o.No: 2, "order=OR0": 0, "channel=alipay": 0, "told=telling": 1,
+		"from=2020-01-01T00:00:00Z": 2, "to=2020-01-01T00:00:00Z": 0, "before=wechat/none": 0} {
+		call("finance", "GET", "/hospitals/h1/payments?"+query, nil, &page, 200)
+		if len(page.Attempts) != want {
+			w.t.Errorf("%s: %d payments, not %d", query, len(page.Attempts), want)
+		}
+	}
+	var refunds pay.RefundPage
+	for query, want := range map[string]int{"": 2, "state=succeeded": 1, "state=requested": 1, "origin=desk": 1, "origin=window": 0, "order=" + o.No: 2, "limit=1": 1, "to=2020-01-01T00:00:00Z": 0} {
+		refunds = pay.RefundPage{}
+		call("finance", "GET", "/hospitals/h1/refunds?"+query, nil, &refunds, 200)
+		if len(refunds.Refunds) != want || (refunds.Next != "") != (query == "limit=1") {
+			w.t.Errorf("%s: %d refunds, not %d; next %q", query, len(refunds.Refunds), want, refunds.Next)
+		}
+	}
+	call("finance", "GET", "/hospitals/h1/refunds?limit=1", nil, &refunds, 200)
+	first := refunds.Refunds[0].No
+	next := refunds.Next
+	refunds = pay.RefundPage{}
+	call("finance", "GET", "/hospitals/h1/refunds?limit=1&before="+next, nil, &refunds, 200)
+	if len(refunds.Refunds) != 1 || refunds.Refunds[0].No == first || refunds.Next != "" {
+		w.t.Errorf("the second page: %+v", refunds)
+	}
+	var whole pay.OrderMoney
+	call("finance", "GET", "/hospitals/h1/payments/wechat/"+o.No, nil, &whole, 200)
+	if len(whole.Attempts) != 2 || len(whole.Refunds) != 2 || len(whole.Journal) != 3 || whole.Journal[0].Fact != "paid" {
+		w.t.Errorf("%+v", whole)
+	}
+	var journal []pay.Posting
+	for query, want := range map[string]int{"order=" + o.No: 3, "fact=paid": 1, "account=refunds": 2, "to=2020-01-01T00:00:00Z": 0, "order=OR0": 0} {
+		call("finance", "GET", "/hospitals/h1/journal?"+query, nil, &journal, 200)
+		if len(journal) != want {
+			w.t.Errorf("%s: %d postings, not %d", query, len(journal), want)
+		}
+	}
 }

@@ -70,6 +70,7 @@ type Attempt struct {
 	Asked     int          `json:"asked" doc:"how often the channel was asked what became of it"`
 	Problem   string       `json:"problem,omitempty"`
 	Told      Told         `json:"told,omitempty" doc:"what became of telling the HIS"`
+	CreatedAt time.Time    `json:"created_at"`
 	// Client is what the payer's device needs, for the payer.
 	Client map[string]string `json:"client,omitempty"`
 
@@ -329,10 +330,10 @@ func (s *Service) own(ctx context.Context, p clinic.Person, no string) (order.Or
 	return o, err
 }
 
-const columns = `id, channel, no, order_no, hospital, patient, way, amount, state, client, channel_no, got, paid_at, expires_at, asked, problem, told`
+const columns = `id, channel, no, order_no, hospital, patient, way, amount, state, client, channel_no, got, paid_at, expires_at, asked, problem, told, created_at`
 
 func scan(row pgx.CollectableRow) (a Attempt, err error) {
-	err = row.Scan(&a.id, &a.Channel, &a.No, &a.OrderNo, &a.Hospital, &a.Patient, &a.Way, &a.Amount, &a.State, &a.sealed, &a.ChannelNo, &a.Got, &a.PaidAt, &a.ExpiresAt, &a.Asked, &a.Problem, &a.Told)
+	err = row.Scan(&a.id, &a.Channel, &a.No, &a.OrderNo, &a.Hospital, &a.Patient, &a.Way, &a.Amount, &a.State, &a.sealed, &a.ChannelNo, &a.Got, &a.PaidAt, &a.ExpiresAt, &a.Asked, &a.Problem, &a.Told, &a.CreatedAt)
 	return a, err
 }
 

@@ -17,9 +17,12 @@ var tellStates = map[Told][]Told{
 }
 
 // Take is the module's side of the inbox: what became of telling the HIS. A payment that
-// the HIS refuses for good goes back to who paid.
+// the HIS refuses for good goes back to who paid; that of a registration with its
+// appointment, which the appointment's module gives up then.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
-	if e.Kind != core.PaymentSettle && e.Kind != core.RefundCreate {
+	switch e.Kind {
+	case core.PaymentSettle, core.AppointmentPay, core.RefundCreate, core.AppointmentCancel:
+	default:
 		return nil
 	}
 	var to Told
@@ -37,9 +40,14 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	default:
 		return nil
 	}
-	if e.Kind == core.RefundCreate {
+	switch e.Kind {
+	case core.RefundCreate:
 		_, err := tx.Exec(ctx, `update pay.refund set told = $3, problem = $4, updated_at = clock_timestamp() where hospital = $1 and no = $2 and told = any($5)`,
 			e.Hospital, e.Key, to, cut(problem), from(to))
+		return err
+	case core.AppointmentCancel: // names the order; it tells of the refund of all of it
+		_, err := tx.Exec(ctx, `update pay.refund r set told = $3, problem = $4, updated_at = clock_timestamp() where hospital = $1 and order_no = $2 and state = 'succeeded' and told = any($5)
+			and amount = (select got from pay.attempt where id = r.attempt)`, e.Hospital, e.Key, to, cut(problem), from(to))
 		return err
 	}
 	var order string
@@ -54,7 +62,7 @@ func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
 	}
 	tag, err := tx.Exec(ctx, `update pay.attempt set told = $3, problem = $4, his_no = coalesce(nullif($5, ''), his_no), updated_at = clock_timestamp()
 		where hospital = $1 and order_no = $2 and state = 'succeeded' and told = any($6)`, e.Hospital, order, to, cut(problem), no, from(to))
-	if err != nil || to != GoBack || tag.RowsAffected() == 0 {
+	if err != nil || to != GoBack || tag.RowsAffected() == 0 || e.Kind == core.AppointmentPay {
 		return err
 	}
 	refused := pgx.BeginFunc(ctx, tx, func(pgx.Tx) error {
