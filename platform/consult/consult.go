@@ -88,9 +88,18 @@ type Consult struct {
 	Why          string     `json:"why,omitempty" doc:"it was refused or cancelled"`
 	Details      Details    `json:"details"`
 	Summary      *Summary   `json:"summary,omitempty"`
+	Who          *Who       `json:"who,omitempty" doc:"whom the doctor treats; for him alone"`
 
 	account, doctorAccount int64
 	acceptWithin, lasts    int
+}
+
+// Who is treated, as the doctor must know him.
+type Who struct {
+	Name     string         `json:"name"`
+	Sex      core.Sex       `json:"sex"`
+	Age      int            `json:"age" doc:"whole years"`
+	Guardian *core.Guardian `json:"guardian,omitempty" doc:"of a child under 14"`
 }
 
 // What the module needs of others.
@@ -99,6 +108,7 @@ type (
 	Patients interface {
 		Bookable(ctx context.Context, account int64, no string) (patient.Record, error)
 		Identity(ctx context.Context, hospital, no string) (patient.Identity, error)
+		Get(ctx context.Context, no string) (patient.Record, error)
 	}
 	// Doctors is the directory module.
 	Doctors interface {
@@ -129,6 +139,10 @@ type (
 		Card(ctx context.Context, tx pgx.Tx, conversation, kind, no, text string) error
 		Close(ctx context.Context, tx pgx.Tx, conversation string) error
 	}
+	// Notices is the notify module.
+	Notices interface {
+		Send(ctx context.Context, tx pgx.Tx, account int64, event string, params map[string]string) error
+	}
 	// Video gives an address at which somebody joins a consultation's call.
 	Video interface {
 		Join(ctx context.Context, consult string, p clinic.Person) (url string, err error)
@@ -144,7 +158,8 @@ type Service struct {
 	Orders   Orders
 	Payback  Payback
 	Chat     Chat
-	Video    Video // nil: this installation has no video
+	Notices  Notices // nil: people see what is new when they look
+	Video    Video   // nil: this installation has no video
 }
 
 //go:embed *.sql

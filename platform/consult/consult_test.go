@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ type world struct {
 	licensed error
 	consent  error
 	chat     []string
+	notices  []string
 	back     int
 }
 
@@ -58,6 +60,19 @@ func (w *world) Bookable(context.Context, int64, string) (patient.Record, error)
 
 func (w *world) Identity(context.Context, string, string) (patient.Identity, error) {
 	return patient.Identity{PatientNo: "1"}, w.identity
+}
+
+// patients are the world's, of whom one is known.
+type patients struct{ *world }
+
+func (w patients) Get(context.Context, string) (patient.Record, error) { return w.who, nil }
+
+// noticed notes what people are told.
+type noticed struct{ *world }
+
+func (w noticed) Send(_ context.Context, _ pgx.Tx, account int64, event string, params map[string]string) error {
+	w.notices = append(w.notices, fmt.Sprint(account, " ", event, " ", params["hospital"], " ", params["no"]))
+	return nil
 }
 
 type people struct{ *world }
@@ -101,7 +116,7 @@ func opened(t *testing.T) *world {
 	t.Helper()
 	c := clinictest.New(t)
 	w := &world{c: c, orders: &order.Service{Clinic: c.Clinic}, who: patient.Record{Details: patient.Details{BirthDate: "1980-01-01"}, Verified: true}}
-	w.Service = &Service{Clinic: c.Clinic, Patients: w, Doctors: doctors{}, People: people{w}, Orders: w.orders, Payback: w, Chat: chat{w}}
+	w.Service = &Service{Clinic: c.Clinic, Patients: patients{w}, Doctors: doctors{}, People: people{w}, Orders: w.orders, Payback: w, Chat: chat{w}, Notices: noticed{w}}
 	w.orders.Subjects = map[order.Kind]order.Subject{order.Consultation: w.Service}
 	for _, migrate := range []func(context.Context) error{w.orders.Migrate, w.Migrate} {
 		if err := migrate(t.Context()); err != nil {
@@ -461,5 +476,48 @@ func TestListsNameTheOrder(t *testing.T) {
 	}
 	if _, err := w.Offers(ctx, "h9"); !errors.Is(err, clinic.ErrNotFound) {
 		t.Errorf("offers of no hospital: %v", err)
+	}
+}
+
+// The patient is told what the doctor did, or did not do; and a doctor knows whom he
+// treats, other doctors and the patient's lists do not.
+func TestPatientAndDoctorKnowOfEachOther(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	w.who.Name, w.who.Sex, w.who.BirthDate = "测试患者", "female", time.Now().AddDate(-5, 0, -1).Format(time.DateOnly)
+	w.who.Guardian = &core.Guardian{Name: "测试母亲"}
+	pay := func() Consult {
+		t.Helper()
+		k := must(t)(w.Open(ctx, mother, "h1", "D1", "P1", told()))
+		if _, err := clinictest.Do(w.c, func(tx pgx.Tx, outbox core.Outbox) (order.Order, error) {
+			return w.orders.MarkPaid(ctx, tx, outbox, k.Order, order.Payment{Channel: "wechat", ChannelNo: "42", Amount: 2000, At: time.Now()})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	refused, late := pay(), Consult{}
+	must(t)(w.Refuse(ctx, doctor, "h1", refused.No, "不是复诊"))
+	late = pay()
+	if _, err := w.Database.Exec(ctx, `update consult.consult set accept_until = clock_timestamp() where no = $1`, late.No); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.times(ctx); err != nil {
+		t.Fatal(err)
+	}
+	k := pay()
+	must(t)(w.Accept(ctx, doctor, "h1", k.No, true))
+	if want := []string{"7 consult.refused h1 " + refused.No, "7 consult.timed_out h1 " + late.No, "7 consult.accepted h1 " + k.No}; !slices.Equal(w.notices, want) {
+		t.Errorf("told %v, want %v", w.notices, want)
+	}
+	seen := must(t)(w.OwnOfDoctor(ctx, "h1", doctor.Account, k.No))
+	if seen.Who == nil || seen.Who.Name != "测试患者" || seen.Who.Age != 5 || seen.Who.Sex != "female" || seen.Who.Guardian == nil {
+		t.Errorf("%+v", seen.Who)
+	}
+	if _, err := w.OwnOfDoctor(ctx, "h1", other.Account, k.No); !errors.Is(err, clinic.ErrNotFound) {
+		t.Errorf("another doctor: %v", err)
+	}
+	if all, err := w.OfAccount(ctx, mother.Account, "", 10); err != nil || all[0].Who != nil {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

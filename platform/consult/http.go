@@ -122,13 +122,9 @@ func (s *Service) doctorsRoutes(api *clinic.API) {
 			return clinic.Reply(all, err)
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-consult-get", Method: http.MethodGet, Path: "/hospitals/{hospital}/consults/{no}", Right: clinic.Treat, Shows: true,
-		Title: "one of them"},
+		Title: "one of them, with whom one treats"},
 		func(ctx context.Context, p clinic.Person, in *Path) (*clinic.Out[Consult], error) {
-			k, err := s.Get(ctx, in.Hospital.Hospital, in.No)
-			if err == nil && k.doctorAccount != p.Account {
-				err = clinic.ErrNotFound
-			}
-			return reply(ctx)(k, err)
+			return reply(ctx)(s.OwnOfDoctor(ctx, in.Hospital.Hospital, p.Account, in.No))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-consult-accept", Method: http.MethodPost, Path: "/hospitals/{hospital}/consults/{no}/accept", Right: clinic.Treat, Shows: true,
 		Title: "accept it: the conversation begins"},
@@ -161,10 +157,7 @@ func (s *Service) doctorsRoutes(api *clinic.API) {
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-consult-call", Method: http.MethodPost, Path: "/hospitals/{hospital}/consults/{no}/video", Right: clinic.Treat, Shows: true,
 		Title: "join the call, as the doctor"},
 		func(ctx context.Context, p clinic.Person, in *Path) (*clinic.Out[Call], error) {
-			k, err := s.Get(ctx, in.Hospital.Hospital, in.No)
-			if err == nil && k.doctorAccount != p.Account {
-				err = clinic.ErrNotFound
-			}
+			k, err := s.OwnOfDoctor(ctx, in.Hospital.Hospital, p.Account, in.No)
 			return s.join(ctx, p, k, err)
 		})
 }

@@ -105,8 +105,31 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, k Consult, to State, set 
 	if set != "" {
 		set = ", " + set
 	}
-	_, err := tx.Exec(ctx, `update consult.consult set state = $2, updated_at = clock_timestamp()`+set+` where no = $1`, append([]any{k.No, to}, args...)...)
-	return err
+	if _, err := tx.Exec(ctx, `update consult.consult set state = $2, updated_at = clock_timestamp()`+set+` where no = $1`, append([]any{k.No, to}, args...)...); err != nil {
+		return err
+	}
+	event := map[State]string{Active: "accepted", Refused: "refused", TimedOut: "timed_out"}[to]
+	if event == "" || s.Notices == nil {
+		return nil
+	}
+	return s.Notices.Send(ctx, tx, k.account, "consult."+event, map[string]string{"hospital": k.Hospital, "no": k.No})
+}
+
+// OwnOfDoctor is a consultation of a doctor's own, with whom he treats; another's does not
+// exist for him.
+func (s *Service) OwnOfDoctor(ctx context.Context, hospital string, account int64, no string) (Consult, error) {
+	k, err := s.Get(ctx, hospital, no)
+	switch {
+	case err != nil:
+		return k, err
+	case k.doctorAccount != account:
+		return Consult{}, clinic.ErrNotFound
+	}
+	r, err := s.Patients.Get(ctx, k.Patient)
+	if err == nil {
+		k.Who = &Who{Name: r.Name, Sex: r.Sex, Age: r.Age(time.Now()), Guardian: r.Guardian}
+	}
+	return k, err
 }
 
 // OfAccount are an account's consultations, newest first; before is the last number of the
