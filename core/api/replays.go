@@ -31,7 +31,7 @@ type Replays interface {
 // ReplayFilter names messages.
 type ReplayFilter struct {
 	Hospitals []string       `json:"hospitals,omitempty" maxItems:"1000" doc:"missing: all that the key is good for"`
-	State     delivery.State `json:"state" enum:"parked,cancelled,delivered" doc:"parked: go on; cancelled: tell it after all; delivered: tell it again, after the HIS was asked whether it still has it"`
+	State     delivery.State `json:"state,omitempty" enum:"parked,cancelled,delivered" default:"parked" doc:"parked: go on; cancelled: tell it after all; delivered: tell it again, after the HIS was asked whether it still has it"`
 	Kind      string         `json:"kind,omitempty" maxLength:"64" doc:"as payment.settle"`
 	Class     core.Class     `json:"class,omitempty" enum:"unavailable,in_doubt,rejected,invalid"`
 	Reason    string         `json:"reason,omitempty" maxLength:"200" doc:"a part of why it was parked or cancelled, in our words"`

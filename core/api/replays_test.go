@@ -73,7 +73,8 @@ func TestReplayOverTheAPI(t *testing.T) {
 	}
 	other := w.submit("xihu", core.PrescriptionCreate, prescription("RX9"))
 	w.await(other, core.EventParked)
-	ask := map[string]any{"filter": map[string]any{"state": "parked", "class": "rejected"}, "rate": 100, "note": "the pharmacy has it now"}
+	ask := map[string]any{"filter": map[string]any{"class": "rejected"}, // parked, where nothing else is said
+		"rate": 100, "note": "the pharmacy has it now"}
 
 	var look ReplayPreview
 	a := w.do(operator, "POST", "/v1/replays:preview", map[string]any{"filter": ask["filter"], "compare": 2})
