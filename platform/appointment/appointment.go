@@ -139,6 +139,10 @@ type (
 	Payback interface {
 		GiveBack(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o order.Order, reason string) error
 	}
+	// Notices is the notify module.
+	Notices interface {
+		Send(ctx context.Context, tx pgx.Tx, account int64, event string, params map[string]string) error
+	}
 	// Live tells an account what is new; what it loses is read.
 	Live interface {
 		Publish(account int64, data []byte)
@@ -162,7 +166,8 @@ type Service struct {
 	Orders   Orders
 	Payback  Payback
 	Queue    Queue
-	Live     Live // nil: people see what is new when they ask
+	Live     Live    // nil: people see what is new when they ask
+	Notices  Notices // nil: the same
 }
 
 //go:embed *.sql

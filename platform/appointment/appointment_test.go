@@ -405,3 +405,30 @@ func TestWaitingByChannel(t *testing.T) {
 	}
 	w.counts(t, v)
 }
+
+// What people should hear of though they do not look is sent to them: a place that is
+// theirs, one that is gone, and one that is held for them for a while.
+func TestNotices(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	v := w.session(t, "S1", 1, 5000, schedule.Platform, 50*hour)
+	a := w.paid(t, 1, v)
+	must[Waiter](t)(w.Wait(ctx, person(2), "h1", v, "P2", ""))
+	must[Appointment](t)(w.Cancel(ctx, person(1), a.No))
+	if err := w.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	all := must[[]Waiter](t)(w.Waits(ctx, 2))
+	b := w.read(t, all[0].Appointment)
+	if err := w.pay(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	must[Effect](t)(w.Stop(ctx, clinic.Person{Account: 9}, "h1", v, schedule.Stop{Reason: "停诊"}))
+	if err := w.stops(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1 appointment.confirmed " + a.No, "1 appointment.cancelled " + a.No, "2 appointment.waitlist 15", "2 appointment.confirmed " + b.No, "2 appointment.stopped " + b.No}
+	if !slices.Equal(w.sent, want) {
+		t.Errorf("sent %q, want %q", w.sent, want)
+	}
+}

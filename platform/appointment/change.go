@@ -22,10 +22,23 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, a Appointment, to State, 
 		set = ", " + set
 	}
 	_, err := tx.Exec(ctx, `update appointment.appointment set state = $2, due = false, updated_at = clock_timestamp()`+set+` where no = $1`, append([]any{a.No, to}, args...)...)
-	if err == nil {
-		s.tell(tx, a.account, news{Type: "appointment", No: a.No, State: string(to)})
+	if err != nil {
+		return err
 	}
-	return err
+	s.tell(tx, a.account, news{Type: "appointment", No: a.No, State: string(to)})
+	event := map[State]string{Confirmed: "confirmed", Cancelled: "cancelled", Rejected: "cancelled", Stopped: "stopped"}[to]
+	if event == "" || a.State == Requested {
+		return nil // a wish that came to nothing is answered by its ticket
+	}
+	return s.notice(ctx, tx, a.account, event, map[string]string{"hospital": a.Hospital, "no": a.No})
+}
+
+// notice tells an account what it should hear of though nobody looks.
+func (s *Service) notice(ctx context.Context, tx pgx.Tx, account int64, event string, params map[string]string) error {
+	if s.Notices == nil {
+		return nil
+	}
+	return s.Notices.Send(ctx, tx, account, "appointment."+event, params)
 }
 
 // giveUp ends an appointment that is held or confirmed: what was paid goes back, what was

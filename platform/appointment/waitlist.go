@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -221,7 +222,10 @@ func (s *Service) offer(ctx context.Context, tx pgx.Tx, outbox core.Outbox, plac
 	case why != "":
 		return false, s.offered(ctx, tx, w, Ended, why, "")
 	}
-	return false, s.offered(ctx, tx, w, Offered, "", a.No)
+	if err := s.offered(ctx, tx, w, Offered, "", a.No); err != nil || a.State == Confirmed {
+		return false, err
+	}
+	return false, s.notice(ctx, tx, w.account, "waitlist", map[string]string{"hospital": w.Hospital, "minutes": strconv.Itoa(rules.PayWithin)})
 }
 
 func (s *Service) offered(ctx context.Context, tx pgx.Tx, w Waiter, to WaitState, why Reason, appointment string) error {

@@ -46,6 +46,7 @@ type world struct {
 	mu   sync.Mutex
 	back map[string]int // how often each order's money went back
 	news map[int64][]news
+	sent []string // notices, of transactions that were committed
 }
 
 var mother = person(7)
@@ -86,6 +87,16 @@ func (w *world) told(account int64) []news {
 	return w.news[account]
 }
 
+// Send implements Notices.
+func (w *world) Send(_ context.Context, tx pgx.Tx, account int64, event string, params map[string]string) error {
+	clinic.AfterCommit(tx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sent = append(w.sent, fmt.Sprint(account, " ", event, " ", params["minutes"], params["no"]))
+	})
+	return nil
+}
+
 // none is a queue that loses everything.
 type none struct{}
 
@@ -108,7 +119,7 @@ func opened(t *testing.T) *world {
 
 func (w *world) service(c *clinic.Clinic, q Queue) *Service {
 	orders := &order.Service{Clinic: c}
-	s := &Service{Clinic: c, Patients: w, Schedule: &schedule.Service{Clinic: c}, Orders: orders, Payback: w, Queue: q, Live: w}
+	s := &Service{Clinic: c, Patients: w, Schedule: &schedule.Service{Clinic: c}, Orders: orders, Payback: w, Queue: q, Live: w, Notices: w}
 	orders.Subjects = map[order.Kind]order.Subject{order.Registration: s}
 	return s
 }
