@@ -69,6 +69,10 @@ func (d *day) lookedAt() {
 	d.must(d.patient, "GET", "/own"+at(all[0].Hospital, "/prescriptions/"+all[0].No), nil, &all[0])
 	d.must(d.patient, "POST", "/orders/"+all[0].Order+"/payments/check", nil, nil)
 	d.must(d.finance, "GET", at(h, "/payments/undecided"), nil, nil)
+	var payments pay.AttemptPage
+	d.must(d.finance, "GET", at(h, "/payments?state=succeeded"), nil, &payments)
+	d.must(d.finance, "GET", at(h, "/payments/wechat/"+payments.Attempts[0].No), nil, nil)
+	d.must(d.finance, "GET", at(h, "/refunds"), nil, nil)
 	// Another's does not exist.
 	other := d.office.patient("", "13800000009").Token
 	for _, path := range []string{"/patients/" + d.him.No, "/consults/" + consults[0].No, "/orders/" + all[0].Order, "/own" + at(all[0].Hospital, "/prescriptions/"+all[0].No)} {
