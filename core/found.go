@@ -54,6 +54,9 @@ func FoundBy(b Body) (numbers, patient []string) {
 		numbers = []string{b.Number, b.OrderID, b.ChannelNo}
 	case *WindowRefund:
 		numbers = []string{b.OrderID, b.ChannelNo, b.HisNo}
+		for _, l := range b.Lines {
+			numbers = append(numbers, l.BillNo)
+		}
 	case *DispenseNotice:
 		numbers = []string{b.No, b.HisNo}
 	case *ReviewNotice:
