@@ -57,23 +57,29 @@ func (s *Service) Routes(api *clinic.API) {
 			return nil, s.Remove(ctx, p.Account, in.No)
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-link", Method: http.MethodPut, Path: "/hospitals/{hospital}/patients/{no}/identity", Right: clinic.OwnRecords, Shows: true,
-		Title: "make a hospital and a patient known to one another", Doc: "Its HIS is asked for records of this person; where it has none it is told to register him, and `state` says how far that is."},
-		func(ctx context.Context, p clinic.Person, in *identityPath) (*clinic.Out[Identity], error) {
+		Title: "make a hospital and a patient known to one another", Doc: "Its HIS is asked for records of this person; where it has none it is told to register him, and `state` says how far that is. One that is linked stays as it is, unless the body wants it looked at again, or another of its records used."},
+		func(ctx context.Context, p clinic.Person, in *struct {
+			IdentityPath
+			Body *Relink
+		}) (*clinic.Out[Identity], error) {
 			clinic.About(ctx, "patient "+in.No, in.No)
 			r, err := s.Owned(ctx, p.Account, in.No)
 			if err != nil {
 				return clinic.Reply(Identity{}, err)
 			}
-			return clinic.Reply(s.Link(ctx, in.Hospital.Hospital, r))
+			if in.Body == nil {
+				in.Body = &Relink{}
+			}
+			return clinic.Reply(s.Relink(ctx, in.Hospital.Hospital, r, *in.Body))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-identity", Method: http.MethodGet, Path: "/hospitals/{hospital}/patients/{no}/identity", Right: clinic.OwnRecords, Shows: true,
 		Title: "what a hospital calls a patient"},
-		func(ctx context.Context, p clinic.Person, in *identityPath) (*clinic.Out[Identity], error) {
+		func(ctx context.Context, p clinic.Person, in *IdentityPath) (*clinic.Out[Identity], error) {
 			clinic.About(ctx, "patient "+in.No, in.No)
 			if _, err := s.Owned(ctx, p.Account, in.No); err != nil {
 				return clinic.Reply(Identity{}, err)
 			}
-			return clinic.Reply(s.identity(ctx, s.Database, in.Hospital.Hospital, in.No))
+			return clinic.Reply(s.known(ctx, in.Hospital.Hospital, in.No))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-find", Method: http.MethodPost, Path: "/hospitals/{hospital}/patients/search", Right: clinic.CheckIn, Shows: true,
 		Title: "find patients whom the hospital knows", Doc: "By telephone, document number or whole name; masked, at most 50."},
@@ -87,7 +93,8 @@ func (s *Service) Routes(api *clinic.API) {
 		})
 }
 
-type identityPath struct {
+// IdentityPath names a patient at a hospital. Embedded, it must be exported for huma to fill it.
+type IdentityPath struct {
 	clinic.Hospital
 	Path
 }

@@ -20,6 +20,21 @@ type Identity struct {
 	CardNo    string `json:"card_no,omitempty"`
 	Others    int    `json:"others,omitempty" doc:"how many more records the HIS has of this person"`
 	Problem   string `json:"problem,omitempty" doc:"why the HIS has not registered the patient"`
+	// Records of the person in the HIS, where it has several.
+	Records []HisRecord `json:"records,omitempty" db:"-" doc:"which the hospital has of this person, where they are several"`
+}
+
+// HisRecord is one that a HIS has of a person.
+type HisRecord struct {
+	PatientNo string `json:"patient_no"`
+	CardNo    string `json:"card_no,omitempty"`
+	Used      bool   `json:"used" doc:"the one that is used"`
+}
+
+// Relink is a wish about what a hospital calls a patient that it knows.
+type Relink struct {
+	Again     bool   `json:"again,omitempty" doc:"ask the HIS again: it has merged records, or made another"`
+	PatientNo string `json:"patient_no,omitempty" maxLength:"64" doc:"use this one of the records that the HIS has of this person"`
 }
 
 // State of a patient at a hospital.
@@ -85,11 +100,7 @@ func (s *Service) Link(ctx context.Context, hospital string, r Record) (Identity
 	}
 	var found []core.PatientRecord
 	if place.Can(core.PatientFind) && r.IDNo != "" {
-		answer, err := s.Ask(ctx, hospital, core.PatientFind, &core.PatientQuery{PersonID: r.No, Name: r.Name, IDType: r.IDType, IDNo: r.IDNo, Phone: r.Phone})
-		if err != nil {
-			return Identity{}, fmt.Errorf("link patient: %w", err)
-		}
-		if found, err = r.among(answer.(*core.Patients).Patients); err != nil {
+		if found, err = s.records(ctx, hospital, r); err != nil {
 			return Identity{}, fmt.Errorf("link patient: %w", err)
 		}
 	}
@@ -123,6 +134,96 @@ func (r Record) among(records []core.PatientRecord) ([]core.PatientRecord, error
 	}
 	slices.SortStableFunc(fit, func(a, b core.PatientRecord) int { return b.UsedAt.Compare(a.UsedAt) })
 	return fit, nil
+}
+
+// Relink asks a hospital's HIS again which records it has of a patient, and chooses among
+// them. The one in use stays unless another is chosen, or the HIS has it no more, as after
+// it merged two of them; then it is the one that was used last there.
+func (s *Service) Relink(ctx context.Context, hospital string, r Record, w Relink) (Identity, error) {
+	i, err := s.Link(ctx, hospital, r)
+	if err != nil || i.State != Linked {
+		return i, err
+	}
+	place, err := s.Place(ctx, hospital)
+	if err != nil {
+		return i, err
+	}
+	var found []core.PatientRecord
+	if w.Again && r.IDNo != "" && place.Can(core.PatientFind) {
+		if found, err = s.records(ctx, hospital, r); err == nil && len(found) == 0 {
+			err = fmt.Errorf("%w: the hospital has no record of this person any more; its desk must put that right", clinic.ErrRule)
+		}
+		if err != nil {
+			return i, fmt.Errorf("link patient again: %w", err)
+		}
+	}
+	err = s.Transact(ctx, hospital, func(tx pgx.Tx, _ core.Outbox) error {
+		// One at a time; what is linked stays so.
+		if _, err := tx.Exec(ctx, `select from patient.identity where hospital = $1 and patient = $2 order by patient_no for update`, hospital, r.No); err != nil {
+			return err
+		}
+		used := i.PatientNo
+		if w.PatientNo != "" {
+			used = w.PatientNo
+		}
+		if len(found) > 0 {
+			if n := slices.IndexFunc(found, func(p core.PatientRecord) bool { return p.PatientNo == used }); n > 0 {
+				found[0], found[n] = found[n], found[0]
+			}
+			if err := link(ctx, tx, hospital, r.No, found); err != nil {
+				return err
+			}
+			nos := make([]string, len(found))
+			for n, p := range found {
+				nos[n] = p.PatientNo
+			}
+			if _, err := tx.Exec(ctx, `delete from patient.identity where hospital = $1 and patient = $2 and patient_no <> all($3)`, hospital, r.No, nos); err != nil {
+				return err
+			}
+		}
+		if w.PatientNo == "" {
+			return nil
+		}
+		var known bool
+		if err := tx.QueryRow(ctx, `select exists (select from patient.identity where hospital = $1 and patient = $2 and patient_no = $3)`, hospital, r.No, w.PatientNo).Scan(&known); err != nil {
+			return err
+		}
+		if !known {
+			return core.Problems{{Field: "patient_no", What: "none of the records that the hospital has of this person"}}
+		}
+		if _, err := tx.Exec(ctx, `update patient.identity set used = false where hospital = $1 and patient = $2 and used`, hospital, r.No); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update patient.identity set used = true where hospital = $1 and patient = $2 and patient_no = $3`, hospital, r.No, w.PatientNo)
+		return err
+	})
+	if err != nil {
+		return i, fmt.Errorf("link patient again: %w", err)
+	}
+	return s.known(ctx, hospital, r.No)
+}
+
+// known is what a hospital calls a patient, with every record that it has of him.
+func (s *Service) known(ctx context.Context, hospital, no string) (Identity, error) {
+	i, err := s.identity(ctx, s.Database, hospital, no)
+	if err != nil || i.Others == 0 {
+		return i, err
+	}
+	rows, err := s.Database.Query(ctx, `select patient_no, card_no, used from patient.identity where hospital = $1 and patient = $2 order by used desc, linked_at, patient_no`, hospital, no)
+	if err != nil {
+		return i, fmt.Errorf("read identity: %w", err)
+	}
+	i.Records, err = pgx.CollectRows(rows, pgx.RowToStructByPos[HisRecord])
+	return i, err
+}
+
+// records are what a HIS has of a person.
+func (s *Service) records(ctx context.Context, hospital string, r Record) ([]core.PatientRecord, error) {
+	answer, err := s.Ask(ctx, hospital, core.PatientFind, &core.PatientQuery{PersonID: r.No, Name: r.Name, IDType: r.IDType, IDNo: r.IDNo, Phone: r.Phone})
+	if err != nil {
+		return nil, err
+	}
+	return r.among(answer.(*core.Patients).Patients)
 }
 
 func link(ctx context.Context, tx pgx.Tx, hospital, no string, records []core.PatientRecord) error {

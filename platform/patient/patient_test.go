@@ -235,6 +235,51 @@ func TestLinkFindsOrRegisters(t *testing.T) {
 	}
 }
 
+// A HIS that merged two of its records, or has another, is asked again; a person chooses
+// among those it has of him, and among no others.
+func TestRelink(t *testing.T) {
+	s, c := opened(t)
+	ctx := t.Context()
+	self := added(t, s, 1, Self, zhang)
+	old := time.Now().AddDate(-1, 0, 0)
+	var has []core.PatientRecord
+	c.Answer = func(string, core.Kind, core.Body) (any, error) { return &core.Patients{Patients: has}, nil }
+	relink := func(what string, w Relink, used string, others int) {
+		t.Helper()
+		i, err := s.Relink(ctx, "h1", self, w)
+		if err != nil || i.PatientNo != used || i.Others != others || len(i.Records) != 0 && (len(i.Records) != others+1 || i.Records[0].PatientNo != used || !i.Records[0].Used) {
+			t.Errorf("%s: %+v, %v", what, i, err)
+		}
+		if others > 0 && len(i.Records) == 0 {
+			t.Errorf("%s: which records there are is not said", what)
+		}
+	}
+	has = []core.PatientRecord{{PatientNo: "0001", UsedAt: old}, {PatientNo: "0002", UsedAt: old.AddDate(0, 1, 0)}}
+	relink("at first", Relink{}, "0002", 1)
+	relink("another is chosen", Relink{PatientNo: "0001"}, "0001", 1)
+	var ps core.Problems
+	for _, w := range []Relink{{PatientNo: "0009"}, {Again: true, PatientNo: "0009"}} {
+		if _, err := s.Relink(ctx, "h1", self, w); !errors.As(err, &ps) || ps[0].Field != "patient_no" {
+			t.Errorf("somebody else's: %v", err)
+		}
+	}
+	has = append(has, core.PatientRecord{PatientNo: "0003", CardNo: "C3", UsedAt: time.Now()})
+	relink("it has not been asked", Relink{}, "0001", 1)
+	relink("a third", Relink{Again: true}, "0001", 2)
+	relink("a third, chosen", Relink{Again: true, PatientNo: "0003"}, "0003", 2)
+	has = has[:2] // it merged the third into the second
+	relink("merged", Relink{Again: true}, "0002", 1)
+	has = nil
+	if _, err := s.Relink(ctx, "h1", self, Relink{Again: true}); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("gone: %v", err)
+	}
+	relink("and nothing is forgotten", Relink{}, "0002", 1)
+	has = []core.PatientRecord{{PatientNo: "0009", Name: "测试王五"}}
+	if _, err := s.Relink(ctx, "h1", self, Relink{Again: true}); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("under another name: %v", err)
+	}
+}
+
 func TestLinkWithoutARecordOrAWay(t *testing.T) {
 	s, c := opened(t)
 	self := added(t, s, 1, Self, zhang)
