@@ -42,13 +42,14 @@ func (s *Service) Routes(api *clinic.API) {
 			return clinic.Reply(s.Owned(ctx, p.Account, in.No))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-change", Method: http.MethodPatch, Path: "/patients/{no}", Right: clinic.OwnRecords, Shows: true,
-		Title: "another telephone or address", Doc: "Another name or document is another person."},
+		Title: "another telephone or address", Doc: "Another name or document is another person. A child who had no document gets its first identity card here."},
 		func(ctx context.Context, p clinic.Person, in *struct {
 			Path
+			clinic.From
 			Body Contact
 		}) (*clinic.Out[Record], error) {
 			clinic.About(ctx, "patient "+in.No, in.No)
-			return clinic.Reply(s.Change(ctx, p.Account, in.No, in.Body))
+			return clinic.Reply(s.Change(ctx, p.Account, in.No, in.Address(), in.Body))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-patient-remove", Method: http.MethodDelete, Path: "/patients/{no}", Right: clinic.OwnRecords, Shows: true, Status: http.StatusNoContent,
 		Title: "take somebody out of the family", Doc: "What was done for the patient stays where it is."},

@@ -91,9 +91,15 @@ type RealName interface {
 	Verify(ctx context.Context, account int64, address, name, idNo string) error
 }
 
+// Guardians gives the role of a guardian (identity.MakeGuardian).
+type Guardians interface {
+	MakeGuardian(ctx context.Context, tx pgx.Tx, account int64) error
+}
+
 // Service is the module.
 type Service struct {
 	*clinic.Clinic
+	Guardians Guardians // nil: who enters a child acts as a patient does
 	// RealName verifies identity cards; nil: nobody is verified here, and who needs it is
 	// told so.
 	RealName RealName
@@ -121,6 +127,11 @@ func (s *Service) Add(ctx context.Context, account int64, address string, relati
 	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) error {
 		if err := s.guard(ctx, tx, &r); err != nil {
 			return err
+		}
+		if r.Guardian != nil && s.Guardians != nil {
+			if err := s.Guardians.MakeGuardian(ctx, tx, account); err != nil {
+				return err
+			}
 		}
 		sealed, err := s.seal(r)
 		if err != nil {
@@ -271,13 +282,26 @@ func (s *Service) Bookable(ctx context.Context, account int64, no string) (Recor
 type Contact struct {
 	Phone   string `json:"phone" minLength:"1" maxLength:"20"`
 	Address string `json:"address,omitempty" maxLength:"200"`
+	IDCard  string `json:"id_card,omitempty" maxLength:"18" doc:"number of the identity card of a child who had no document of its own until now"`
 	Version int    `json:"version" minimum:"1" doc:"the version that was read; another one since is a conflict"`
 }
 
-// Change a patient's telephone and address. Another name or document is another person.
-func (s *Service) Change(ctx context.Context, account int64, no string, c Contact) (Record, error) {
-	var r Record
-	err := pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) (err error) {
+// Change a patient's telephone and address, and enter the first identity card of a child.
+// Another name or document is another person. address is where the request comes from.
+func (s *Service) Change(ctx context.Context, account int64, no, address string, c Contact) (Record, error) {
+	r, err := s.Owned(ctx, account, no)
+	if err != nil {
+		return r, err
+	}
+	verified := false
+	if c.IDCard != "" {
+		// Outside of the transaction: the register of names takes its time.
+		if verified, err = s.firstCard(ctx, account, address, &r, c.IDCard); err != nil {
+			return r, fmt.Errorf("change patient: %w", err)
+		}
+	}
+	card := r.Details
+	err = pgx.BeginFunc(ctx, s.Database, func(tx pgx.Tx) (err error) {
 		if r, err = s.one(ctx, tx, `no = $1 and account = $2 and removed_at is null for update`, no, account); err != nil {
 			return err
 		}
@@ -285,15 +309,38 @@ func (s *Service) Change(ctx context.Context, account int64, no string, c Contac
 			return fmt.Errorf("change patient: %w: it is at version %d meanwhile; read it again", clinic.ErrState, r.Version)
 		}
 		r.Phone, r.Address, r.Version = c.Phone, c.Address, r.Version+1
+		if c.IDCard != "" {
+			r.IDType, r.IDNo, r.Verified = card.IDType, card.IDNo, verified
+		}
 		sealed, err := s.seal(r)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update patient.patient set details = $2, phone = $3, version = version + 1, updated_at = clock_timestamp() where no = $1`,
-			no, sealed, s.Vault.Index(r.Phone, phoneIndex))
+		_, err = tx.Exec(ctx, `update patient.patient set details = $2, phone = $3, document = $4, verified_at = case when $5 then clock_timestamp() else verified_at end,
+			version = version + 1, updated_at = clock_timestamp() where no = $1`, no, sealed, s.Vault.Index(r.Phone, phoneIndex), s.document(r), verified)
 		return err
 	})
+	if clinic.Duplicate(err) {
+		return r, fmt.Errorf("change patient: %w: this person is in the family already", clinic.ErrState)
+	}
 	return r, err
+}
+
+// firstCard enters the identity card of a child whom its guardian vouched for until now:
+// the child is the same, as its card says.
+func (s *Service) firstCard(ctx context.Context, account int64, address string, r *Record, card string) (verified bool, err error) {
+	if r.IDNo != "" {
+		return false, fmt.Errorf("%w: another document is another person", clinic.ErrRule)
+	}
+	r.IDType, r.IDNo = "id_card", card
+	if err := r.complete(time.Now()); err != nil {
+		return false, err
+	}
+	verified, err = s.verify(ctx, account, address, r.Details)
+	if err == nil && !verified {
+		err = fmt.Errorf("%w: real names cannot be verified", clinic.ErrNoService)
+	}
+	return verified, err
 }
 
 // Remove a patient from the family. What was done for him stays.

@@ -159,15 +159,88 @@ func TestChangeIsNoBlindWrite(t *testing.T) {
 	s, _ := opened(t)
 	ctx := t.Context()
 	self := added(t, s, 1, Self, zhang)
-	if r, err := s.Change(ctx, 1, self.No, Contact{Phone: "13900139000", Version: 1}); err != nil || r.Phone != "13900139000" || r.Version != 2 {
+	if r, err := s.Change(ctx, 1, self.No, "192.0.2.1", Contact{Phone: "13900139000", Version: 1}); err != nil || r.Phone != "13900139000" || r.Version != 2 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if _, err := s.Change(ctx, 1, self.No, Contact{Phone: "1", Version: 1}); !errors.Is(err, clinic.ErrState) {
+	if _, err := s.Change(ctx, 1, self.No, "192.0.2.1", Contact{Phone: "1", Version: 1}); !errors.Is(err, clinic.ErrState) {
 		t.Errorf("overwritten: %v", err)
 	}
-	if _, err := s.Change(ctx, 2, self.No, Contact{Phone: "1", Version: 2}); !errors.Is(err, clinic.ErrNotFound) {
+	if _, err := s.Change(ctx, 2, self.No, "192.0.2.1", Contact{Phone: "1", Version: 2}); !errors.Is(err, clinic.ErrNotFound) {
 		t.Errorf("another account's: %v", err)
 	}
+}
+
+// A child without a document gets its first identity card and stays the same patient; it
+// must be the child's own, and nobody else's is taken by it.
+func TestAChildGetsItsCard(t *testing.T) {
+	s, _ := opened(t)
+	ctx := t.Context()
+	made := guardians{}
+	s.Guardians = made
+	added(t, s, 1, Self, zhang)
+	if len(made) != 0 {
+		t.Error("nobody's guardian was made one")
+	}
+	born, _ := time.Parse(time.DateOnly, baby.BirthDate)
+	card := func(day time.Time, order string) string { // with its check character
+		digits := "110105" + day.Format("20060102") + order
+		sum := 0
+		for i, w := range []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2} {
+			sum += int(digits[i]-'0') * w
+		}
+		return digits + string("10X98765432"[sum%11])
+	}
+	young := baby
+	young.IDType, young.IDNo = "other", ""
+	child := added(t, s, 1, Child, young)
+	if made[1] != 1 {
+		t.Errorf("guardians: %v", made)
+	}
+	change := func(id string, version int) (Record, error) {
+		return s.Change(ctx, 1, child.No, "192.0.2.1", Contact{Phone: child.Phone, IDCard: id, Version: version})
+	}
+	var ps core.Problems
+	for what, wrong := range map[string]string{"another birthday": card(born.AddDate(0, 0, -1), "001"), "a girl's": card(born, "002"), "none": "11010519491231002"} {
+		if _, err := change(wrong, 1); !errors.As(err, &ps) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := change(card(born, "001"), 2); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("another version: %v", err)
+	}
+	r, err := change(card(born, "001"), 1)
+	if err != nil || r.No != child.No || r.IDType != "id_card" || r.IDNo != card(born, "001") || !r.Verified || r.Guardian == nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r, err = s.Bookable(ctx, 1, child.No); err != nil || r.IDNo == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := change(card(born, "003"), 2); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("a second card: %v", err)
+	}
+	again := young
+	again.IDType, again.IDNo = "id_card", card(born, "001")
+	if _, err := s.Add(ctx, 1, "192.0.2.1", Child, again); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("entered a second time: %v", err)
+	}
+	twin := young
+	twin.Name = "测试小小张"
+	other := added(t, s, 1, Child, twin)
+	if _, err := s.Change(ctx, 1, other.No, "192.0.2.1", Contact{Phone: "1", IDCard: card(born, "001"), Version: 1}); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("its twin's card: %v", err)
+	}
+	s.RealName = police{identity.ErrMismatch}
+	if _, err := s.Change(ctx, 1, other.No, "192.0.2.1", Contact{Phone: "1", IDCard: card(born, "005"), Version: 1}); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("another's card: %v", err)
+	}
+}
+
+// guardians counts who was made one.
+type guardians map[int64]int
+
+func (g guardians) MakeGuardian(_ context.Context, _ pgx.Tx, account int64) error {
+	g[account]++
+	return nil
 }
 
 // What the HIS has of a person is believed when it is of this person; of several the one
