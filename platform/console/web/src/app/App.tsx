@@ -41,6 +41,7 @@ export function App() {
       <LookContext.Provider value={{ look, dark, choose: chooseLook }}>
         <ConfigProvider
           csp={{ nonce }}
+          button={{ autoInsertSpace: false }}
           locale={language === 'zh' ? zhCN : enUS}
           theme={{
             algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
