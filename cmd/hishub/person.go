@@ -100,7 +100,7 @@ type personInvite struct {
 }
 
 func (personInvite) Help() string {
-	return "Examples:\n  hishub person invite li --title 李主任 --role security_admin\n  hishub person invite wang --title 王主任 --role hospital_admin --hospital dongshan\n  hishub person invite li --reset\n\nThe code is good for 72 hours. Whoever has it sets the password; the second factor is set up at the first sign-in."
+	return "Examples:\n  hishub person invite li --title 李主任 --role security_admin\n  hishub person invite wang --title 王主任 --role hospital_admin --hospital dongshan\n  hishub person invite li --reset\n\nThe code is good for 72 hours. Whoever has it sets the password; the second factor is set up at the first sign-in. In the API it takes a step-up to invite; here it does not."
 }
 
 func (c *personInvite) Run(ctx context.Context) error {
@@ -180,7 +180,7 @@ type personGrant struct {
 }
 
 func (personGrant) Help() string {
-	return "Here one person is enough, and the audit says so; in the API security_admin, auditor and finance take two.\n\nExample:\n  hishub person grant wang --role doctor --hospital dongshan --code 0007"
+	return "Here one person is enough, and the audit says so; in the API whoever gives a role proves himself anew (step-up), and security_admin, auditor, finance and hospital_admin take two people.\n\nA code is one person's: who has it already is named, and revoked first.\n\nExample:\n  hishub person grant wang --role doctor --hospital dongshan --code 0007"
 }
 
 func (c *personGrant) Run(ctx context.Context) error {
