@@ -56,6 +56,7 @@ type clinicModules struct {
 
 	node    *chat.Node
 	modules []module
+	here    map[string]bool // those that this process serves; nil are all
 	inboxes []*clinic.Inbox
 	jobs    *clinic.Jobs
 }
@@ -73,6 +74,9 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	m := &clinicModules{database: db, identity: h.openIdentity(shared)}
 	h.clinic = m
+	if m.here, err = modulesHere(h.modules); err != nil {
+		return err
+	}
 	// What anybody tells a HIS, a regulator hears too, if he must.
 	m.regulator = &regulator.Service{Clinic: shared, Hub: h.store.In}
 	shared.Outbox = m.regulator.Telling
@@ -89,6 +93,9 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 	}
 	m.jobs = &clinic.Jobs{Database: db, Process: h.dispatcher.Process, Log: h.log}
 	for _, of := range m.modules {
+		if !m.serves(of.name) {
+			continue
+		}
 		if of.take != nil {
 			m.inboxes = append(m.inboxes, &clinic.Inbox{Clinic: shared, Module: of.name, Feed: h.store, Take: of.take, Mine: of.mine})
 		}
@@ -115,6 +122,9 @@ func (m *clinicModules) make(shared *clinic.Clinic, h *hub) {
 	m.notices = &notify.Service{Clinic: shared, Zone: quietZone, Senders: map[notify.Channel]notify.Sender{}}
 	if m.identity.Sender != nil {
 		m.notices.Senders[notify.SMS] = notify.Phone{Gateway: m.identity.Sender, People: m.identity}
+	}
+	if h.StandIns {
+		m.consults.Video = videoStandIn{}
 	}
 	m.rx = &rx.Service{
 		Clinic: shared, Consults: m.consults.Rx(), Patients: m.patients, Drugs: m.catalog, Orders: m.orders, Licences: m.identity, People: m.identity,
@@ -143,6 +153,13 @@ func (h *hub) verifyAudit(ctx context.Context) (audit.Checked, error) {
 		c.Faults = append(c.Faults, fmt.Sprintf("entry %d: %s", f.Number, f.What))
 	}
 	return c, err
+}
+
+// videoStandIn has a call for everybody, at an address that leads nowhere.
+type videoStandIn struct{}
+
+func (videoStandIn) Join(_ context.Context, no string, _ clinic.Person) (string, error) {
+	return "https://video.invalid/" + no, nil
 }
 
 // ticketLines is how many tickets are answered at the same time; all processes at one

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"time"
 
 	"hishub/platform/clinic"
 	"hishub/platform/identity"
@@ -56,7 +58,11 @@ func (d *day) lists() {
 				}
 			}
 		}
-		d.must(d.doctor, "PUT", at(h, "/offers/own"), offer(), nil)
+		// Another process may believe a person of a moment ago for a while.
+		within(d, 10*time.Second, "everybody knows the roles at "+h, func() bool {
+			return d.ask(d.doctor, "PUT", clinic.Prefix+at(h, "/offers/own"), offer()).status == http.StatusOK &&
+				d.ask(d.pharmacist, "GET", clinic.Prefix+at(h, "/reviews"), nil).status == http.StatusOK
+		})
 	}
 	var found []struct{ Code string }
 	d.must(d.doctor, "GET", at("lianhu", "/drugs?words=%E9%98%BF%E8%8E%AB%E8%A5%BF%E6%9E%97"), nil, &found)

@@ -26,6 +26,15 @@ type module struct {
 	run     func(context.Context) // what else goes on by itself
 }
 
+// moduleNames are the names of all modules, as --modules takes them.
+var moduleNames = []string{
+	"identity", "directory", "patient", "catalog", "schedule", "order", "pay", "chat", "consult", "notify", "fulfilment", "rx", "appointment", "regulator", "audit",
+	"prescription", "payment",
+}
+
+// serves reports whether this process serves a module.
+func (m *clinicModules) serves(name string) bool { return m.here == nil || m.here[name] }
+
 // list is all modules, those first that others rest on.
 func (m *clinicModules) list() []module {
 	return []module{
@@ -65,7 +74,7 @@ func (m *clinicModules) migrate(ctx context.Context) error {
 func (m *clinicModules) routes(api huma.API) {
 	for _, of := range m.modules {
 		if of.keys != nil {
-			of.keys(api)
+			of.keys(m.grouped(api, of.name))
 		}
 	}
 }
@@ -74,15 +83,40 @@ func (m *clinicModules) routes(api huma.API) {
 func (m *clinicModules) people(a *clinic.API) {
 	for _, of := range m.modules {
 		if of.people != nil {
-			of.people(a)
+			own := *a
+			own.Huma = m.grouped(a.Huma, of.name)
+			of.people(&own)
 		}
 	}
+}
+
+// grouped has a module's operations say whose they are. Those of a module that is not
+// served here answer where it is, and are not in the document.
+func (m *clinicModules) grouped(api huma.API, name string) huma.API {
+	group := huma.NewGroup(api)
+	group.UseSimpleModifier(func(op *huma.Operation) {
+		if op.Extensions == nil {
+			op.Extensions = map[string]any{}
+		}
+		op.Extensions["x-module"] = name
+	})
+	if m.serves(name) {
+		return group
+	}
+	group.UseSimpleModifier(func(op *huma.Operation) { op.Hidden = true })
+	group.UseMiddleware(func(hc huma.Context, _ func(huma.Context)) {
+		_ = huma.WriteErr(api, hc, http.StatusNotFound, notHere(name))
+	})
+	return group
 }
 
 // beside are the clinic's addresses that are no operations.
 func (m *clinicModules) beside(mux *http.ServeMux) {
 	for _, of := range m.modules {
 		for pattern, h := range of.beside {
+			if !m.serves(of.name) {
+				h = notHereProblem(of.name)
+			}
 			mux.Handle(pattern, h)
 		}
 	}
@@ -95,7 +129,7 @@ func (m *clinicModules) run(ctx context.Context) {
 		all.Go(func() { in.Run(ctx) })
 	}
 	for _, of := range m.modules {
-		if of.run != nil {
+		if of.run != nil && m.serves(of.name) {
 			all.Go(func() { of.run(ctx) })
 		}
 	}

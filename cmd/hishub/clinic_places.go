@@ -17,13 +17,25 @@ import (
 // clinicPlace is a hospital as the clinic knows it. One that is none is clinic.ErrNotFound;
 // one that does not open now is an error, and nobody guesses what its HIS can.
 func (h *hub) clinicPlace(ctx context.Context, id string) (clinic.Place, error) {
-	opened, err := h.hospitals.Hospital(ctx, id, 0)
+	d, err := h.dialect(ctx, id)
 	if errors.Is(err, core.ErrUnknownHospital) {
 		return clinic.Place{}, clinic.ErrNotFound
 	} else if err != nil {
 		return clinic.Place{}, err
 	}
-	return clinic.Place{ID: id, Name: opened.Name, Zone: opened.Zone, Can: func(k core.Kind) bool { return opened.Operations[k] != nil }}, nil
+	return clinic.Place{ID: id, Name: d.Name, Zone: d.Zone, Can: func(k core.Kind) bool { return d.Operations[k] != nil }}, nil
+}
+
+// dialect of a hospital, to look at.
+func (h *hub) dialect(ctx context.Context, id string) (*core.Dialect, error) {
+	if h.looks != nil {
+		return h.looks.of(ctx, id)
+	}
+	opened, err := h.hospitals.Hospital(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	return opened.Dialect, nil
 }
 
 // clinicPlaces are the hospitals that are active, by id. One that does not open now is left
@@ -50,12 +62,20 @@ func (h *hub) clinicPlaces(ctx context.Context) ([]clinic.Place, error) {
 
 // askHIS asks a hospital's HIS now.
 func (h *hub) askHIS(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, error) {
+	if h.apart != nil {
+		answer, _, err := h.apart.ask(ctx, hospital, kind, body, true)
+		return answer, clinicsWords(err)
+	}
 	answer, err := h.questions.Question(ctx, hospital, kind, body)
 	return answer, clinicsWords(err)
 }
 
 // recentOfHIS asks it, unless it was asked the same just now.
 func (h *hub) recentOfHIS(ctx context.Context, hospital string, kind core.Kind, body core.Body) (any, time.Time, error) {
+	if h.apart != nil {
+		answer, asOf, err := h.apart.ask(ctx, hospital, kind, body, false)
+		return answer, asOf, clinicsWords(err)
+	}
 	text, asOf, err := h.questions.Fresh(ctx, hospital, kind, body)
 	if err != nil {
 		return nil, asOf, clinicsWords(err)

@@ -29,6 +29,10 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 		o.People = h.people
 		o.Person = h.person
 	}
+	if h.apart != nil {
+		o.Apart = true
+		return h.withBrowsers(api.New(o)), nil, nil
+	}
 	return h.withInbound(h.withConsole(api.New(o))), &api.Webhooks{Store: h.store, Log: h.log}, nil
 }
 

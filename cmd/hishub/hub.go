@@ -59,6 +59,12 @@ type hub struct {
 	desk       *inbound.Desk
 	// modules of the clinic, when this process runs them.
 	clinic *clinicModules
+	// modules are those that this process serves; nil are all.
+	modules []string
+	// apart asks HISs where this process works no hospitals, and looks says what these can;
+	// nil in a hub.
+	apart *hubAPI
+	looks *looks
 
 	address string // where the API listens, once it does
 	leaving leaving
@@ -91,8 +97,8 @@ func openHub(ctx context.Context, log *slog.Logger, databaseURL, keyFile string,
 	}
 	h.store, err = postgres.Open(ctx, postgres.Options{
 		URL: databaseURL, KeyFile: keyFile, CreateKey: createKey,
-		Can:            func(id string, kind core.Kind) bool { return h.hospitals.can(id, kind) },
-		PassWhenParked: func(id string, kind core.Kind) bool { return h.hospitals.passWhenParked(id, kind) },
+		Can:            h.can,
+		PassWhenParked: h.passWhenParked,
 		Woken:          h.wakes.Wake,
 		Measure:        h.metrics.ledger(),
 		Traced:         h.tracing != nil,
@@ -149,15 +155,9 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	if err := h.hospitals.refresh(ctx); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", h.listen)
+	listener, err := h.bind()
 	if err != nil {
-		return fmt.Errorf("listen for the API: %w", err)
-	}
-	h.address = "http://" + listener.Addr().String()
-	h.metrics.apiCertificate(h.tls)
-	if h.tls != nil {
-		h.address = "https://" + listener.Addr().String()
-		listener = tls.NewListener(listener, h.tls)
+		return err
 	}
 	// What this process does by itself is no person's act.
 	background, stop := context.WithCancel(postgres.WithOrigin(context.WithoutCancel(ctx), &postgres.Origin{Who: "hub", Role: "hub"}))
@@ -202,7 +202,7 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	}
 	stopBroker := h.overBroker(background, &work)
 
-	server := &http.Server{Handler: h.leaving.around(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+	server := h.server(handler)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if ready != nil {
@@ -236,6 +236,41 @@ func (h *hub) run(ctx context.Context, ready func(address string)) error {
 	stop()
 	work.Wait()
 	return err
+}
+
+// bind listens for the API.
+func (h *hub) bind() (net.Listener, error) {
+	listener, err := net.Listen("tcp", h.listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	h.address = "http://" + listener.Addr().String()
+	h.metrics.apiCertificate(h.tls)
+	if h.tls != nil {
+		h.address = "https://" + listener.Addr().String()
+		listener = tls.NewListener(listener, h.tls)
+	}
+	return listener, nil
+}
+
+// server of the API.
+func (h *hub) server(handler http.Handler) *http.Server {
+	return &http.Server{Handler: h.leaving.around(handler), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+}
+
+// can implements the ledger's question whether a dialect has a transaction.
+func (h *hub) can(id string, kind core.Kind) bool {
+	if h.looks != nil {
+		return h.looks.can(id, kind)
+	}
+	return h.hospitals.can(id, kind)
+}
+
+func (h *hub) passWhenParked(id string, kind core.Kind) bool {
+	if h.looks != nil {
+		return h.looks.passWhenParked(id, kind)
+	}
+	return h.hospitals.passWhenParked(id, kind)
 }
 
 func ignoreClosed(err error) error {

@@ -14,9 +14,17 @@ import (
 func (h *hub) withInbound(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/his/", h.tracing.inbound(h.inboundServer().Handler()))
-	if h.clinic != nil {
-		h.clinic.beside(mux)
+	mux.Handle("/", h.withClinic(api))
+	return mux
+}
+
+// withClinic serves the clinic's addresses that are no operations beside the API.
+func (h *hub) withClinic(api http.Handler) http.Handler {
+	if h.clinic == nil {
+		return api
 	}
+	mux := http.NewServeMux()
+	h.clinic.beside(mux)
 	mux.Handle("/", api)
 	return mux
 }

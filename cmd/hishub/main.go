@@ -22,6 +22,7 @@ var version = "dev"
 type cli struct {
 	Up        upCmd        `cmd:"" help:"Run everything in one process, on a private PostgreSQL and stand-ins for RabbitMQ and Redis."`
 	Serve     serveCmd     `cmd:"" help:"Run the hub on DATABASE_URL, AMQP_URL and REDIS_URL; any number side by side."`
+	Platform  platformCmd  `cmd:"" help:"Run modules of the clinic in a process of their own, beside a hub."`
 	Mock      mockCmd      `cmd:"" help:"Run fake hospitals to develop and test against."`
 	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause, resume and limit hospitals."`
 	Codes     codesCmd     `cmd:"" help:"Bring code tables in and out, see what they lack, and have rows proposed."`

@@ -51,7 +51,9 @@ func (h *hub) people(a huma.API) {
 		},
 	}
 	h.clinic.people(people)
-	h.console().Routes(people)
+	if h.apart == nil {
+		h.console().Routes(people)
+	}
 }
 
 // signedIn puts who asks into the request's log line and the audit.

@@ -24,8 +24,13 @@ type process struct {
 // startHub runs "hishub serve" with this environment and waits until it serves.
 func startHub(tb testing.TB, env []string, args ...string) *process {
 	tb.Helper()
+	return startProgram(tb, env, append([]string{"serve", "--listen", "127.0.0.1:0", "--nights", "off"}, args...)...)
+}
+
+func startProgram(tb testing.TB, env []string, args ...string) *process {
+	tb.Helper()
 	p := &process{tb: tb, gone: make(chan struct{}), words: &words{}}
-	p.cmd = exec.Command("hishub", append([]string{"serve", "--listen", "127.0.0.1:0", "--nights", "off"}, args...)...)
+	p.cmd = exec.Command("hishub", args...)
 	p.cmd.Env, p.cmd.Stderr = env, p.words
 	out, err := p.cmd.StdoutPipe()
 	ok(tb, err)

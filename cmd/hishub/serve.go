@@ -21,6 +21,7 @@ type serveCmd struct {
 	Nights  string        `help:"When nights run, as a cron expression in each hospital's zone, in place of what its folder says; off: not by themselves." env:"HISHUB_NIGHTS" placeholder:"CRON"`
 	Migrate bool          `help:"Bring the schema up to date first." default:"true" negatable:""`
 	Clinic  bool          `help:"Run the clinic's modules too." default:"true" negatable:""`
+	Modules []string      `help:"Modules of the clinic whose addresses, jobs and events this process serves; none: others do (hishub platform). All if missing." env:"HISHUB_MODULES" placeholder:"NAME,…"`
 	Debug   bool          `help:"Log more."`
 	Linger  time.Duration `help:"At SIGTERM, how long requests are still answered while /readyz says no, so that others get them." default:"2s" env:"HISHUB_LINGER"`
 	Pprof   string        `help:"Serve Go's profiles at this address." hidden:""`
@@ -41,6 +42,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	https, err := c.config()
 	if err != nil {
+		return err
+	}
+	if _, err := modulesHere(c.Modules); err != nil {
 		return err
 	}
 	url, err := c.databaseURL()
@@ -77,6 +81,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		}
 	}
 	if c.Clinic {
+		h.modules = c.Modules
 		if err := h.openClinic(ctx, url); err != nil {
 			return err
 		}

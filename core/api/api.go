@@ -70,6 +70,9 @@ type Options struct {
 	// Metrics serves /metrics; nil serves none.
 	Metrics http.Handler
 	Log     *slog.Logger
+	// Apart leaves out what is the hub's: only what More and People register is served, with
+	// its document and health. Where the hub's addresses are is said to who asks for one.
+	Apart bool
 	// More registers the operations of other modules, each with {hospital} in its
 	// path; they are for callers who may submit. May be nil.
 	More func(huma.API)
@@ -97,6 +100,8 @@ type Options struct {
 // Questions asks a HIS at once (*delivery.Questions).
 type Questions interface {
 	Fresh(ctx context.Context, hospital string, kind core.Kind, body core.Body) (answer json.RawMessage, asOf time.Time, err error)
+	// Question asks now, whatever was answered before.
+	Question(ctx context.Context, hospital string, kind core.Kind, body core.Body) (answer any, err error)
 }
 
 // Nights runs the comparison of a day (*reconcile.Runner).
@@ -158,6 +163,39 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	a := &api{Options: o, callers: &callers{keys: o.Store, person: o.Person, log: o.Log}, runs: newRuns(o)}
 	a.huma = newHuma(mux, o.Version)
+	if !a.Apart {
+		a.operations()
+	}
+	if a.More != nil {
+		more := huma.NewGroup(a.huma)
+		more.UseMiddleware(a.admit(maySubmit))
+		a.More(more)
+	}
+
+	described := a.huma.OpenAPI()
+	if a.Person != nil || a.People != nil {
+		described.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "the token of a person's session, `cs_…`, given by a sign-in"}
+	}
+	if a.Person != nil {
+		described.Security = append(described.Security, map[string][]string{"session": {}})
+	}
+	if a.People != nil {
+		described.Tags = append(slices.Clone(tags), &huma.Tag{Name: "Clinic", Description: "What patients and staff do, signed in with a session of their own. A hospital that is none of the caller's does not exist for him."})
+		a.People(a.huma)
+	}
+
+	a.health(mux)
+	document(mux, a.huma.OpenAPI())
+	if a.Apart {
+		mux.HandleFunc("/", elsewhere)
+	} else {
+		a.pages(mux)
+	}
+	return a.around(mux)
+}
+
+// operations registers all that is the hub's.
+func (a *api) operations() {
 	a.messages()
 	a.submissions()
 	a.questions()
@@ -179,28 +217,11 @@ func New(o Options) http.Handler {
 	a.keys()
 	a.audit()
 	a.unmask()
-	if a.More != nil {
-		more := huma.NewGroup(a.huma)
-		more.UseMiddleware(a.admit(maySubmit))
-		a.More(more)
-	}
+}
 
-	described := a.huma.OpenAPI()
-	if a.Person != nil || a.People != nil {
-		described.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer", Description: "the token of a person's session, `cs_…`, given by a sign-in"}
-	}
-	if a.Person != nil {
-		described.Security = append(described.Security, map[string][]string{"session": {}})
-	}
-	if a.People != nil {
-		described.Tags = append(slices.Clone(tags), &huma.Tag{Name: "Clinic", Description: "What patients and staff do, signed in with a session of their own. A hospital that is none of the caller's does not exist for him."})
-		a.People(a.huma)
-	}
-
-	a.health(mux)
-	document(mux, a.huma.OpenAPI())
-	a.pages(mux)
-	return a.around(mux)
+// elsewhere answers for the hub's addresses in a process that is the clinic's alone.
+func elsewhere(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, problem("not-found", "this process serves modules of the clinic only; the hub's addresses are served by hishub serve"))
 }
 
 var once sync.Once

@@ -17,6 +17,7 @@ import (
 
 type asked[Q any] struct {
 	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`
+	Now      bool   `query:"now" doc:"ask the HIS, whatever it answered just before"`
 	Body     canonical[Q]
 }
 
@@ -62,13 +63,13 @@ func asks[Q, A any](a *api, kind core.Kind) {
 	t, _ := core.Lookup(kind)
 	doc := "Asked now."
 	if t.Keep > 0 {
-		doc = "An answer up to " + t.Keep.String() + " old may be served; `as_of` says when it was given."
+		doc = "An answer up to " + t.Keep.String() + " old may be served, unless `now` is given; `as_of` says when it was given."
 	}
 	register(a, operation{
 		id: "ask-" + dashed(kind), method: http.MethodPost, path: "/v1/hospitals/{hospital}/questions/" + string(kind),
 		right: mayAsk, tag: "Questions", title: sentence(t.Title), errors: []int{502}, doc: doc, itself: true,
 	}, func(ctx context.Context, rq *request, in *asked[Q]) (*answered[A], error) {
-		answer, asOf, err := a.Questions.Fresh(ctx, in.Hospital, kind, in.Body.body())
+		answer, asOf, err := a.ask(ctx, in.Now, in.Hospital, kind, in.Body.body())
 		if err != nil {
 			return nil, unanswered(rq, in.Hospital, err)
 		}
@@ -76,6 +77,19 @@ func asks[Q, A any](a *api, kind core.Kind) {
 		out.Body.Answer.RawMessage, out.Body.AsOf = lists(answer), asOf
 		return out, nil
 	})
+}
+
+// ask is the answer as canonical JSON, and when it was given.
+func (a *api) ask(ctx context.Context, now bool, hospital string, kind core.Kind, body core.Body) (json.RawMessage, time.Time, error) {
+	if !now {
+		return a.Questions.Fresh(ctx, hospital, kind, body)
+	}
+	answer, err := a.Questions.Question(ctx, hospital, kind, body)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	text, err := json.Marshal(answer)
+	return text, time.Now(), err
 }
 
 // lists makes an empty list of what has none: nobody should have to tell null
