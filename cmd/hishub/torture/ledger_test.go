@@ -67,13 +67,9 @@ func (l *ledger) number(query string, args ...any) (n int) {
 	return n
 }
 
-// connections of a role; busy are those that carry out a statement.
+// connections of a role.
 func (l *ledger) connections(role string) int {
 	return l.number(`select count(*) from pg_stat_activity where usename = $1`, role)
-}
-
-func (l *ledger) busy(role string) int {
-	return l.number(`select count(*) from pg_stat_activity where usename = $1 and state = 'active'`, role)
 }
 
 // cut ends the connections of a role; what they were writing is undone.

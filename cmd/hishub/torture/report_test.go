@@ -26,7 +26,7 @@ func (c *campaign) story(m *message, what string, d api.MessageDetail) string {
 	}
 	for _, crash := range c.crashes {
 		if held, ok := crash.claims[m.id]; ok {
-			fmt.Fprintf(&s, "  held by process %d when it was struck: sent %v, attempts %d\n", crash.pid, held.sent, held.attempts)
+			fmt.Fprintf(&s, "  held by process %d when it was %s: sent %v, attempts %d\n", crash.pid, crash.how, held.sent, held.attempts)
 		}
 	}
 	for _, e := range m.lane.hospital.books(c).Journal {
