@@ -71,6 +71,12 @@ func (p *people) Keep(context.Context, clinic.Act) error {
 	return nil
 }
 
+func (p *people) connected() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sockets
+}
+
 // process is one of the two that share database and Redis.
 type process struct {
 	*chat.Service
@@ -144,13 +150,15 @@ func TestSockets(t *testing.T) {
 	judge(t, both[0], devices, talks, want)
 	heard, closed := 0, 0
 	for _, d := range devices {
+		d.mu.Lock()
 		heard += d.heard
+		d.mu.Unlock()
 		if d.moved.Load() {
 			closed++
 		}
 	}
-	t.Logf("%d sockets, %d messages in %.1f s, %d heard over sockets, %d connections, %d closed since their owner was moved", len(devices), size.messages, written.Seconds(), heard, p.sockets, closed)
-	if heard < size.messages || p.sockets < 2*len(devices) {
+	t.Logf("%d sockets, %d messages in %.1f s, %d heard over sockets, %d connections, %d closed since their owner was moved", len(devices), size.messages, written.Seconds(), heard, p.connected(), closed)
+	if heard < size.messages || p.connected() < 2*len(devices) {
 		t.Error("little was heard over the sockets, or few connections broke")
 	}
 }
@@ -233,7 +241,7 @@ func write(t *testing.T, both []*process, p *people, devices []*device, talks []
 		case i == size.messages/2:
 			move(p, devices)
 			for _, d := range devices { // some are away until the end
-				if rand.IntN(20) == 0 && len(d.lists) > 0 {
+				if rand.IntN(20) == 0 && len(d.its) > 0 {
 					if err := d.socket.Disconnect(); err != nil {
 						t.Error(err)
 					}
