@@ -52,12 +52,12 @@ var Kinds = []Kind{
 // documentation. They carry refunds, and implement core.Biller.
 var Channels = []Kind{
 	{"wechatpay", wechatpay.Open, []string{
-		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant", "app_id",
+		"base", "merchant", "serial", "key", "public_key", "public_key_id", "platform_certificate", "api_v3_key", "sub_merchant", "payments", "app_id",
 		"bill_type", "bill_timeout", "max_bill",
 		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"alipay", alipay.Open, []string{
-		"base", "app_id", "key", "public_key", "account", "store", "ready", "bill_timeout", "max_bill",
+		"base", "app_id", "key", "public_key", "account", "store", "payments", "ready", "bill_timeout", "max_bill",
 		"timeout", "max_answer", "concurrency", "proxy", "tls.ca", "tls.cert", "tls.key", "tls.server_name",
 	}},
 	{"file", billfile.Open, []string{

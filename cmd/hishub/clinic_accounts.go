@@ -10,11 +10,12 @@ import (
 	"hishub/core"
 	"hishub/platform/clinic"
 	"hishub/platform/pay"
+	"hishub/platform/pay/alipay"
 	"hishub/platform/pay/wechat"
 )
 
 // accounts are the hospitals' accounts at payment channels, as their folders name them
-// under channels. One without app_id gives bills and takes no payments.
+// under channels. One without payments: true gives bills, and pays back.
 type accounts struct {
 	hospitals *hospitals
 
@@ -58,26 +59,35 @@ func (a *accounts) Account(ctx context.Context, hospital string, channel core.Ch
 	return known.channel, known.err
 }
 
+// openAccount opens an account that takes payments, by what the folder's connector has
+// checked.
 func openAccount(spec core.ConnectorSpec) (pay.Channel, error) {
 	s := option.New(spec.Options)
-	if spec.Kind != "wechatpay" || s.Text("app_id", "") == "" {
+	if !s.Bool("payments", false) {
 		return nil, pay.ErrNoAccount
 	}
-	if s.Text("sub_merchant", "") != "" {
-		return nil, fmt.Errorf("%w: it is a service provider's, by which no payments are taken yet", pay.ErrNoAccount)
-	}
-	o := wechat.Options{
-		Base: s.Text("base", ""), App: s.Text("app_id", ""), Merchant: s.Text("merchant", ""), Serial: s.Text("serial", ""), PublicKeyID: s.Text("public_key_id", ""),
-		APIV3Key: s.Text("api_v3_key", ""), Timeout: spec.Timeout,
-	}
-	for name, into := range map[string]*string{"key": &o.Key, "public_key": &o.PublicKey, "platform_certificate": &o.PlatformCertificate} {
-		if s.Text(name, "") != "" {
-			*into = string(s.File(name, spec.Files))
+	text := func(name string) string { return s.Text(name, "") }
+	file := func(name string) string { // of the folder, or its text
+		if text(name) == "" {
+			return ""
 		}
+		return string(s.File(name, spec.Files))
 	}
-	opened, err := wechat.Open(o)
+	var opened pay.Channel
+	var err error
+	switch spec.Kind {
+	case "wechatpay":
+		opened, err = wechat.Open(wechat.Options{
+			Base: text("base"), App: text("app_id"), Merchant: text("merchant"), Serial: text("serial"), Key: file("key"), PublicKey: file("public_key"), PublicKeyID: text("public_key_id"),
+			PlatformCertificate: file("platform_certificate"), APIV3Key: text("api_v3_key"), Timeout: spec.Timeout,
+		})
+	case "alipay":
+		opened, err = alipay.Open(alipay.Options{Base: text("base"), App: text("app_id"), Key: file("key"), PublicKey: file("public_key"), Store: text("store"), Timeout: spec.Timeout})
+	default:
+		return nil, pay.ErrNoAccount
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open the account at WeChat Pay: %w", err)
+		return nil, fmt.Errorf("open the account %s for payments: %w", spec.Name, err)
 	}
 	return opened, nil
 }

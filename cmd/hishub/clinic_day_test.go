@@ -40,8 +40,6 @@ type day struct {
 	account                                            int64
 	him                                                patient.Record
 
-	split *parted // nil: all is in one process
-
 	mu   sync.Mutex
 	done map[string]int // method and path of what succeeded
 }
@@ -55,7 +53,7 @@ const (
 )
 
 // newDay starts everything.
-func newDay(t *testing.T, inParts bool) *day {
+func newDay(t *testing.T) *day {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &day{office: &office{TB: t, words: &words{}}, his: map[string]shipped.HIS{}, done: map[string]int{}}
 	d.went = func(method, path string) {
@@ -103,14 +101,11 @@ func newDay(t *testing.T, inParts bool) *day {
 	url := servers.Postgres(t)
 	ok(t, postgres.Migrate(ctx, url))
 	log := slog.New(slog.NewTextHandler(d.words, nil))
-	keyFile, with := filepath.Join(t.TempDir(), "key"), services{SMSURL: d.sms.URL(), StandIns: true, PublicURL: "http://" + listen}
-	if inParts {
-		with.RedisURL = servers.Redis(t)
-	}
-	d.hub, err = openHub(ctx, log, url, keyFile, true, with)
+	d.hub, err = openHub(ctx, log, url, filepath.Join(t.TempDir(), "key"), true, services{SMSURL: d.sms.URL(), StandIns: true, PublicURL: "http://" + listen})
 	ok(t, err)
 	d.listen, d.nights = listen, nightsOff
 	ok(t, d.openClinic(ctx, url))
+	d.clinic.consults.Video = calls{}
 	for _, name := range dayHospitals {
 		_, _, err := applyFolder(ctx, d.store, withAccount(t, name), "test", "")
 		ok(t, err)
@@ -119,12 +114,6 @@ func newDay(t *testing.T, inParts bool) *day {
 	ok(t, err)
 	_, _, err = applyFolder(ctx, d.store, folder, "test", "")
 	ok(t, err)
-	if inParts {
-		t.Cleanup(func() { cancel(); d.close() })
-		d.startSplit(ctx, t, listen, url, keyFile)
-		d.his["lianhu"].(*pushhis.HIS).SetHub(d.address + "/his/lianhu/platform")
-		return d
-	}
 	up, down := make(chan string, 1), make(chan error, 1)
 	go func() { down <- d.run(ctx, func(address string) { up <- address }) }()
 	t.Cleanup(func() {
@@ -142,6 +131,13 @@ func newDay(t *testing.T, inParts bool) *day {
 	}
 	d.his["lianhu"].(*pushhis.HIS).SetHub(d.address + "/his/lianhu/platform")
 	return d
+}
+
+// calls are a video service that has a call for everybody.
+type calls struct{}
+
+func (calls) Join(_ context.Context, no string, _ clinic.Person) (string, error) {
+	return "https://video.example/" + no, nil
 }
 
 // withAccount is a folder as it is shipped, with an account at WeChat Pay.
@@ -167,6 +163,7 @@ channels:
   wechat:
     wechatpay:
       base: "${WECHAT_URL}"
+      payments: true
       payments: true
       app_id: wx0000000000000001
       merchant: "${WECHAT_MERCHANT}"
@@ -223,10 +220,7 @@ func at(hospital, path string) string { return "/hospitals/" + hospital + path }
 // that were handed out, in three hospitals that speak three dialects. At its end the
 // journal, the payment channel and each HIS tell of the same money.
 func TestClinicDay(t *testing.T) {
-	newDay(t, false).wholeDay(t)
-}
-
-func (d *day) wholeDay(t *testing.T) {
+	d := newDay(t)
 	d.staff()
 	d.lists()
 	d.arrives()

@@ -186,8 +186,8 @@ func (drugs) Returned(ctx context.Context, _ pgx.Tx, outbox core.Outbox, o order
 // payer of all orders.
 var payer = clinic.Person{Account: 7}
 
-// pay pays an order of that number, of one line, 21.50 yuan.
-func (w *window) pay(hospital, no string) {
+// created is an order of that number to be paid, of one line, 21.50 yuan.
+func (w *window) created(hospital, no string) {
 	w.Helper()
 	lines, err := json.Marshal([]order.Line{{LineNo: "1", Name: "阿莫西林胶囊", Amount: 2150}})
 	ok(w, err)
@@ -196,6 +196,12 @@ func (w *window) pay(hospital, no string) {
 	_, err = w.database.Exec(w.ctx, `insert into clinic_order.orders (no, hospital, kind, subject, account, patient, state, amount, lines, expires_at)
 		values ($1, $2, 'drugs', $3, $4, 'PT1', 'created', 2150, $5, clock_timestamp() + interval '1 hour')`, no, hospital, "RX"+no, payer.Account, sealed)
 	ok(w, err)
+}
+
+// pay pays such an order.
+func (w *window) pay(hospital, no string) {
+	w.Helper()
+	w.created(hospital, no)
 	money := w.clinicModules.pay
 	a, err := money.Pay(w.ctx, payer, no, pay.Wish{Channel: "wechat", Way: pay.Native, Version: 1})
 	ok(w, err)

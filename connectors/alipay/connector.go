@@ -52,7 +52,8 @@ const Gateway = "https://openapi.alipay.com/gateway.do"
 // zone of Alipay's clock; its texts carry none.
 var zone = time.FixedZone("CST", 8*60*60)
 
-// Open reads the options; it touches no network. Errors are core.Problems.
+// Open reads the options; it touches no network. Errors are core.Problems. With payments the
+// clinic's patients pay by the account, too, which nothing here has a part in.
 func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	s := option.New(spec.Options)
 	c := &Connector{now: time.Now, base: s.Text("base", Gateway)}
@@ -62,6 +63,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	c.appID = s.Needed("app_id")
 	private := readKey(s, spec, "key", readPrivate)
 	public := readKey(s, spec, "public_key", readPublic)
+	s.Bool("payments", false)
 	c.account, c.store = s.Text("account", ""), s.Text("store", "")
 	c.ready = readClock(s, "ready", 10*time.Hour)
 	c.patience = s.Duration("bill_timeout", 10*time.Minute)

@@ -56,7 +56,8 @@ type Connector struct {
 //	platform_certificate  or the platform's certificates (PEM, one or more)
 //	api_v3_key            or the key by which those certificates can be fetched
 //	sub_merchant          only the rows and refunds of this sub_mchid
-//	app_id                in whose name the clinic's patients pay; without it they cannot
+//	payments              true: the clinic's patients pay by it, too; needs app_id and api_v3_key
+//	app_id                in whose name they pay
 //	bill_type             ALL; there is no other
 //	bill_timeout          10m, for the download; timeout is that of everything else
 //	max_bill              1GiB, unpacked
@@ -68,7 +69,7 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 	serial := s.Needed("serial")
 	key := readKey(s, spec)
 	known := readPlatform(s, spec)
-	s.Text("app_id", "")        // the clinic's: payments are made with it
+	readPayments(s)
 	s.OneOf("bill_type", "ALL") // a day of payments without its refunds, or the reverse, compares to nothing
 	c.billTimeout = s.Duration("bill_timeout", 10*time.Minute)
 	c.maxBill = s.Size("max_bill", 1<<30)
@@ -99,6 +100,23 @@ func Open(spec core.ConnectorSpec) (core.Connector, error) {
 		return nil, core.Problems{{Field: "key", What: "the SDK does not take it"}}
 	}
 	return c, nil
+}
+
+// readPayments checks what the clinic makes payments with; nothing of it is used here.
+func readPayments(s *option.Set) {
+	app := s.Text("app_id", "")
+	switch pays := s.Bool("payments", false); {
+	case !pays && app != "":
+		s.Problem("app_id", "says in whose name patients pay, and they do not: write payments: true, or leave it out")
+	case pays && app == "":
+		s.Problem("app_id", "missing: patients pay in its name")
+	case pays && s.Text("api_v3_key", "") == "":
+		s.Problem("api_v3_key", "missing: notices of payments are encrypted with it")
+	case pays && s.Value("public_key") == nil && s.Value("platform_certificate") == nil:
+		s.Problem("public_key", "missing: notices of payments are verified with it, or with platform_certificate")
+	case pays && s.Text("sub_merchant", "") != "":
+		s.Problem("sub_merchant", "is a service provider's, by whose account no payments are taken yet")
+	}
 }
 
 // stay: the signature is for one address, so a redirect leads nowhere.

@@ -42,6 +42,7 @@ type Options struct {
 	App       string // app_id
 	Key       string // the application's private key
 	PublicKey string // Alipay's own (支付宝公钥), not the application's
+	Store     string // of which payments are (store_id); "" names none
 	// Timeout of one question; 10 s if 0.
 	Timeout time.Duration
 }
@@ -49,6 +50,7 @@ type Options struct {
 // Channel is one account.
 type Channel struct {
 	app     string
+	store   string
 	timeout time.Duration
 	client  *sdk.Client
 }
@@ -90,7 +92,7 @@ func Open(o Options) (*Channel, error) {
 	if err != nil {
 		return nil, core.Problems{{Field: "key", What: "the SDK does not take it"}}
 	}
-	return &Channel{o.App, o.Timeout, client}, nil
+	return &Channel{o.App, o.Store, o.Timeout, client}, nil
 }
 
 func der(text string) []byte {

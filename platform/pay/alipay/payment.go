@@ -17,7 +17,7 @@ import (
 // Pay implements pay.Channel. H5 asks nothing: it is a signed address, and the trade is
 // there once the payer opens it.
 func (c *Channel) Pay(ctx context.Context, q pay.Charge) pay.Prepaid {
-	trade := sdk.Trade{NotifyURL: q.Notice, Subject: q.Title, OutTradeNo: q.No, TotalAmount: q.Amount.String(), TimeExpire: q.ExpiresAt.In(zone).Format(timeLayout)}
+	trade := sdk.Trade{NotifyURL: q.Notice, Subject: q.Title, OutTradeNo: q.No, TotalAmount: q.Amount.String(), StoreId: c.store, TimeExpire: q.ExpiresAt.In(zone).Format(timeLayout)}
 	switch q.Way {
 	case pay.H5:
 		trade.ProductCode = "QUICK_WAP_WAY"
