@@ -90,7 +90,8 @@ func TestTicketsOfABrokerWhoseClerkIsKilled(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = broker.Close() })
 	w.Queue = rabbit.NewLines(broker, "tickets", clerkLines)
-	const doctors, capacity, wishes = 8, 6, 10
+	// As many places as wishes: a session that is full would answer those that were lost.
+	const doctors, capacity, wishes = 8, 20, 20
 	for d := range doctors {
 		no := w.session(t, fmt.Sprint("S", d), capacity, 5000, schedule.Platform, 50*hour)
 		if _, err := w.Database.Exec(ctx, `update schedule.session set doctor = $1 where no = $2`, fmt.Sprint("D", d), no); err != nil {
@@ -121,7 +122,7 @@ func TestTicketsOfABrokerWhoseClerkIsKilled(t *testing.T) {
 	asked := make(chan struct{})
 	go func() { defer close(asked); ask(0, wishes) }()
 	before := 0
-	for before < 20 && said.Scan() {
+	for before < 40 && said.Scan() {
 		before++
 	}
 	if err := first.Process.Signal(syscall.SIGKILL); err != nil {

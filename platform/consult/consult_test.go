@@ -496,9 +496,9 @@ func TestPatientAndDoctorKnowOfEachOther(t *testing.T) {
 		}
 		return k
 	}
-	refused, late := pay(), Consult{}
+	refused := pay()
 	must(t)(w.Refuse(ctx, doctor, "h1", refused.No, "不是复诊"))
-	late = pay()
+	late := pay()
 	if _, err := w.Database.Exec(ctx, `update consult.consult set accept_until = clock_timestamp() where no = $1`, late.No); err != nil {
 		t.Fatal(err)
 	}
