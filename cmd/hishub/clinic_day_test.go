@@ -40,6 +40,8 @@ type day struct {
 	account                                            int64
 	him                                                patient.Record
 
+	split *parted // nil: all is in one process
+
 	mu   sync.Mutex
 	done map[string]int // method and path of what succeeded
 }
@@ -53,7 +55,7 @@ const (
 )
 
 // newDay starts everything.
-func newDay(t *testing.T) *day {
+func newDay(t *testing.T, inParts bool) *day {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &day{office: &office{TB: t, words: &words{}}, his: map[string]shipped.HIS{}, done: map[string]int{}}
 	d.went = func(method, path string) {
@@ -101,11 +103,14 @@ func newDay(t *testing.T) *day {
 	url := servers.Postgres(t)
 	ok(t, postgres.Migrate(ctx, url))
 	log := slog.New(slog.NewTextHandler(d.words, nil))
-	d.hub, err = openHub(ctx, log, url, filepath.Join(t.TempDir(), "key"), true, services{SMSURL: d.sms.URL(), StandIns: true, PublicURL: "http://" + listen})
+	keyFile, with := filepath.Join(t.TempDir(), "key"), services{SMSURL: d.sms.URL(), StandIns: true, PublicURL: "http://" + listen}
+	if inParts {
+		with.RedisURL = servers.Redis(t)
+	}
+	d.hub, err = openHub(ctx, log, url, keyFile, true, with)
 	ok(t, err)
 	d.listen, d.nights = listen, nightsOff
 	ok(t, d.openClinic(ctx, url))
-	d.clinic.consults.Video = calls{}
 	for _, name := range dayHospitals {
 		_, _, err := applyFolder(ctx, d.store, withAccount(t, name), "test", "")
 		ok(t, err)
@@ -114,6 +119,12 @@ func newDay(t *testing.T) *day {
 	ok(t, err)
 	_, _, err = applyFolder(ctx, d.store, folder, "test", "")
 	ok(t, err)
+	if inParts {
+		t.Cleanup(func() { cancel(); d.close() })
+		d.startSplit(ctx, t, listen, url, keyFile)
+		d.his["lianhu"].(*pushhis.HIS).SetHub(d.address + "/his/lianhu/platform")
+		return d
+	}
 	up, down := make(chan string, 1), make(chan error, 1)
 	go func() { down <- d.run(ctx, func(address string) { up <- address }) }()
 	t.Cleanup(func() {
@@ -131,13 +142,6 @@ func newDay(t *testing.T) *day {
 	}
 	d.his["lianhu"].(*pushhis.HIS).SetHub(d.address + "/his/lianhu/platform")
 	return d
-}
-
-// calls are a video service that has a call for everybody.
-type calls struct{}
-
-func (calls) Join(_ context.Context, no string, _ clinic.Person) (string, error) {
-	return "https://video.example/" + no, nil
 }
 
 // withAccount is a folder as it is shipped, with an account at WeChat Pay.
@@ -163,7 +167,6 @@ channels:
   wechat:
     wechatpay:
       base: "${WECHAT_URL}"
-      payments: true
       payments: true
       app_id: wx0000000000000001
       merchant: "${WECHAT_MERCHANT}"
@@ -220,7 +223,10 @@ func at(hospital, path string) string { return "/hospitals/" + hospital + path }
 // that were handed out, in three hospitals that speak three dialects. At its end the
 // journal, the payment channel and each HIS tell of the same money.
 func TestClinicDay(t *testing.T) {
-	d := newDay(t)
+	newDay(t, false).wholeDay(t)
+}
+
+func (d *day) wholeDay(t *testing.T) {
 	d.staff()
 	d.lists()
 	d.arrives()
