@@ -1,3 +1,4 @@
+import './app/nonce'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/App'
 import './app/style.css'

@@ -8,10 +8,9 @@ import { useEffect, useMemo } from 'react'
 import { BrowserRouter } from 'react-router'
 import { Problem } from '../api/client'
 import { Entrance } from './Entrance'
+import { nonce } from './nonce'
 import { LanguageContext, localeOf, type Language } from './texts'
 import { LookContext, useDark, useKept, type Look } from './theme'
-
-const nonce = document.querySelector('meta[name=nonce]')?.getAttribute('content') ?? ''
 
 const usual: Language = navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en'
 
@@ -47,8 +46,8 @@ export function App() {
             algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
             // Darker than antd's own, so that text in these colours can be read by everybody (WCAG AA).
             token: dark
-              ? { colorPrimary: '#3d8fe0', colorTextDescription: 'rgba(255,255,255,0.68)', colorTextTertiary: 'rgba(255,255,255,0.68)', colorLink: '#7db8f5', colorTextPlaceholder: 'rgba(255,255,255,0.6)' }
-              : { colorPrimary: '#0b62ba', colorTextDescription: 'rgba(0,0,0,0.66)', colorTextTertiary: 'rgba(0,0,0,0.66)', colorTextPlaceholder: 'rgba(0,0,0,0.6)', colorLink: '#0b5cae' },
+              ? { colorPrimary: '#3d8fe0', colorError: '#f0696b', colorTextDescription: 'rgba(255,255,255,0.68)', colorTextTertiary: 'rgba(255,255,255,0.68)', colorLink: '#7db8f5', colorTextPlaceholder: 'rgba(255,255,255,0.6)' }
+              : { colorPrimary: '#0b62ba', colorError: '#c4222a', colorWarning: '#b3690a', colorSuccess: '#1f7f3a', colorTextDescription: 'rgba(0,0,0,0.66)', colorTextTertiary: 'rgba(0,0,0,0.66)', colorTextPlaceholder: 'rgba(0,0,0,0.6)', colorLink: '#0b5cae' },
           }}
         >
           <Messages>
