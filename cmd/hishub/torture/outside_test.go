@@ -21,6 +21,9 @@ var outsides = []outside{
 }
 
 func TestTortureOutside(t *testing.T) {
+	if !isFull() {
+		t.Parallel()
+	}
 	for _, o := range outsides {
 		if !o.short && !isFull() {
 			continue

@@ -40,6 +40,8 @@ func TestTortureServers(t *testing.T) {
 	seed, size := uint64(1), size{messages: 120, spread: 5 * time.Second, patience: 2 * time.Minute}
 	if isFull() {
 		size.messages, size.spread, size.patience = 600, 25*time.Second, 5*time.Minute
+	} else {
+		t.Parallel()
 	}
 	if one := os.Getenv("HISHUB_SEED"); one != "" {
 		var err error

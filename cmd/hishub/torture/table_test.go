@@ -23,7 +23,7 @@ type row struct {
 	messages int
 	faults   int // those at hospitals, and those that happened to hubs, servers and networks
 	outcome  string
-	took     time.Duration // from its first server to its judgement
+	took     time.Duration // from its hospitals' start to its judgement
 }
 
 func add(r row) {

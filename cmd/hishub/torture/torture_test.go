@@ -51,6 +51,8 @@ func TestTorture(t *testing.T) {
 	size := small
 	if isFull() {
 		size = full
+	} else {
+		t.Parallel() // most of a small campaign is waiting
 	}
 	size.seeds = seedsOf(t, size.seeds)
 	binary, dir := program(t), folder(t)
