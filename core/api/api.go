@@ -61,6 +61,9 @@ type Options struct {
 	// Pulse is what all processes counted in the minutes (since 1970) from first to last,
 	// of some hospitals together, nil for all; see PulseTook. nil counts nothing.
 	Pulse func(ctx context.Context, hospitals []string, first, last int64) ([]map[string]int64, error)
+	// Mine reports whether the clinic here took the payment that a HIS's window gives
+	// back, and so decides about it; nil: there is no clinic.
+	Mine func(ctx context.Context, hospital string, r *core.WindowRefund) (bool, error)
 	// Limits bounds the requests of a key; nil does not.
 	Limits Limits
 	// Rate and Burst are the requests per second of one key; 0 means 1000 and 2000.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hishub/core"
+	"hishub/core/inbound"
 	"hishub/core/postgres"
 )
 
@@ -16,6 +17,8 @@ type Arrivals interface {
 	InboundByID(ctx context.Context, id int64) (postgres.Inbound, core.Body, error)
 	// InboundExchanges are the last times it came, newest first.
 	InboundExchanges(ctx context.Context, id int64) ([]postgres.ExchangeBytes, error)
+	// DecideAs decides what a HIS asked, unless it was decided before: then first is false.
+	DecideAs(ctx context.Context, id int64, f inbound.Fact, r core.Resolution, who, note string) (now core.Resolution, first bool, err error)
 }
 
 // Inbound is what a HIS told us or asked of us. It names no patient.
@@ -124,4 +127,5 @@ func (a *api) inbound() {
 		}
 		return out, nil
 	})
+	a.decideInbound()
 }

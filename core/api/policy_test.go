@@ -142,6 +142,7 @@ func bodyFor(path string) any {
 		`cases/\{id\}/assign$`:              map[string]any{"owner": "finance"},
 		`cases/\{id\}/repairs$`:             map[string]any{"action": "write_off", "note": "a test"},
 		`\{repair\}/(approve|reject)$`:      note,
+		`inbound/\{id\}/decision$`:          map[string]any{"decision": "refused", "words": "a test"},
 		`settlements$`:                      map[string]any{"channel": "wechat", "day": "2026-01-05", "amount": 1, "reference": "B1"},
 		`\}/(pause|resume|cancel|release)$`: note,
 		`proposals/\{p\}/(approve|reject)$`: note,

@@ -21,6 +21,8 @@ type Fact struct {
 	Zone     *time.Location
 	Kind     core.Kind
 	Body     core.Body
+	// Waits: somebody at the HIS waits for the answer, and nobody looks for it later.
+	Waits bool
 }
 
 // Stored is a fact as the ledger has it.
@@ -58,11 +60,15 @@ type Store interface {
 // at the same moment, and must do what it does once. An error means: not yet.
 type Decider func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error)
 
+// ErrElsewhere is a Decider's word that another program decides, over the API. Who
+// waits for the answer gets it as soon as it is there.
+var ErrElsewhere = errors.New("another program decides it")
+
 // Desk takes what comes in.
 type Desk struct {
 	Store Store
-	// Deciders of the kinds that are not done by being kept. What nobody decides
-	// stays open.
+	// Deciders of the kinds that are not done by being kept. What none decides is
+	// decided elsewhere, and open until then.
 	Deciders map[core.Kind]Decider
 	Log      *slog.Logger
 	// Patience is how long a decision may go on after the HIS was told "unknown".
@@ -175,11 +181,26 @@ type decision struct {
 // decision goes on then, and the repeat finds it.
 func (d *Desk) decide(ctx context.Context, id int64, f Fact) core.Resolution {
 	unknown := core.Resolution{State: core.ResultUnknown, Message: wordsLater}
-	decider := d.Deciders[f.Kind]
-	if decider == nil {
-		return unknown
+	for {
+		x := d.begun(ctx, id, f)
+		select {
+		case <-x.ended:
+			if x.err == nil {
+				return x.Resolution
+			}
+		case <-ctx.Done():
+		}
+		// Who asked first waits no longer; the repeat does.
+		if !f.Waits || ctx.Err() != nil || !errors.Is(x.err, ErrElsewhere) {
+			return unknown
+		}
 	}
+}
+
+// begun is the decision that is under way, or begins now.
+func (d *Desk) begun(ctx context.Context, id int64, f Fact) *decision {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	x := d.deciding[id]
 	if x == nil {
 		x = &decision{ended: make(chan struct{})}
@@ -187,31 +208,24 @@ func (d *Desk) decide(ctx context.Context, id int64, f Fact) core.Resolution {
 			d.deciding = map[int64]*decision{}
 		}
 		d.deciding[id] = x
-		d.work.Go(func() { d.run(context.WithoutCancel(ctx), id, f, decider, x) })
+		d.work.Go(func() { d.run(ctx, id, f, x) })
 	}
-	d.mu.Unlock()
-	select {
-	case <-x.ended:
-		if x.err == nil {
-			return x.Resolution
-		}
-	case <-ctx.Done():
-	}
-	return unknown
+	return x
 }
 
-func (d *Desk) run(ctx context.Context, id int64, f Fact, decider Decider, x *decision) {
+// run decides; asked is the time that the first who asks has.
+func (d *Desk) run(asked context.Context, id int64, f Fact, x *decision) {
 	patience := d.Patience
 	if patience == 0 {
 		patience = time.Minute
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(asked), patience)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			x.err = fmt.Errorf("%T", p)
 		}
-		if x.err != nil {
+		if x.err != nil && !errors.Is(x.err, ErrElsewhere) {
 			d.Log.Warn("not decided yet", "inbound", id, "hospital", f.Hospital, "kind", f.Kind, "error", x.err)
 		}
 		d.mu.Lock()
@@ -219,13 +233,43 @@ func (d *Desk) run(ctx context.Context, id int64, f Fact, decider Decider, x *de
 		d.mu.Unlock()
 		close(x.ended)
 	}()
-	x.Resolution, x.err = decider(ctx, f.Hospital, f.Body)
+	if decider := d.Deciders[f.Kind]; decider != nil {
+		x.Resolution, x.err = decider(ctx, f.Hospital, f.Body)
+	} else {
+		x.err = ErrElsewhere
+	}
 	switch {
+	case errors.Is(x.err, ErrElsewhere):
+		if f.Waits {
+			x.Resolution, x.err = d.elsewhere(ctx, asked, f)
+		}
 	case x.err != nil:
 	case x.State != core.ResultDone && x.State != core.ResultRefused:
 		x.err = errors.New("the decision is neither done nor refused")
 	default:
 		x.Resolution, x.err = d.Store.Decide(ctx, id, f, x.Resolution)
+	}
+}
+
+// lookAgain is how long a decision elsewhere may be there before who waits for it knows.
+const lookAgain = 200 * time.Millisecond
+
+// elsewhere waits for what another program decides, as long as who asked does.
+func (d *Desk) elsewhere(ctx, asked context.Context, f Fact) (core.Resolution, error) {
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		select {
+		case <-asked.Done():
+			return core.Resolution{}, ErrElsewhere
+		case <-ctx.Done():
+			return core.Resolution{}, ErrElsewhere
+		case <-again.C:
+		}
+		s, err := d.Store.Look(ctx, f.Hospital, f.Kind, f.Body.Key())
+		if err != nil || s.ID != 0 && !s.Open {
+			return s.Resolution, err
+		}
 	}
 }
 

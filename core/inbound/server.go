@@ -221,7 +221,7 @@ func (s *Server) take(ctx context.Context, c *call, o core.Opened) Taken {
 	wait := max(c.listener.Timeout-margin, c.listener.Timeout/2)
 	ctx, cancel := context.WithDeadline(ctx, c.began.Add(wait))
 	defer cancel()
-	return s.Desk.Take(ctx, Fact{Hospital: c.hospital.ID(), Zone: c.hospital.Zone, Kind: o.Kind, Body: o.Body})
+	return s.Desk.Take(ctx, Fact{Hospital: c.hospital.ID(), Zone: c.hospital.Zone, Kind: o.Kind, Body: o.Body, Waits: c.repeats == nil})
 }
 
 func admitted(l *core.Listener, r *http.Request) bool { return knows(l, r.RemoteAddr, r.TLS) }

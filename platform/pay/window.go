@@ -98,6 +98,15 @@ func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.Win
 	return *decided, nil
 }
 
+// Takes reports whether a payment that a window means is one of ours.
+func (s *Service) Takes(ctx context.Context, hospital string, r *core.WindowRefund) (bool, error) {
+	a, different, err := s.paymentOf(ctx, hospital, r)
+	if err != nil {
+		return false, fmt.Errorf("look for the payment of a window's refund: %w", err)
+	}
+	return a != nil || different, nil
+}
+
 // setAside holds the order and takes the amount from what can still be given back, or says
 // why there is nothing to do.
 func (s *Service) setAside(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a Attempt, w *core.WindowRefund) (Refund, *core.Resolution, error) {
