@@ -74,7 +74,7 @@ func (n next) afterInquiry(v core.Verdict) Next {
 		return n.park(core.Invalid, "the inquiry cannot be said in this hospital's dialect: "+cause(v.Err))
 	}
 	if v.Outcome != core.OutcomeOK && v.Outcome != core.OutcomeNoData || !ok {
-		return n.askAgain("the HIS could not be asked")
+		return n.askAgain("asked whether it has this, the HIS gave no answer to that")
 	}
 	switch status.State {
 	case core.StateDone:

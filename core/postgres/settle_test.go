@@ -20,7 +20,7 @@ func TestReasonsNameTheCause(t *testing.T) {
 		want    string
 	}{
 		{delivery.Next{Class: core.Unavailable, Because: "nothing was done at the HIS"}, &refused, "nothing was done at the HIS: the HIS refused the connection"},
-		{delivery.Next{Class: core.InDoubt, Because: "the HIS could not be asked"}, &hung, "the HIS could not be asked: no answer within 10 s"},
+		{delivery.Next{Class: core.InDoubt, Because: "asked whether it has this, the HIS gave no answer to that"}, &hung, "asked whether it has this, the HIS gave no answer to that: no answer within 10 s"},
 		{delivery.Next{Class: core.Unavailable, Because: "stays: the HIS refused the connection"}, &refused, "stays: the HIS refused the connection"},
 		{delivery.Next{Class: core.Rejected, Because: "the HIS refused"}, &core.Verdict{Outcome: core.OutcomeRejected}, "the HIS refused"},
 		{delivery.Next{Class: core.Invalid, Because: "it cannot be said"}, &refused, "it cannot be said"},
