@@ -23,15 +23,12 @@ import (
 	"hishub/platform/order"
 	"hishub/platform/patient"
 	"hishub/platform/pay"
-	"hishub/platform/payment"
-	"hishub/platform/prescription"
 	"hishub/platform/regulator"
 	"hishub/platform/rx"
 	"hishub/platform/schedule"
 )
 
-// clinicModules are the modules of the clinic. prescriptions and payments are those of the
-// thin one, which other programs drive with a key of the hub.
+// clinicModules are the modules of the clinic.
 type clinicModules struct {
 	database *pgxpool.Pool
 
@@ -50,9 +47,6 @@ type clinicModules struct {
 	notices      *notify.Service
 	regulator    *regulator.Service
 	audit        *audit.Service
-
-	prescriptions *prescription.Service
-	payments      *payment.Service
 
 	node    *chat.Node
 	modules []module
@@ -84,8 +78,7 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 		return err
 	}
 	m.make(shared, h)
-	m.thin(shared, h)
-	h.desk.Deciders[core.RefundApply] = windowRefunds(m.pay)
+	h.desk.Deciders[core.RefundApply] = windowRefunds(m.pay, h.store)
 	h.repairs.Platform = clinicRepairs{h.store, h.desk, h.hospitals, m.pay}
 	m.modules = m.list()
 	if err := m.migrate(ctx); err != nil {
@@ -97,7 +90,7 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 			continue
 		}
 		if of.take != nil {
-			m.inboxes = append(m.inboxes, &clinic.Inbox{Clinic: shared, Module: of.name, Feed: h.store, Take: of.take, Mine: of.mine})
+			m.inboxes = append(m.inboxes, &clinic.Inbox{Clinic: shared, Module: of.name, Feed: h.store, Take: of.take})
 		}
 		for _, j := range of.jobs {
 			if err := m.jobs.Add(j); err != nil {
@@ -111,18 +104,18 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 // make makes what one module needs of another the other.
 func (m *clinicModules) make(shared *clinic.Clinic, h *hub) {
 	m.directory, m.catalog, m.schedule = &directory.Service{Clinic: shared}, &catalog.Service{Clinic: shared}, &schedule.Service{Clinic: shared}
-	m.patients = &patient.Service{Clinic: shared}
+	m.patients = &patient.Service{Clinic: shared, Guardians: m.identity}
 	if m.identity.RealName != nil { // an interface of nothing is not nil
 		m.patients.RealName = m.identity.RealName
 	}
 	m.orders = &order.Service{Clinic: shared}
 	m.pay = &pay.Service{Clinic: shared, Orders: m.orders, Accounts: &accounts{hospitals: h.hospitals}, Public: h.PublicURL}
 	m.chat = &chat.Service{Clinic: shared, Live: m.node}
-	m.consults = &consult.Service{Clinic: shared, Patients: m.patients, Doctors: m.directory, People: m.identity, Orders: m.orders, Payback: m.pay, Chat: m.chat}
 	m.notices = &notify.Service{Clinic: shared, Zone: quietZone, Senders: map[notify.Channel]notify.Sender{}}
 	if m.identity.Sender != nil {
 		m.notices.Senders[notify.SMS] = notify.Phone{Gateway: m.identity.Sender, People: m.identity}
 	}
+	m.consults = &consult.Service{Clinic: shared, Patients: m.patients, Doctors: m.directory, People: m.identity, Orders: m.orders, Payback: m.pay, Chat: m.chat, Notices: m.notices}
 	if h.StandIns {
 		m.consults.Video = videoStandIn{}
 	}
@@ -133,7 +126,7 @@ func (m *clinicModules) make(shared *clinic.Clinic, h *hub) {
 	m.fulfilment = &fulfilment.Service{Clinic: shared, Prescriptions: m.rx, Licences: m.identity, Notices: m.notices}
 	m.rx.Fulfilment = m.fulfilment
 	m.audit = &audit.Service{Clinic: shared, Patients: m.patients, Verify: h.verifyAudit}
-	m.appointments = &appointment.Service{Clinic: shared, Patients: m.patients, Schedule: m.schedule, Orders: m.orders, Payback: m.pay, Live: m.node}
+	m.appointments = &appointment.Service{Clinic: shared, Patients: m.patients, Schedule: m.schedule, Orders: m.orders, Payback: m.pay, Live: m.node, Notices: m.notices}
 	if h.broker != nil {
 		m.appointments.Queue = rabbit.NewLines(h.broker, "tickets", ticketLines)
 	} else {
@@ -165,12 +158,6 @@ func (videoStandIn) Join(_ context.Context, no string, _ clinic.Person) (string,
 // ticketLines is how many tickets are answered at the same time; all processes at one
 // broker have the same.
 const ticketLines = 8
-
-func (m *clinicModules) thin(shared *clinic.Clinic, h *hub) {
-	m.prescriptions = &prescription.Service{Clinic: shared}
-	m.payments = &payment.Service{Clinic: shared, Prescriptions: m.prescriptions, Channel: channels{h.store, h.hospitals}}
-	m.pay.Elsewhere = thinMoney{m.payments}
-}
 
 // leave ends the sockets: their clients connect to another process, or sync later.
 func (m *clinicModules) leave(ctx context.Context) {

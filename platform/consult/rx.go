@@ -40,7 +40,7 @@ func (f forRx) Get(ctx context.Context, hospital, no string) (rx.Consult, error)
 }
 
 func (f forRx) of(ctx context.Context, k Consult) (rx.Consult, error) {
-	out := rx.Consult{No: k.No, VisitNo: k.No, Patient: k.Patient, Account: k.account, DepartmentCode: k.Department, DoctorCode: k.Doctor,
+	out := rx.Consult{No: k.No, VisitNo: k.No, Patient: k.Patient, Account: k.account, DepartmentCode: k.Department, DoctorCode: k.Doctor, DoctorAccount: k.doctorAccount,
 		Complaint: k.Details.Complaint, History: k.Details.History, Allergies: k.Details.Allergies}
 	if k.StartedAt != nil {
 		out.StartedAt = *k.StartedAt

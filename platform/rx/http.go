@@ -93,7 +93,7 @@ func (s *Service) doctors(api *clinic.API) {
 		Title: "the prescriptions of a consultation of one's own"},
 		func(ctx context.Context, p clinic.Person, in *ConsultPath) (*clinic.Out[[]Rx], error) {
 			k, err := s.Consults.Get(ctx, in.Hospital.Hospital, in.Consult)
-			if err == nil && k.DoctorCode != p.Code(clinic.Doctor, in.Hospital.Hospital) {
+			if err == nil && (k.DoctorCode != p.Code(clinic.Doctor, in.Hospital.Hospital) || k.DoctorAccount != p.Account) {
 				err = clinic.ErrNotFound
 			}
 			if err != nil {

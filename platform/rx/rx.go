@@ -139,6 +139,7 @@ type Consult struct {
 	Account                        int64
 	DepartmentCode, DepartmentName string
 	DoctorCode, DoctorName         string
+	DoctorAccount                  int64
 	Complaint, History, Allergies  string
 	StartedAt                      time.Time
 }
