@@ -9,8 +9,10 @@ import (
 
 type repriced struct{}
 
-func (repriced) Error() string        { return "amount changed" }
-func (repriced) Changed() core.AmountChange { return core.AmountChange{Field: "amount", Was: 1255, Is: 1300} }
+func (repriced) Error() string { return "amount changed" }
+func (repriced) Changed() core.AmountChange {
+	return core.AmountChange{Field: "amount", Was: 1255, Is: 1300}
+}
 
 // A price that changed says both amounts to programs, not in words alone.
 func TestAProblemSaysWhatChanged(t *testing.T) {
