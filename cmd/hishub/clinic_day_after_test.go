@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"hishub/core/api"
+	"hishub/core/postgres"
 	"hishub/mocks/books"
 	"hishub/platform/audit"
 	"hishub/platform/clinic"
@@ -142,6 +144,60 @@ func (d *day) regulatorHas(given map[string]rx.Rx) {
 		}
 		if s := d.ask(d.admin, "GET", clinic.Prefix+at(h, "/regulator/gaps.csv"), nil); s.status != http.StatusOK || strings.Count(strings.TrimSpace(s.text), "\n") != 0 {
 			d.Errorf("%d %s", s.status, s.text)
+		}
+	}
+}
+
+// followed: one prescription by each of its numbers, from the doctor's draft to the HIS, the
+// money and the regulator, by the hub's API; and no further than a key sees.
+func (d *day) followed(p rx.Rx) {
+	key := func(hospitals ...string) string {
+		text, prefix, hash := api.NewKey()
+		_, err := d.store.AddKey(context.Background(), postgres.Key{Prefix: prefix, Hash: hash, Name: "ops", Role: "operator", Hospitals: hospitals})
+		ok(d, err)
+		return text
+	}
+	all, abroad := key(), key("xihu")
+	for _, id := range []string{p.No, p.Order} {
+		var t api.Trace
+		d.ask(all, "GET", "/v1/traces/"+id, nil).into(d, &t)
+		at := 0
+		for _, want := range []struct{ where, number, what string }{
+			{"rx", p.No, "written in consultation " + p.Consult}, {"rx", p.No, "revision 1 signed"}, {"rx", p.No, "revision 1 rejected"}, {"rx", p.No, "revision 2 approved"},
+			{"order", p.Order, "made for drugs " + p.No}, {"pay", p.Order, "attempt " + p.Order + " at wechat"}, {"order", p.Order, "paid by wechat"},
+			{"regulator", p.No, "prescription.create for jianguan"}, {"hub", p.No, "attempt 1: send"}, {"hub", p.No, "event message.delivered"},
+			{"fulfilment", p.No, "picked_up"},
+		} {
+			i := slices.IndexFunc(t.Hops, func(h api.Hop) bool {
+				return h.Where == want.where && h.Number == want.number && strings.HasPrefix(h.What, want.what)
+			})
+			if i < 0 {
+				d.Fatalf("the trace of %s does not have %+v: %+v", id, want, t.Hops)
+			}
+			if want.where != "hub" && want.where != "regulator" && want.where != "pay" && t.Hops[i].At.Before(t.Hops[at].At.Truncate(time.Second)) { // some times are whole seconds
+				d.Errorf("%+v comes before %+v", t.Hops[i], t.Hops[at])
+			}
+			at = max(at, i)
+		}
+		for _, h := range t.Hops {
+			if h.Hospital != p.Hospital && h.Hospital != "jianguan" {
+				d.Errorf("the trace of %s goes to %s: %+v", id, h.Hospital, h)
+			}
+		}
+		text, _ := json.Marshal(t)
+		for _, secret := range []string{"张三", phone, "阿莫西林", "感染"} {
+			if strings.Contains(string(text), secret) {
+				d.Errorf("the trace of %s says %s", id, secret)
+			}
+		}
+		message := t.Hops[slices.IndexFunc(t.Hops, func(h api.Hop) bool { return h.Message != 0 })].Message
+		var of api.Trace
+		d.ask(all, "GET", "/v1/traces/"+itoa(message), nil).into(d, &of)
+		if !slices.Contains(of.Numbers, p.No) {
+			d.Errorf("message %d leads to %v", message, of.Numbers)
+		}
+		if s := d.ask(abroad, "GET", "/v1/traces/"+id, nil); s.status != http.StatusNotFound {
+			d.Errorf("at another hospital: %d %s", s.status, s.text)
 		}
 	}
 }

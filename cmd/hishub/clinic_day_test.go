@@ -247,6 +247,7 @@ func (d *day) wholeDay(t *testing.T) {
 	d.pickedUp(given["beicheng"])
 	d.noticed(given)
 	d.regulatorHas(given)
+	d.followed(given["beicheng"])
 	d.booksAgree(given)
 	t.Run("what shows a patient is in the audit", func(t *testing.T) {
 		d.everythingElse()

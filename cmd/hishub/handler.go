@@ -24,7 +24,9 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	o.Shadow = func(ctx context.Context, of shadow.Store, hospital string, limit int) (*shadow.Report, error) {
 		return saidNewest(ctx, h.store, of, hospital, limit)
 	}
+	o.Follow = (&follower{store: h.store}).follow
 	if h.clinic != nil {
+		o.Follow = (&follower{h.store, h.clinic.tracers()}).follow
 		o.More = h.clinic.routes
 		o.People = h.people
 		o.Person = h.person

@@ -27,6 +27,7 @@ type cli struct {
 	Hospital  hospitalCmd  `cmd:"" help:"Check, try, apply and list hospital folders; pause, resume and limit hospitals."`
 	Codes     codesCmd     `cmd:"" help:"Bring code tables in and out, see what they lack, and have rows proposed."`
 	Message   messageCmd   `cmd:"" help:"List, show, retry, cancel and release messages."`
+	Trace     traceCmd     `cmd:"" help:"Follow a number of the clinic or the hub through all its hops."`
 	Replay    replayCmd    `cmd:"" help:"List, show, pause, resume and cancel replays of many messages."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare a day of the channel, us and the HIS; decide what differs."`
 	Incident  incidentCmd  `cmd:"" help:"List what needs a look, and say that you look at it."`

@@ -73,6 +73,8 @@ type Options struct {
 	// Metrics serves /metrics; nil serves none.
 	Metrics http.Handler
 	Log     *slog.Logger
+	// Follow gathers all that is known of a number, in all hospitals; nil follows nothing.
+	Follow func(ctx context.Context, id string) (Trace, error)
 	// Apart leaves out what is the hub's: only what More and People register is served, with
 	// its document and health. Where the hub's addresses are is said to who asks for one.
 	Apart bool
@@ -203,6 +205,7 @@ func (a *api) operations() {
 	a.submissions()
 	a.questions()
 	a.decisions()
+	a.traces()
 	a.replays()
 	a.hospitals()
 	a.revisions()
