@@ -64,8 +64,12 @@ func (s *Service) finance(api *clinic.API) {
 			HospitalPath
 			Body struct {
 				Decision Decision `json:"decision" enum:"approve,decline,again,drop"`
+				Note     string   `json:"note,omitempty" maxLength:"200" doc:"why; it is kept in the audit"`
 			}
 		}) (*clinic.Out[Refund], error) {
+			if in.Body.Note != "" {
+				clinic.Because(ctx, in.Body.Note)
+			}
 			return replyRefund(ctx)(s.Decide(ctx, p, in.Hospital.Hospital, in.No, in.Body.Decision))
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-payment-setting", Method: http.MethodPut, Path: "/hospitals/{hospital}/payment-setting", Right: clinic.Directory, Status: http.StatusNoContent,

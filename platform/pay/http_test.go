@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +108,7 @@ func TestOverHTTP(t *testing.T) {
 	if len(u.Refunds) != 1 || u.Refunds[0].Reason != "测试" {
 		t.Errorf("%+v", u)
 	}
-	decide := map[string]string{"decision": "approve"}
+	decide := map[string]string{"decision": "approve", "note": "与患者核对过"}
 	call("cashier", "POST", "/hospitals/h1/refunds/"+r.No+"/decide", decide, nil, 403)
 	call("finance2", "POST", "/hospitals/h1/refunds/"+r.No+"/decide", decide, nil, 404)
 	call("finance2", "POST", "/hospitals/h2/refunds/"+r.No+"/decide", decide, nil, 404)
@@ -148,6 +149,9 @@ func TestOverHTTP(t *testing.T) {
 	w.lists(call, o, all)
 	trail.mu.Lock()
 	defer trail.mu.Unlock()
+	if !slices.ContainsFunc(trail.acts, func(a clinic.Act) bool { return a.Verb == "clinic-refund-decide" && a.Note == "与患者核对过" }) {
+		t.Error("the audit does not say why the refund was approved")
+	}
 	for _, act := range trail.acts {
 		if !strings.Contains(act.Subject, " ") || len(act.Patients) == 0 && !strings.HasPrefix(act.Subject, "0 ") {
 			t.Errorf("the audit does not say whose it was: %+v", act)
