@@ -17,7 +17,7 @@ demo: build
 
 # Everything, against private PostgreSQL, RabbitMQ, Redis and MariaDB.
 test: build
-	@tools/install postgresql rabbitmq redis mariadb
+	@tools/install postgresql rabbitmq redis mariadb chromium
 	@tools/test
 
 # Build, vet, lint and the tests that need no server.
@@ -63,6 +63,11 @@ web:
 	$(GO) test -count=1 -run TestConsoleSpeaksTheAPI ./cmd/hishub -update-console
 	cd platform/console/web && npm ci --no-audit --no-fund && npx openapi-typescript openapi.json -o src/api/schema.d.ts && npm run build
 	$(GO) test -count=1 -run TestBundleIsOfItsSources ./platform/console -seal
+
+# Pictures of every page for the docs.
+shots:
+	@tools/install postgresql chromium
+	HISHUB_SHOTS=1 $(GO) test -count=1 -timeout 20m -run TestShots ./cmd/hishub
 
 clean:
 	rm -rf bin

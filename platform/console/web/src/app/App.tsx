@@ -47,7 +47,7 @@ export function App() {
             // Darker than antd's own, so that text in these colours can be read by everybody (WCAG AA).
             token: dark
               ? { colorPrimary: '#3d8fe0', colorError: '#f0696b', colorTextDescription: 'rgba(255,255,255,0.68)', colorTextTertiary: 'rgba(255,255,255,0.68)', colorLink: '#7db8f5', colorTextPlaceholder: 'rgba(255,255,255,0.6)' }
-              : { colorPrimary: '#0b62ba', colorError: '#c4222a', colorWarning: '#b3690a', colorSuccess: '#1f7f3a', colorTextDescription: 'rgba(0,0,0,0.66)', colorTextTertiary: 'rgba(0,0,0,0.66)', colorTextPlaceholder: 'rgba(0,0,0,0.6)', colorLink: '#0b5cae' },
+              : { colorPrimary: '#0b62ba', colorError: '#c4222a', colorWarning: '#955400', colorInfo: '#0b62ba', colorSuccess: '#1f7f3a', colorSuccessBg: '#eefaf0', colorErrorBg: '#fff1f0', colorWarningBg: '#fff8e6', colorInfoBg: '#eaf4ff', colorTextDescription: 'rgba(0,0,0,0.66)', colorTextTertiary: 'rgba(0,0,0,0.66)', colorTextPlaceholder: 'rgba(0,0,0,0.6)', colorLink: '#0b5cae' },
           }}
         >
           <Messages>

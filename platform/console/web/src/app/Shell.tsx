@@ -46,7 +46,7 @@ export function Shell({ me }: { me: Me }) {
     </nav>
   )
   return (
-    <Layout style={{ minHeight: '100%' }}>
+    <Layout style={{ minHeight: '100dvh' }}>
       <a className="skip" href="#content">
         {t('skip')}
       </a>

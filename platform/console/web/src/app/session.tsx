@@ -38,7 +38,8 @@ export function useSignOut() {
   const queries = useQueryClient()
   return async () => {
     await api.DELETE('/clinic/v1/session')
-    queries.clear()
     queries.setQueryData(['me'], null)
+    // what the one saw is not there for the next
+    queries.removeQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
   }
 }

@@ -30,7 +30,7 @@ export function Decide({ message: m, size }: { message: Message; size?: ButtonPr
   const which = `${m.kind} ${m.key}`
   const doubtful = m.class === 'in_doubt'
   return (
-    <span className="row">
+    <span className="row" style={{ flexWrap: size === 'small' ? 'nowrap' : 'wrap' }}>
       {m.state === 'queued' &&
         button(t('retry'), {
           title: t('retry.title', { which }),

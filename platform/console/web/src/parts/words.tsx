@@ -6,21 +6,21 @@ import zh from '../words/zh.json'
 /** useWords says what the API has words of its own for; a word without a translation stays as it is. */
 export function useWords() {
   const t = useTexts({ zh, en })
-  const word = (group: 'state' | 'class' | 'kind' | 'light' | 'incident' | 'severity', value: string) => {
+  const word = (group: 'state' | 'class' | 'kind' | 'light' | 'incident' | 'severity' | 'outcome', value: string) => {
     const key = `${group}.${value}`
     return key in zh ? t(key as keyof typeof zh) : value
   }
   return { t, word }
 }
 
-const states: Record<string, string> = { queued: 'blue', sending: 'cyan', delivered: 'green', parked: 'orange', cancelled: 'default' }
+const states: Record<string, string> = { queued: 'processing', sending: 'processing', delivered: 'success', parked: 'warning', cancelled: 'default' }
 
 export function State({ state }: { state: string }) {
   const { word } = useWords()
   return <Tag color={states[state]} variant="outlined">{word('state', state)}</Tag>
 }
 
-const classes: Record<string, string> = { unavailable: 'blue', in_doubt: 'magenta', rejected: 'red', invalid: 'volcano' }
+const classes: Record<string, string> = { unavailable: 'processing', in_doubt: 'magenta', rejected: 'error', invalid: 'error' }
 
 export function Class({ of }: { of?: string }) {
   const { word } = useWords()

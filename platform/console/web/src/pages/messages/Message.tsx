@@ -79,6 +79,7 @@ function Shown({ trace: m }: { trace: Trace }) {
 
 function Attempts({ trace: m }: { trace: Trace }) {
   const t = useTexts({ zh, en })
+  const { word } = useWords()
   const numbers = [...new Set(m.history.map((a) => a.number))]
   return (
     <Card size="small" title={<h2 style={{ fontSize: 16, margin: 0 }}>{t('attempts.title')}</h2>} extra={numbers.length > 1 && <Compare id={m.id} numbers={numbers} />}>
@@ -87,7 +88,7 @@ function Attempts({ trace: m }: { trace: Trace }) {
         size="small"
         dataSource={[...m.history].reverse()}
         pagination={{ pageSize: 10, hideOnSinglePage: true }}
-        scroll={{ x: 'max-content' }}
+        scroll={{ x: 900 }}
         locale={{ emptyText: t('attempts.none') }}
         expandable={{ expandedRowRender: (a) => <Exchange id={m.id} number={a.number} />, ...(m.history.length > 0 ? { defaultExpandedRowKeys: [`${m.history.at(-1)?.number}${m.history.at(-1)?.late ? 'late' : ''}`] } : {}) }}
         columns={[
@@ -95,8 +96,8 @@ function Attempts({ trace: m }: { trace: Trace }) {
           { title: t('at'), render: (_, a) => <Time at={a.at} /> },
           { title: t('phase'), render: (_, a) => <span>{t(`phase.${a.phase}`)}{a.late && <Tag>{t('late')}</Tag>}</span> },
           { title: t('operation'), render: (_, a) => <span className="mono">{[a.step, a.operation].filter(Boolean).join(' · ')}</span> },
-          { title: t('outcome'), render: (_, a) => <span>{a.outcome} <Class of={a.class} /></span> },
-          { title: t('because'), render: (_, a) => <span style={{ display: 'inline-block', maxWidth: 380, whiteSpace: 'normal' }}>{a.because}{a.words && <Typography.Text type="secondary"> · {t('his.words', { words: a.words })}</Typography.Text>}</span> },
+          { title: t('outcome'), render: (_, a) => a.class ? <Class of={a.class} /> : word('outcome', a.outcome) },
+          { title: t('because'), render: (_, a) => <span>{a.because}{a.words && <Typography.Text type="secondary"> · {t('his.words', { words: a.words })}</Typography.Text>}</span> },
           { title: t('took'), align: 'end', render: (_, a) => Math.round(a.ms) },
         ]}
       />

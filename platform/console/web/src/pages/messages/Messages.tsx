@@ -97,7 +97,7 @@ export default function Messages() {
       <Head title={t('menu')} about={t('about')}>
         <Export name="messages" fields={fields} rows={rows} />
       </Head>
-      <Form<Fields> key={address.toString()} layout="inline" initialValues={initial} onFinish={look} style={{ rowGap: 8, marginBottom: 16 }}>
+      <Form<Fields> key={address.toString()} layout="inline" className="search" initialValues={initial} onFinish={look} style={{ rowGap: 8, marginBottom: 16 }}>
         <Form.Item name="number" label={t('number')}>
           <Input allowClear placeholder={t('number.hint')} />
         </Form.Item>

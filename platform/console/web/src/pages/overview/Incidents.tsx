@@ -59,7 +59,7 @@ export function Incidents({ open }: { open: string }) {
           scroll={{ x: 'max-content' }}
           locale={{ emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t(`incidents.none.${which}`)} /> }}
           columns={[
-            { title: t('incidents'), render: (_, i) => <Tag color={i.severity === 'critical' ? 'red' : 'orange'} variant="outlined">{word('incident', i.kind)}</Tag> },
+            { title: t('incidents'), render: (_, i) => <Tag color={i.severity === 'critical' ? 'error' : 'warning'} variant="outlined">{word('incident', i.kind)}</Tag> },
             { title: t('hospitals'), render: (_, i) => (i.hospital ? nameOf(i.hospital) : t('hub')) },
             { title: t('detail'), render: (_, i) => <span style={{ display: 'inline-block', maxWidth: 420, whiteSpace: 'normal' }}>{i.detail}</span> },
             { title: t('opened'), render: (_, i) => <Ago at={i.opened_at} /> },

@@ -155,5 +155,5 @@ function One({ light: l }: { light: Light }) {
 
 function Kind({ kind, severe }: { kind: string; severe: boolean }) {
   const { word } = useWords()
-  return <Tag color={severe ? 'red' : 'orange'} variant="outlined">{word('incident', kind)}</Tag>
+  return <Tag color={severe ? 'error' : 'warning'} variant="outlined">{word('incident', kind)}</Tag>
 }

@@ -85,7 +85,7 @@ export default function Parked() {
           { title: words('kind'), render: (_, m) => word('kind', m.kind) },
           { title: t('key'), render: (_, m) => <span className="mono">{m.key}</span> },
           { title: words('class'), render: (_, m) => <Class of={m.class} /> },
-          { title: t('reason'), render: (_, m) => <span style={{ display: 'inline-block', maxWidth: 380, whiteSpace: 'normal' }}>{m.reason}</span> },
+          { title: t('reason'), render: (_, m) => <span style={{ display: 'inline-block', maxWidth: 280, whiteSpace: 'normal' }}>{m.reason}</span> },
           { title: t('since'), render: (_, m) => <Ago at={m.accepted_at} /> },
           { title: t('do'), render: (_, m) => <Decide message={m} size="small" /> },
         ]}
