@@ -18,10 +18,8 @@ type module struct {
 	name    string
 	migrate func(context.Context) error
 	people  func(*clinic.API)       // what people call; nil: nothing
-	keys    func(huma.API)          // what programs call with a key of the hub
 	beside  map[string]http.Handler // addresses that are no operations: sockets, what payment channels call
 	take    func(context.Context, pgx.Tx, core.Event) error
-	mine    func(context.Context, pgx.Tx, []core.Event) ([]core.Event, error)
 	jobs    []clinic.Job
 	run     func(context.Context) // what else goes on by itself
 }
@@ -29,7 +27,6 @@ type module struct {
 // moduleNames are the names of all modules, as --modules takes them.
 var moduleNames = []string{
 	"identity", "directory", "patient", "catalog", "schedule", "order", "pay", "chat", "consult", "notify", "fulfilment", "rx", "appointment", "regulator", "audit",
-	"prescription", "payment",
 }
 
 // serves reports whether this process serves a module.
@@ -55,8 +52,6 @@ func (m *clinicModules) list() []module {
 		{name: "appointment", migrate: m.appointments.Migrate, people: m.appointments.Routes, take: m.appointments.Take, jobs: m.appointments.Jobs(), run: m.appointments.Run},
 		{name: "regulator", migrate: m.regulator.Migrate, people: m.regulator.Routes, take: m.regulator.Take},
 		{name: "audit", migrate: m.audit.Migrate, people: m.audit.Routes, jobs: m.audit.Jobs()},
-		{name: "prescription", migrate: m.prescriptions.Migrate, keys: m.prescriptions.Routes, take: m.prescriptions.Take, mine: m.prescriptions.Mine},
-		{name: "payment", migrate: m.payments.Migrate, keys: m.payments.Routes, take: m.payments.Take},
 	}
 }
 
@@ -68,15 +63,6 @@ func (m *clinicModules) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// routes registers what programs call with a key of the hub: the thin clinic.
-func (m *clinicModules) routes(api huma.API) {
-	for _, of := range m.modules {
-		if of.keys != nil {
-			of.keys(m.grouped(api, of.name))
-		}
-	}
 }
 
 // people registers what each module has for people.

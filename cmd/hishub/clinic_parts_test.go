@@ -23,7 +23,7 @@ import (
 var parts = [][]string{
 	{"identity", "audit", "notify", "regulator"},
 	{"directory", "patient", "catalog", "schedule", "appointment"},
-	{"order", "pay", "prescription", "payment"},
+	{"order", "pay"},
 	{"chat", "consult", "rx", "fulfilment"},
 }
 

@@ -27,7 +27,7 @@ func (h *hub) handler(background context.Context) (http.Handler, *api.Webhooks, 
 	o.Follow = (&follower{store: h.store}).follow
 	if h.clinic != nil {
 		o.Follow = (&follower{h.store, h.clinic.tracers()}).follow
-		o.More = h.clinic.routes
+		o.Mine = h.clinic.pay.Takes
 		o.People = h.people
 		o.Person = h.person
 	}

@@ -7,6 +7,7 @@ import (
 
 	"hishub/core"
 	"hishub/core/inbound"
+	"hishub/core/postgres"
 	"hishub/platform/pay"
 )
 
@@ -29,12 +30,25 @@ func (h *hub) withClinic(api http.Handler) http.Handler {
 	return mux
 }
 
-// windowRefunds are decided by the clinic's payments.
-func windowRefunds(s *pay.Service) inbound.Decider {
+// windowRefunds are decided by the clinic, if it took the payment or nobody did, else by
+// the platform that handed it in.
+func windowRefunds(s *pay.Service, store *postgres.Store) inbound.Decider {
 	return func(ctx context.Context, hospital string, body core.Body) (core.Resolution, error) {
 		r, ok := body.(*core.WindowRefund)
 		if !ok {
 			return core.Resolution{}, fmt.Errorf("not a window refund: %T", body)
+		}
+		mine, err := s.Takes(ctx, hospital, r)
+		if err != nil {
+			return core.Resolution{}, err
+		}
+		if !mine {
+			switch told, err := store.TellsOf(ctx, hospital, r); {
+			case err != nil:
+				return core.Resolution{}, err
+			case told:
+				return core.Resolution{}, inbound.ErrElsewhere
+			}
 		}
 		return s.WindowRefund(ctx, hospital, r)
 	}

@@ -69,6 +69,14 @@ func (c clinicRepairs) PayBack(ctx context.Context, hospital string, f reconcile
 	if err := body.Validate(); err != nil {
 		return 0, true, err
 	}
+	switch mine, err := c.pay.Takes(ctx, hospital, body); {
+	case err != nil:
+		return 0, true, err
+	case !mine: // the hub has the channel pay it back, and tells who handed the payment in
+		if told, err := c.store.TellsOf(ctx, hospital, body); told || err != nil {
+			return 0, false, err
+		}
+	}
 	taken := c.desk.Take(ctx, inbound.Fact{Hospital: hospital, Zone: h.Zone, Kind: core.RefundApply, Body: body})
 	switch taken.State {
 	case core.ResultDone:

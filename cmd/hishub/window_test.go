@@ -44,7 +44,7 @@ type window struct {
 func newWindow(t *testing.T) *window {
 	t.Helper()
 	w := &window{practice: newPractice(t), channel: &channel{paid: map[string]core.Fen{}}, served: &tally{}, opened: map[string]*core.Hospital{}}
-	w.clinicModules.pay.Accounts, w.clinicModules.pay.Elsewhere = w.channel, nil
+	w.clinicModules.pay.Accounts = w.channel
 	w.orders.Subjects[order.Drugs] = drugs{}
 	for _, name := range []string{"dongshan", "xihu"} {
 		sub, err := fs.Sub(shipped.FS, name)
@@ -55,7 +55,7 @@ func newWindow(t *testing.T) *window {
 	w.open(plainSOAP)
 	w.log = &bytes.Buffer{}
 	log := slog.New(slog.NewTextHandler(&locked{w: io.MultiWriter(w.log, t.Output())}, nil))
-	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.clinicModules.pay)}}
+	desk := &inbound.Desk{Store: w.store, Log: log, Patience: 20 * time.Second, Deciders: map[core.Kind]inbound.Decider{core.RefundApply: windowRefunds(w.clinicModules.pay, w.store)}}
 	t.Cleanup(func() { desk.Close(context.Background()) })
 	w.server = &inbound.Server{Desk: desk, Log: log, Served: w.served.add, Hospital: func(_ context.Context, id string) (*core.Hospital, error) {
 		if h := w.opened[id]; h != nil {

@@ -70,16 +70,6 @@ func (c change) Error() string { return c.Field + " changed" }
 // Changed is what the API shows.
 func (c change) Changed() core.AmountChange { return core.AmountChange(c) }
 
-// Operation describes one endpoint of the thin clinic, which programs call with a key of
-// the hub.
-func Operation(id, method, path, summary string, success int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: Prefix + "/hospitals/{hospital}/thin" + path, Summary: summary, Tags: []string{"clinic"},
-		DefaultStatus: success, MaxBodyBytes: 256 << 10,
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
-	}
-}
-
 // Hospital is the path parameter that every endpoint has.
 type Hospital struct {
 	Hospital string `path:"hospital" maxLength:"64" doc:"the hospital's id"`

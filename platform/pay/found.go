@@ -23,16 +23,13 @@ type Found struct {
 }
 
 // Heard takes money that only the channel's bill has, as if the channel had told us now:
-// the channel is asked. known is false when it is none of ours, and nobody else's here.
+// the channel is asked. known is false when it is none of ours.
 // After any error it may be called again.
 func (s *Service) Heard(ctx context.Context, hospital string, f Found) (a Attempt, known bool, err error) {
 	a, known, err = s.ofFound(ctx, hospital, f)
 	switch {
 	case err != nil:
 		return a, false, fmt.Errorf("take money that a night found: %w", err)
-	case !known && s.Elsewhere != nil:
-		known, err = s.Elsewhere.Heard(ctx, hospital, f)
-		return a, known, err
 	case !known:
 		return a, false, nil
 	}

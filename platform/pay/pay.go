@@ -119,8 +119,6 @@ type Service struct {
 	// notices go to Public + /clinic/v1/notices/{channel}/{hospital}. Without one no notice
 	// comes, and channels are asked.
 	Public string
-	// Elsewhere is asked about money that is none of ours; nil is nobody.
-	Elsewhere Elsewhere
 }
 
 //go:embed *.sql

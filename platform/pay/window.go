@@ -27,14 +27,6 @@ const (
 	wordsLineGone  = "该项目此前已退费"
 )
 
-// Elsewhere is another program that takes money at the same hospitals. It is asked about
-// what is none of ours.
-type Elsewhere interface {
-	WindowRefund(ctx context.Context, hospital string, r *core.WindowRefund) (core.Resolution, error)
-	// Heard takes money that only the channel's bill has; known is false when it is none of its.
-	Heard(ctx context.Context, hospital string, f Found) (known bool, err error)
-}
-
 func refused(words string) *core.Resolution {
 	return &core.Resolution{State: core.ResultRefused, Message: words}
 }
@@ -56,8 +48,6 @@ func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.Win
 		return decision, fmt.Errorf("window refund: %w", err)
 	case different:
 		return *refused(wordsDifferent), nil
-	case a == nil && s.Elsewhere != nil:
-		return s.Elsewhere.WindowRefund(ctx, hospital, r)
 	case a == nil && r.Reversal:
 		// It takes a booking back that nobody paid: there is nothing to give back.
 		return core.Resolution{State: core.ResultDone}, nil

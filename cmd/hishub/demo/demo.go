@@ -48,6 +48,11 @@ func Run(ctx context.Context, o Options) (err error) {
 			fmt.Fprintf(o.Out, "\n✗ %v\n\nthe hub's last words:\n%s", err, s.lastLog())
 		}
 	}()
+	following, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	t.platform = newPlatform(s.client, s.channel)
+	go func() { defer close(ended); t.platform.follow(following) }()
+	defer func() { stop(); <-ended }()
 	for i, step := range []struct {
 		title string
 		tell  func(context.Context) error
@@ -55,7 +60,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"every hospital from its folder", t.hospitals},
 		{"the same prescription at all of them, its payment and the money back; and what they tell us", t.everyone},
 		{"that prescription, as some of them got it", t.dialects},
-		{"300 messages to three of them, through the API and the clinic", t.deliver},
+		{"300 messages to three of them, through the API", t.deliver},
 		{"东山 goes down; the others do not notice", t.outage},
 		{"东山 recovers", t.recovery},
 		{"a HIS that takes the money and then hangs: asked, and charged once", t.hang},
@@ -88,6 +93,7 @@ func Run(ctx context.Context, o Options) (err error) {
 // tale is the story's state.
 type tale struct {
 	*stage
+	platform    *platform
 	out         io.Writer
 	report      string // the folder where reports are left
 	certificate string // what the folder that was played is certified by
@@ -96,7 +102,8 @@ type tale struct {
 	shared *core.Prescription       // what every hospital was told
 	told   map[string]*core.Payment // one that each of the three knows
 	calm   map[string]quantiles
-	down   []int64 // what was accepted for 东山 while it was down
+	lost   *core.Payment // money that the channel has and nobody told of
+	down   []int64       // what was accepted for 东山 while it was down
 }
 
 func (t *tale) say(format string, args ...any) { fmt.Fprintf(t.out, format, args...) }
@@ -124,9 +131,8 @@ func (t *tale) hospitals(ctx context.Context) error {
 	return nil
 }
 
-// deliver sends 100 messages to each hospital: 40 visits through the clinic
-// (prescription and payment, told in the transaction that pays) and 20
-// prescriptions through the API.
+// deliver sends 100 messages to each hospital: 40 visits (prescription and payment) and
+// 20 prescriptions that nobody pays yet.
 func (t *tale) deliver(ctx context.Context) error {
 	began := time.Now()
 	type sent struct {
@@ -178,50 +184,31 @@ func (t *tale) deliver(ctx context.Context) error {
 	}
 	t.held("%d messages accepted and delivered in %s, each with its hospital's own reference", len(all), time.Since(began).Round(100*time.Millisecond))
 
-	// The results came back and moved the clinic's own state.
-	order := t.told["dongshan"].OrderID
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		var p struct{ State, HisNo string }
-		if err := t.client.get(ctx, "/clinic/v1/hospitals/dongshan/thin/payments/"+order, &p); err != nil {
+	for _, m := range all {
+		if err := t.platform.hears(ctx, m.hospital, m.kind, m.key); err != nil {
 			return err
 		}
-		if p.State == "told" {
-			break
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the clinic still says that payment %s is %s", order, p.State)
-		}
-		time.Sleep(100 * time.Millisecond)
 	}
-	t.held("the clinic knows: prescriptions sent_to_his, payments told")
+	t.held("the platform heard of each of them from the events")
 	return nil
 }
 
-// visit is what happens in the clinic: signed, reviewed, paid.
+// visit is a prescription and its payment, as a platform tells of them.
 func (t *tale) visit(ctx context.Context, hospital string, rx *core.Prescription, p *core.Payment) error {
-	if err := t.approved(ctx, hospital, rx); err != nil {
+	if _, err := t.client.submit(ctx, hospital, core.PrescriptionCreate, rx); err != nil {
 		return err
 	}
-	return t.paid(ctx, hospital, rx, p)
+	return t.paid(ctx, hospital, p)
 }
 
-// paid has the channel take the money, and the clinic hear of it.
-func (t *tale) paid(ctx context.Context, hospital string, rx *core.Prescription, p *core.Payment) error {
+// paid has the channel take the money, and the platform tell of it.
+func (t *tale) paid(ctx context.Context, hospital string, p *core.Payment) error {
 	if err := t.charge(hospital, p); err != nil {
 		return err
 	}
-	return t.client.post(ctx, "/clinic/v1/hospitals/"+hospital+"/thin/payments", map[string]any{
-		"order_id": p.OrderID, "prescriptions": []string{rx.No}, "amount": p.Amount, "channel": p.Channel, "channel_no": p.ChannelNo, "paid_at": p.PaidAt,
-	}, nil)
-}
-
-// approved is a prescription that was signed and reviewed.
-func (t *tale) approved(ctx context.Context, hospital string, rx *core.Prescription) error {
-	base := "/clinic/v1/hospitals/" + hospital + "/thin"
-	if err := t.client.post(ctx, base+"/prescriptions", rx, nil); err != nil {
-		return err
-	}
-	return t.client.post(ctx, base+"/prescriptions/"+rx.No+"/review", map[string]any{"pharmacist": rx.PharmacistCode, "approve": true}, nil)
+	t.platform.took(hospital, p)
+	_, err := t.client.submit(ctx, hospital, core.PaymentSettle, p)
+	return err
 }
 
 func decided(m api.MessageDetail) bool { return m.State != "queued" && m.State != "sending" }

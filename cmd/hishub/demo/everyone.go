@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (r *round) begin(ctx context.Context) error {
 	return err
 }
 
-// hears is the prescription without the clinic, which tells it with its payment only.
+// hears is the prescription alone.
 func (r *round) hears(ctx context.Context) error {
 	if _, err := r.client.submit(ctx, r.id, core.PrescriptionCreate, r.rx); err != nil {
 		return err
@@ -85,7 +86,7 @@ func (r *round) hears(ctx context.Context) error {
 	return r.delivered(ctx, r.id, core.PrescriptionCreate, r.rx.No)
 }
 
-// pays is what happens in the clinic: signed, reviewed, paid, and then told.
+// pays is the prescription and its payment.
 func (r *round) pays(ctx context.Context) error {
 	if err := r.visit(ctx, r.id, r.rx, r.pay); err != nil {
 		return err
@@ -97,40 +98,37 @@ func (r *round) pays(ctx context.Context) error {
 	return r.delivered(ctx, r.id, core.PaymentSettle, r.pay.OrderID)
 }
 
-// giveBack is the cashier's at the window, or ours: the channel paid it back, and
-// the clinic tells the HIS.
+// giveBack is the cashier's at the window, of which the platform decides, or ours: the
+// channel paid it back, and the HIS is told.
 func (r *round) giveBack(ctx context.Context) error {
-	charge := "/clinic/v1/hospitals/" + r.id + "/thin/payments/" + r.pay.OrderID
 	if r.window != nil {
-		if err := r.window(r.tale, ctx, windowNo(r.pay.OrderID), r.pay); err != nil {
+		err := r.window(r.tale, ctx, windowNo(r.pay.OrderID), r.pay)
+		back, failed := r.platform.gaveBack(r.id, r.pay.OrderID)
+		if err := errors.Join(failed, err); err != nil {
 			return err
+		}
+		if back != r.pay.Amount {
+			return fmt.Errorf("the platform gave %s of payment %s back", back, r.pay.OrderID)
 		}
 		r.did("window refund")
-	} else {
-		back, _, err := r.channel.Books().Refund(paychannel.Refund{Number: "TK" + r.pay.OrderID[2:], Payment: r.pay.OrderID, AmountFen: int64(r.pay.Amount)})
-		if err != nil {
-			return err
-		}
-		given := map[string]any{"refund_no": back.Number, "channel_refund_no": back.ChannelNo, "amount": r.pay.Amount, "reason": "药品缺货", "refunded_at": back.AcceptedAt}
-		if err := r.client.post(ctx, charge+"/refunds", given, nil); err != nil {
-			return err
-		}
-		if err := r.delivered(ctx, r.id, core.RefundCreate, back.Number); err != nil {
-			return err
-		}
-		r.did("refund %s", back.Number)
+		return nil
 	}
-	var p struct {
-		State    string
-		Refunded core.Fen
-	}
-	if err := r.client.get(ctx, charge, &p); err != nil {
+	back, _, err := r.channel.Books().Refund(paychannel.Refund{Number: "TK" + r.pay.OrderID[2:], Payment: r.pay.OrderID, AmountFen: int64(r.pay.Amount)})
+	if err != nil {
 		return err
 	}
-	if p.Refunded != r.pay.Amount {
-		return fmt.Errorf("the clinic says that payment %s is %s, with %s given back", r.pay.OrderID, p.State, p.Refunded)
+	settled, err := r.client.find(ctx, r.id, core.PaymentSettle, r.pay.OrderID)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = r.client.submit(ctx, r.id, core.RefundCreate, &core.Refund{RefundNo: back.Number, OrderID: r.pay.OrderID, VisitNo: r.pay.VisitNo, PatientNo: r.pay.PatientNo,
+		HisNo: settled.Receipt.HisNo, Amount: r.pay.Amount, Paid: r.pay.Amount, Channel: r.pay.Channel, ChannelNo: r.pay.ChannelNo, ChannelRefundNo: back.ChannelNo,
+		Reason: "药品缺货", RefundedAt: back.AcceptedAt})
+	if err != nil {
+		return err
+	}
+	r.did("refund %s", back.Number)
+	return r.delivered(ctx, r.id, core.RefundCreate, back.Number)
 }
 
 // voids takes the other prescription back.

@@ -69,22 +69,19 @@ func (t *tale) windowRefund(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var charge struct {
-		State    string
-		Refunded core.Fen
-	}
-	if err := t.client.get(ctx, "/clinic/v1/hospitals/xihu/thin/payments/"+pay.OrderID, &charge); err != nil {
+	back, err := t.platform.gaveBack("xihu", pay.OrderID)
+	if err != nil {
 		return err
 	}
-	if first.Success != 1 || first.Dateset.RefundNo == "" || charge.State != "refunded" || charge.Refunded != pay.Amount {
-		return fmt.Errorf("the HIS was answered %+v, the clinic says %+v", first, charge)
+	if first.Success != 1 || first.Dateset.RefundNo == "" || back != pay.Amount {
+		return fmt.Errorf("the HIS was answered %+v, the platform gave %s back", first, back)
 	}
-	t.held("西湖 asks for %s yuan of %s back: answered done, our refund %s; the clinic's payment is %s", pay.Amount, pay.OrderID, first.Dateset.RefundNo, charge.State)
+	t.held("西湖 asks for %s yuan of %s back: the platform heard of it, gave it back and said so; the HIS, which waited, has our refund %s", pay.Amount, pay.OrderID, first.Dateset.RefundNo)
 	again, err := t.notice(ctx, "NT001", body, nil)
 	if err != nil {
 		return err
 	}
-	if again != first {
+	if now, err := t.platform.gaveBack("xihu", pay.OrderID); err != nil || again != first || now != back {
 		return fmt.Errorf("the repeat was answered %+v", again)
 	}
 	forged, err := t.notice(ctx, "NT001", body, func(s string) string { return strings.Replace(s, "TF0001", "TF0002", 1) })

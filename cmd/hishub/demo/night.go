@@ -134,9 +134,13 @@ func (t *tale) seed(ctx context.Context, y yesterday) (map[string][]string, erro
 
 	// 2: the channel has the money, its call back never reached us.
 	rx, lost := y.visit(t.next(), 14*time.Hour)
-	if err := t.approved(ctx, "nanyuan", rx); err != nil {
+	if _, err := t.client.submit(ctx, "nanyuan", core.PrescriptionCreate, rx); err != nil {
 		return nil, err
 	}
+	if err := t.delivered(ctx, "nanyuan", core.PrescriptionCreate, rx.No); err != nil {
+		return nil, err
+	}
+	t.lost = lost
 	if err := t.charge("nanyuan", lost); err != nil {
 		return nil, err
 	}
@@ -204,6 +208,7 @@ var lookWrong = map[string]reconcile.Class{"dongshan": reconcile.Excluded, "xihu
 // until it is carried out.
 func (t *tale) repair(ctx context.Context, day string) error {
 	var people []*client
+	var err error
 	for _, name := range []string{"finance-a", "finance-b"} {
 		key, err := t.run("key", "new", "--name", name, "--role", "finance")
 		if err != nil {
@@ -218,7 +223,12 @@ func (t *tale) repair(ctx context.Context, day string) error {
 			return err
 		}
 		for _, c := range list.Cases {
-			if err := approve(ctx, c, people[0], people[1]); err != nil {
+			if c.Number == t.lost.OrderID {
+				err = t.whose(ctx, c, people[0], people[1])
+			} else {
+				err = approve(ctx, c, people[0], people[1])
+			}
+			if err != nil {
 				return err
 			}
 			agreed = append(agreed, c)
@@ -232,6 +242,21 @@ func (t *tale) repair(ctx context.Context, day string) error {
 		t.held("%-9s case %d, %s (%s), %s yuan: %s, approved by two, carried out", c.Hospital, c.ID, c.Class, d.Chinese, c.Amount, c.Repair.Action)
 	}
 	return t.moneyBack()
+}
+
+// whose: of money that only the channel has, one of finance says whose it is, and the
+// other agrees.
+func (t *tale) whose(ctx context.Context, c reconcile.Case, first, second *client) error {
+	var d api.CaseDetail
+	err := first.post(ctx, fmt.Sprintf("/v1/cases/%d/repairs", c.ID), map[string]any{"action": reconcile.Record, "note": "the patient has the receipt",
+		"params": reconcile.Params{VisitNo: t.lost.VisitNo, PatientNo: t.lost.PatientNo, Bill: strings.Join(t.lost.Bills, ",")}}, &d)
+	if err != nil {
+		return err
+	}
+	if d.Repair == nil || d.Repair.State != reconcile.RepairProposed {
+		return fmt.Errorf("one person's word made the repair of case %d %+v", c.ID, d.Repair)
+	}
+	return second.post(ctx, fmt.Sprintf("/v1/cases/%d/repairs/%d/approve", c.ID, d.Repair.ID), map[string]any{"note": "agreed"}, nil)
 }
 
 // approve needs both: one person's yes carries nothing out.
