@@ -8,7 +8,7 @@ import (
 
 // secretVariables may be given as files, as containers have them: DATABASE_URL_FILE
 // names the file that holds what DATABASE_URL would.
-var secretVariables = []string{"DATABASE_URL", "AMQP_URL", "REDIS_URL", "HISHUB_MAIL_PASSWORD"}
+var secretVariables = []string{"DATABASE_URL", "AMQP_URL", "REDIS_URL", "HISHUB_MAIL_PASSWORD", "HISHUB_HUB_KEY"}
 
 // readSecretFiles puts them into this process's environment; a variable that is set
 // itself wins.
