@@ -41,7 +41,7 @@ func (a *api) decideInbound() {
 	register(a, operation{
 		id: "decide-inbound", method: http.MethodPost, path: "/v1/inbound/{id}/decision", right: maySubmit, tag: "Inbound",
 		title: "Decide what a HIS asked", errors: []int{409},
-		doc: "A refund at the hospital's window (`refund.apply`) of a payment that you handed in stays open for you: the event `refund.apply` tells of it. " +
+		doc: "A refund at the hospital's window (`refund.apply`) of a payment that you handed in stays open for you: the event `inbound.refund.apply` tells of it. " +
 			"Give the money back, then say `done` with your number, or `refused` with words. The HIS gets that within its time if you are fast, else when it asks again. " +
 			"The first decision stays; the same again is the same. Of payments that the clinic here took, the clinic decides.",
 	}, func(ctx context.Context, rq *request, in *decidedInbound) (*struct{ Body Inbound }, error) {
