@@ -30,15 +30,23 @@ const columns = `p.no, p.hospital, p.consult, p.state, p.revision, p.version, p.
 
 const from = ` from rx.prescription p left join rx.revision r on r.no = p.no and r.revision = p.revision where `
 
+// row is a prescription as it was read, and what its signature must fit.
+type row struct {
+	Rx
+	author    int64
+	signed    []byte // nil: a draft
+	signature Signature
+}
+
 // scan reads a prescription: the draft while it is one, else what was signed last, whose
-// hash and signature it checks.
-func (s *Service) scan(ctx context.Context) func(pgx.CollectableRow) (Rx, error) {
-	return func(row pgx.CollectableRow) (Rx, error) {
-		var p Rx
+// hash it checks.
+func (s *Service) scan() func(pgx.CollectableRow) (row, error) {
+	return func(from pgx.CollectableRow) (row, error) {
+		var p row
 		var why, draft, content, hash, signature []byte
 		var algorithm, certificate *string
 		var author *int64
-		if err := row.Scan(&p.No, &p.Hospital, &p.Consult, &p.State, &p.Revision, &p.Version, &p.Patient, &p.Doctor, &p.ValidUntil, &p.HisNo, &p.HisProblem, &why, &p.author, &p.account, &p.told,
+		if err := from.Scan(&p.No, &p.Hospital, &p.Consult, &p.State, &p.Revision, &p.Version, &p.Patient, &p.Doctor, &p.ValidUntil, &p.HisNo, &p.HisProblem, &why, &p.Rx.author, &p.account, &p.told,
 			&draft, &content, &hash, &algorithm, &signature, &certificate, &author); err != nil {
 			return p, err
 		}
@@ -56,7 +64,7 @@ func (s *Service) scan(ctx context.Context) func(pgx.CollectableRow) (Rx, error)
 				err = ErrTampered
 			}
 			if err == nil {
-				err = s.Signer.Verify(ctx, *author, text, Signature{Algorithm: *algorithm, Value: signature, Certificate: *certificate})
+				p.author, p.signed, p.signature = *author, text, Signature{Algorithm: *algorithm, Value: signature, Certificate: *certificate}
 			}
 		}
 		if err != nil {
@@ -65,8 +73,28 @@ func (s *Service) scan(ctx context.Context) func(pgx.CollectableRow) (Rx, error)
 		if err := json.Unmarshal(text, &p.Content); err != nil {
 			return p, fmt.Errorf("read prescription %s: %w", p.No, err)
 		}
-		return p.by(time.Now()), nil
+		p.Rx = p.by(time.Now())
+		return p, nil
 	}
+}
+
+// verified are prescriptions whose signatures fit. It works with the connection that q is:
+// whoever took a second one while he holds one would wait for ever beside enough others.
+func (s *Service) verified(ctx context.Context, q order.Querier, rows pgx.Rows) ([]Rx, error) {
+	read, err := pgx.CollectRows(rows, s.scan())
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Rx, 0, len(read))
+	for _, p := range read {
+		if p.signed != nil {
+			if err := s.Signer.Verify(over(ctx, q), p.author, p.signed, p.signature); err != nil {
+				return nil, fmt.Errorf("read prescription %s: %w", p.No, err)
+			}
+		}
+		all = append(all, p.Rx)
+	}
+	return all, nil
 }
 
 // by is the prescription as it is at that time: one that was not paid by its last moment
@@ -83,11 +111,14 @@ func (s *Service) one(ctx context.Context, q order.Querier, where string, args .
 	if err != nil {
 		return Rx{}, fmt.Errorf("read prescription: %w", err)
 	}
-	p, err := pgx.CollectExactlyOneRow(rows, s.scan(ctx))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return p, clinic.ErrNotFound
+	all, err := s.verified(ctx, q, rows)
+	switch {
+	case err != nil:
+		return Rx{}, err
+	case len(all) == 0:
+		return Rx{}, clinic.ErrNotFound
 	}
-	return p, err
+	return all[0], nil
 }
 
 // Get a prescription with its hits; clinic.ErrNotFound when the hospital has none of that
@@ -134,7 +165,7 @@ func (s *Service) many(ctx context.Context, where string, args ...any) ([]Rx, er
 	if err != nil {
 		return nil, fmt.Errorf("list prescriptions: %w", err)
 	}
-	return pgx.CollectRows(rows, s.scan(ctx))
+	return s.verified(ctx, s.Database, rows)
 }
 
 // OfConsult are the prescriptions of a consultation, the first first.

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"hishub/platform/clinic"
+	"hishub/platform/order"
 )
 
 // Signature over some bytes.
@@ -89,10 +90,27 @@ func (l LocalSigner) Sign(ctx context.Context, account int64, content []byte) (S
 	return s, err
 }
 
+type overKey struct{}
+
+// over has the signer look for keys by the connection that its caller holds.
+func over(ctx context.Context, q order.Querier) context.Context {
+	return context.WithValue(ctx, overKey{}, q)
+}
+
+func connection(ctx context.Context, otherwise order.Querier) order.Querier {
+	if q, ok := ctx.Value(overKey{}).(order.Querier); ok {
+		return q
+	}
+	return otherwise
+}
+
 // Verify implements Signer, with either algorithm.
 func (l LocalSigner) Verify(ctx context.Context, account int64, content []byte, s Signature) error {
-	var public []byte
-	err := l.Database.QueryRow(ctx, `select public from rx.signing_key where account = $1 and algorithm = $2 and certificate = $3`, account, s.Algorithm, s.Certificate).Scan(&public)
+	rows, err := connection(ctx, l.Database).Query(ctx, `select public from rx.signing_key where account = $1 and algorithm = $2 and certificate = $3`, account, s.Algorithm, s.Certificate)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	public, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]byte])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrSignature
 	} else if err != nil {
