@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,15 +75,6 @@ func forbidden(tb testing.TB, err, kind error) {
 	}
 	if err != nil && strings.Contains(err.Error(), "张三") {
 		tb.Errorf("the error names the patient: %v", err)
-	}
-}
-
-// problems expects Problems about that field.
-func problems(tb testing.TB, err error, field string) {
-	tb.Helper()
-	var ps core.Problems
-	if !errors.As(err, &ps) || !slices.ContainsFunc(ps, func(p core.Problem) bool { return p.Field == field }) {
-		tb.Errorf("got %v, want a problem with %s", err, field)
 	}
 }
 
