@@ -1,0 +1,1 @@
+import{Ti as e,a as t,i as n}from"./zh-BMFbmy-r.js";var r=e();function i(e,t){let n=Math.trunc(Math.abs(e)/100),r=String(Math.abs(e)%100).padStart(2,`0`);return(e<0?`−`:``)+n.toLocaleString(t)+`.`+r}function a({fen:e}){let{language:a}=t();return e==null?null:(0,r.jsx)(`span`,{style:{fontVariantNumeric:`tabular-nums`,whiteSpace:`nowrap`},children:i(e,n(a))})}export{i as n,a as t};
