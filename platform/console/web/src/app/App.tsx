@@ -33,6 +33,7 @@ export function App() {
   useEffect(() => {
     document.documentElement.lang = localeOf(language)
     document.documentElement.style.colorScheme = dark ? 'dark' : 'light'
+    document.documentElement.dataset.look = dark ? 'dark' : 'light'
     dayjs.locale(language === 'zh' ? 'zh-cn' : 'en')
   }, [language, dark])
   return (
@@ -43,10 +44,11 @@ export function App() {
           button={{ autoInsertSpace: false }}
           locale={language === 'zh' ? zhCN : enUS}
           theme={{
+            components: dark ? { Menu: { itemSelectedColor: '#a8d1f7' }, Tabs: { itemSelectedColor: '#7db8f5', itemActiveColor: '#7db8f5', itemHoverColor: '#7db8f5' } } : {},
             algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
             // Darker than antd's own, so that text in these colours can be read by everybody (WCAG AA).
             token: dark
-              ? { colorPrimary: '#3d8fe0', colorError: '#f0696b', colorTextDescription: 'rgba(255,255,255,0.68)', colorTextTertiary: 'rgba(255,255,255,0.68)', colorLink: '#7db8f5', colorTextPlaceholder: 'rgba(255,255,255,0.6)' }
+              ? { colorPrimary: '#3783cc', colorInfo: '#6fb1f2', colorError: '#f0696b', colorTextDescription: 'rgba(255,255,255,0.68)', colorTextTertiary: 'rgba(255,255,255,0.68)', colorLink: '#7db8f5', colorTextPlaceholder: 'rgba(255,255,255,0.6)' }
               : { colorPrimary: '#0b62ba', colorError: '#c4222a', colorWarning: '#955400', colorInfo: '#0b62ba', colorSuccess: '#1f7f3a', colorSuccessBg: '#eefaf0', colorErrorBg: '#fff1f0', colorWarningBg: '#fff8e6', colorInfoBg: '#eaf4ff', colorTextDescription: 'rgba(0,0,0,0.66)', colorTextTertiary: 'rgba(0,0,0,0.66)', colorTextPlaceholder: 'rgba(0,0,0,0.6)', colorLink: '#0b5cae' },
           }}
         >

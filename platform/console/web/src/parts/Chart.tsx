@@ -32,7 +32,7 @@ export function Chart({ title, caption, at, lines, unit }: { title: string; capt
         { ...axis, values: (_u, all) => all.map((s) => time.format(new Date(s * 1000))) },
         { ...axis, size: 56, values: (_u, all) => all.map((v) => (v >= 1000 ? v / 1000 + 'k' : String(v)) + unit) },
       ],
-      series: [{}, ...lines.map((l) => ({ label: l.name, stroke: l.colour, width: 2, points: { show: at.length < 3 }, spanGaps: true }))],
+      series: [{}, ...lines.map((l) => ({ label: l.name, stroke: l.colour, width: 2, points: { show: true, size: 3 }, spanGaps: true }))],
     })
     const plot = new uPlot(options(), JSON.parse(data) as uPlot.AlignedData, el)
     const sizes = new ResizeObserver(() => plot.setSize({ width: el.clientWidth, height: 180 }))

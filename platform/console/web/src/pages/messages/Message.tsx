@@ -94,7 +94,7 @@ function Attempts({ trace: m }: { trace: Trace }) {
         columns={[
           { title: '#', render: (_, a) => a.number },
           { title: t('at'), render: (_, a) => <Time at={a.at} /> },
-          { title: t('phase'), render: (_, a) => <span>{t(`phase.${a.phase}`)}{a.late && <Tag>{t('late')}</Tag>}</span> },
+          { title: t('phase'), render: (_, a) => <span style={{ whiteSpace: 'nowrap' }}>{t(`phase.${a.phase}`)}{a.late && <Tag>{t('late')}</Tag>}</span> },
           { title: t('operation'), render: (_, a) => <span className="mono">{[a.step, a.operation].filter(Boolean).join(' · ')}</span> },
           { title: t('outcome'), render: (_, a) => a.class ? <Class of={a.class} /> : word('outcome', a.outcome) },
           { title: t('because'), render: (_, a) => <span>{a.because}{a.words && <Typography.Text type="secondary"> · {t('his.words', { words: a.words })}</Typography.Text>}</span> },
