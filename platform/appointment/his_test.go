@@ -227,6 +227,43 @@ func TestMoneyThatOthersGiveBack(t *testing.T) {
 	}
 }
 
+// On his own word a patient has back what cancelling gives him; finance may give more.
+func TestMoneyOnThePatientsWord(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	back := func(a Appointment, amount core.Fen, patient bool) error {
+		return w.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+			_, err := w.orders.Refund(ctx, tx, outbox, a.Order, order.Refund{No: clinic.NewNumber("R", time.Now()), Amount: amount, ByPatient: patient, Reason: "不来了"})
+			return err
+		})
+	}
+	soon, later := w.session(t, "S1", 9, 5000, schedule.Platform, 10*time.Minute), w.session(t, "S2", 9, 5000, schedule.Platform, 50*hour)
+	late, part, done, missed, fine := w.paid(t, 1, soon), w.paid(t, 2, later), w.paid(t, 3, soon), w.paid(t, 4, soon), w.paid(t, 5, later)
+	for _, x := range []struct {
+		state State
+		of    Appointment
+	}{{Done, done}, {NoShow, missed}} {
+		if _, err := w.Database.Exec(ctx, `update appointment.appointment set state = $2 where no = $1`, x.of.No, x.state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, x := range map[string]struct {
+		of     Appointment
+		amount core.Fen
+	}{"too late to cancel": {late, 5000}, "all but a fen": {part, 4999}, "done": {done, 5000}, "not come": {missed, 5000}} {
+		was := w.read(t, x.of.No).State
+		if err := back(x.of, x.amount, true); !errors.Is(err, clinic.ErrRule) || w.read(t, x.of.No).State != was {
+			t.Errorf("%s: %v, it is %s", what, err, w.read(t, x.of.No).State)
+		}
+		if err := back(x.of, x.amount, false); err != nil {
+			t.Errorf("%s, decided by finance: %v", what, err)
+		}
+	}
+	if err := back(fine, 5000, true); err != nil || w.read(t, fine.No).State != Cancelled {
+		t.Errorf("in time: %v", err)
+	}
+}
+
 // A HIS wants its own number of a booking with the money, and with the cancellation: it is
 // told of either once it has agreed. What is given up before goes into the ledger alone.
 func TestNothingIsToldBeforeTheHISHasAgreed(t *testing.T) {

@@ -95,6 +95,11 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o
 	if err != nil {
 		return err
 	}
+	if r.ByPatient {
+		if err := s.patientMay(ctx, tx, a, o, r); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.Refunded+r.Amount < o.Amount, a.State != Confirmed && a.State != CheckedIn:
 		return nil
@@ -115,6 +120,18 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o
 		return err
 	}
 	return s.let(ctx, tx, change{place: place, outbox: outbox, a: a, o: o}, Cancelled)
+}
+
+// patientMay: on his own word a patient has back what cancelling gives him, which is all of it,
+// as long as he may cancel.
+func (s *Service) patientMay(ctx context.Context, tx pgx.Tx, a Appointment, o order.Order, r order.Refund) error {
+	switch {
+	case a.State != Confirmed:
+		return fmt.Errorf("%w: the appointment is %s; the hospital decides", clinic.ErrRule, a.State)
+	case o.Refunded+r.Amount < o.Amount:
+		return fmt.Errorf("%w: an appointment goes back as a whole; the hospital decides about a part", clinic.ErrRule)
+	}
+	return s.inTime(ctx, tx, a)
 }
 
 // Returned implements order.Subject: the HIS hears that the appointment is taken back,

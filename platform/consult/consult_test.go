@@ -521,3 +521,33 @@ func TestPatientAndDoctorKnowOfEachOther(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
+
+// On the patient's own word nothing goes back of a consultation that began: finance decides,
+// once it is over. One that nobody accepted is cancelled instead.
+func TestMoneyOnThePatientsWord(t *testing.T) {
+	w := opened(t)
+	ctx := t.Context()
+	k := w.waiting(t)
+	back := func(no string, amount core.Fen, patient bool) error {
+		return w.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+			_, err := w.orders.Refund(ctx, tx, outbox, k.Order, order.Refund{No: no, Amount: amount, ByPatient: patient, Reason: "不需要了"})
+			return err
+		})
+	}
+	if err := back("R1", 2000, true); !errors.Is(err, clinic.ErrState) || !strings.Contains(err.Error(), "cancel") {
+		t.Errorf("it waits: %v", err)
+	}
+	k = must(t)(w.Accept(ctx, doctor, "h1", k.No, true))
+	if err := back("R2", 2000, true); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("it goes on: %v", err)
+	}
+	k = must(t)(w.End(ctx, doctor, "h1", k.No, Summary{}))
+	for _, amount := range []core.Fen{1, 2000} {
+		if err := back("R3", amount, true); !errors.Is(err, clinic.ErrRule) {
+			t.Errorf("%s of one that took place: %v", amount, err)
+		}
+	}
+	if err := back("R4", 500, false); err != nil || w.state(t, k.No) != Ended {
+		t.Errorf("decided by finance: %v, it is %s", err, w.state(t, k.No))
+	}
+}

@@ -201,7 +201,12 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, _ core.Outbox, o orde
 	if err != nil {
 		return err
 	}
-	if k.State == Waiting || k.State == Active {
+	switch {
+	case k.State == Waiting && r.ByPatient:
+		return fmt.Errorf("%w: the consultation is waiting; cancel it, and all of it goes back by itself", clinic.ErrState)
+	case r.ByPatient:
+		return fmt.Errorf("%w: the consultation is %s; the hospital decides", clinic.ErrRule, k.State)
+	case k.State == Waiting || k.State == Active:
 		return fmt.Errorf("%w: the consultation is %s; it is refused or ended first", clinic.ErrState, k.State)
 	}
 	return nil

@@ -116,7 +116,10 @@ type Refund struct {
 	Lines []int
 	// ByWindow: the HIS started it, and need not be told.
 	ByWindow bool
-	Reason   string
+	// ByPatient: on the patient's own word, and nobody else's. The subject refuses with ErrRule
+	// what it would not give back by itself.
+	ByPatient bool
+	Reason    string
 }
 
 // Subject is the module whose thing an order pays for.

@@ -59,7 +59,7 @@ func (s *Service) payers(api *clinic.API) {
 			return s.with(ctx, p, in, s.End)
 		})
 	clinic.Register(api, clinic.Endpoint{ID: "clinic-refund-ask", Method: http.MethodPost, Path: "/orders/{no}/refunds", Right: clinic.OwnRecords, Shows: true, Status: http.StatusCreated,
-		Title: "ask for money of an order of one's own back", Doc: "Up to the hospital's amount, and before anything was handed out, it goes back at once; else finance decides (`requested`)."},
+		Title: "ask for money of an order of one's own back", Doc: "Up to the hospital's amount it goes back at once: of an appointment all of it, while it may be cancelled; of drugs whole lines, before they are handed out. Else finance decides (`requested`, and `problem` says why)."},
 		func(ctx context.Context, p clinic.Person, in *struct {
 			Path
 			Body Back

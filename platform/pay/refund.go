@@ -96,8 +96,8 @@ func (s *Service) RefundAlone(ctx context.Context, hospital string, upTo core.Fe
 }
 
 // Request asks for money back: the patient for his own order, the desk for any of its
-// hospital (hospital then names it). What the patient asks for, up to the hospital's
-// amount and before anything was handed out, goes back at once; the rest waits for finance.
+// hospital (hospital then names it). What the patient asks for goes back at once up to the hospital's
+// amount, and where the order's subject gives it back by itself; the rest waits for finance.
 func (s *Service) Request(ctx context.Context, p clinic.Person, hospital, orderNo string, b Back) (Refund, error) {
 	r, err := s.request(ctx, p, hospital, orderNo, b)
 	if err != nil {
@@ -118,16 +118,32 @@ func (s *Service) request(ctx context.Context, p clinic.Person, hospital, orderN
 	case origin == ByPatient && o.Account != p.Account, origin == ByDesk && o.Hospital != hospital:
 		return Refund{}, clinic.ErrNotFound
 	}
-	var r Refund
-	err = s.Transact(ctx, o.Hospital, func(tx pgx.Tx, outbox core.Outbox) error {
-		if o, err = s.Orders.Lock(ctx, tx, orderNo); err != nil {
+	wanted := Refund{Origin: origin, Lines: b.Lines, Reason: b.Reason, State: Requested, proposedBy: p.Account}
+	r, err := s.propose(ctx, o.Hospital, orderNo, b, wanted)
+	// What a subject does not give back by itself, as drugs that were handed out or a visit that
+	// is too late to cancel, is finance's to decide.
+	if origin == ByPatient && errors.Is(err, clinic.ErrRule) {
+		wanted.Problem = cut(err.Error())
+		r, err = s.propose(ctx, o.Hospital, orderNo, b, wanted)
+	}
+	if err == nil && r.State == Approved {
+		return s.giveNow(ctx, r)
+	}
+	return r, err
+}
+
+// propose writes down what somebody wants back. What a patient wants is decided at once where
+// nothing says otherwise (r.Problem) and it is not too much.
+func (s *Service) propose(ctx context.Context, hospital, orderNo string, b Back, wanted Refund) (r Refund, err error) {
+	err = s.Transact(ctx, hospital, func(tx pgx.Tx, outbox core.Outbox) error {
+		o, err := s.Orders.Lock(ctx, tx, orderNo)
+		if err != nil {
 			return err
 		}
 		if o.State != order.Paid {
 			return fmt.Errorf("%w: the order is %s", clinic.ErrState, o.State)
 		}
-		amount, err := b.of(o)
-		if err != nil {
+		if wanted.Amount, err = b.of(o); err != nil {
 			return err
 		}
 		gone, err := s.linesGone(ctx, tx, orderNo)
@@ -146,34 +162,15 @@ func (s *Service) request(ctx context.Context, p clinic.Person, hospital, orderN
 		if waiting > 0 {
 			return fmt.Errorf("%w: a refund of this order waits to be decided", clinic.ErrState)
 		}
-		r, err = s.insert(ctx, tx, o, Refund{Origin: origin, Amount: amount, Lines: b.Lines, Reason: b.Reason, State: Requested, proposedBy: p.Account})
-		if err != nil || origin == ByDesk {
+		if r, err = s.insert(ctx, tx, o, wanted); err != nil || wanted.Origin == ByDesk || wanted.Problem != "" {
 			return err
 		}
 		var alone bool
-		if err := tx.QueryRow(ctx, `select $2 <= coalesce((select refund_alone from pay.setting where hospital = $1), $3)`, o.Hospital, o.Refunded+amount, defaultAlone).Scan(&alone); err != nil || !alone {
+		if err := tx.QueryRow(ctx, `select $2 <= coalesce((select refund_alone from pay.setting where hospital = $1), $3)`, o.Hospital, o.Refunded+wanted.Amount, defaultAlone).Scan(&alone); err != nil || !alone {
 			return err
 		}
 		return s.approve(ctx, tx, outbox, &r, 0)
 	})
-	// What a subject refuses by a rule, as drugs that were handed out, is finance's to decide.
-	if origin == ByPatient && errors.Is(err, clinic.ErrRule) {
-		why := err
-		err = s.Transact(ctx, o.Hospital, func(tx pgx.Tx, _ core.Outbox) error {
-			if o, err = s.Orders.Lock(ctx, tx, orderNo); err != nil {
-				return err
-			}
-			amount, err := b.of(o)
-			if err != nil {
-				return err
-			}
-			r, err = s.insert(ctx, tx, o, Refund{Origin: origin, Amount: amount, Lines: b.Lines, Reason: b.Reason, State: Requested, Problem: cut(why.Error()), proposedBy: p.Account})
-			return err
-		})
-	}
-	if err == nil && r.State == Approved {
-		return s.giveNow(ctx, r)
-	}
 	return r, err
 }
 
@@ -234,7 +231,8 @@ func (s *Service) approve(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r 
 	if err != nil {
 		return err
 	}
-	if _, err := s.Orders.Refund(ctx, tx, outbox, r.OrderNo, order.Refund{No: r.No, Amount: r.Amount, Lines: r.Lines, Reason: r.Reason, ByWindow: r.Origin == ByWindow || r.Origin == ByHIS}); err != nil {
+	if _, err := s.Orders.Refund(ctx, tx, outbox, r.OrderNo, order.Refund{No: r.No, Amount: r.Amount, Lines: r.Lines, Reason: r.Reason, ByWindow: r.Origin == ByWindow || r.Origin == ByHIS,
+		ByPatient: r.Origin == ByPatient && by == 0}); err != nil {
 		return err
 	}
 	return s.onItsWay(ctx, tx, r, "revenue:"+string(o.Kind), by)

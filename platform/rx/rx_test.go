@@ -275,6 +275,37 @@ func TestFromDraftToDispensed(t *testing.T) {
 	}
 }
 
+// On his own word a patient has back whole lines of what was not handed out, not all but a
+// fen with the drugs still to be had.
+func TestMoneyOnThePatientsWord(t *testing.T) {
+	w := opened(t, false)
+	ctx := t.Context()
+	rx := w.pay(t, w.approve(t, w.signed(t)))
+	no := w.signedOrder(t, rx.No)
+	o, err := w.orders.Get(ctx, no)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := func(r order.Refund) error {
+		r.ByPatient = true
+		return w.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+			_, err := w.orders.Refund(ctx, tx, outbox, no, r)
+			return err
+		})
+	}
+	if err := back(order.Refund{No: "R1", Amount: o.Amount - 1}); !errors.Is(err, clinic.ErrRule) {
+		t.Errorf("all but a fen: %v", err)
+	}
+	for i := range o.Lines {
+		if err := back(order.Refund{No: fmt.Sprint("R2", i), Amount: o.Lines[i].Amount, Lines: []int{i}}); err != nil {
+			t.Errorf("line %d: %v", i, err)
+		}
+	}
+	if rx = must(t)(w.Get(ctx, "h1", rx.No)); rx.State != Void {
+		t.Errorf("all lines went back, and it is %s", rx.State)
+	}
+}
+
 // Rule: what was signed never changes, and a change is found.
 func TestRuleImmutable(t *testing.T) {
 	w := opened(t, false)

@@ -239,6 +239,10 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o
 	switch {
 	case rx.State == Dispensed && !r.ByWindow:
 		return fmt.Errorf("%w: the drugs were handed out; the hospital's pharmacy takes them back first", clinic.ErrRule)
+	case r.ByPatient && !slices.Contains([]State{Paid, SentHIS, Returned}, rx.State):
+		return fmt.Errorf("%w: the prescription is %s; the hospital decides", clinic.ErrRule, rx.State)
+	case r.ByPatient && len(r.Lines) == 0 && o.Refunded+r.Amount < o.Amount:
+		return fmt.Errorf("%w: drugs go back by whole lines; the hospital decides about a part", clinic.ErrRule)
 	case o.Refunded+r.Amount < o.Amount, rx.State == Void, rx.State == Dispensed, rx.State == Returned:
 		return nil
 	}
