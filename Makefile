@@ -67,7 +67,7 @@ web:
 # Pictures of every page for the docs.
 shots:
 	@tools/install postgresql chromium
-	HISHUB_SHOTS=1 $(GO) test -count=1 -timeout 20m -run TestShots ./cmd/hishub
+	HISHUB_SHOTS=1 $(GO) test -count=1 -timeout 20m -run TestEveryPage ./cmd/hishub
 
 clean:
 	rm -rf bin
