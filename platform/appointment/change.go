@@ -199,12 +199,16 @@ func (s *Service) reschedule(ctx context.Context, p clinic.Person, no, session s
 		if err := s.inTime(ctx, tx, a); err != nil {
 			return err
 		}
-		var over bool
-		if err := tx.QueryRow(ctx, `select $1 and clock_timestamp() >= $2::timestamptz`, c.o.State == order.Created, c.o.ExpiresAt).Scan(&over); err != nil {
+		var over, moving bool
+		if err := tx.QueryRow(ctx, `select $1 and clock_timestamp() >= $2::timestamptz, exists (select from appointment.appointment where replaces = $3 and state = 'requested')`,
+			c.o.State == order.Created, c.o.ExpiresAt, no).Scan(&over, &moving); err != nil {
 			return err
 		}
-		if over {
+		switch {
+		case over:
 			return fmt.Errorf("%w: it was not paid in time", clinic.ErrState)
+		case moving:
+			return fmt.Errorf("%w: the hospital is being asked for another place instead of it; wait for its answer, or cancel that one", clinic.ErrState)
 		}
 		// Two sessions are held here and nowhere else, so one after the other.
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('appointment reschedule ' || $1, 0))`, a.Hospital); err != nil {

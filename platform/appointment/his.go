@@ -203,9 +203,20 @@ func (s *Service) heedOne(ctx context.Context, tx pgx.Tx, c change) error {
 }
 
 // agreed: the HIS holds the place, which is to be paid from now on. The appointment that
-// it replaces goes.
+// it replaces goes; where that one is gone, or its patient came, the place is wanted no more.
 func (s *Service) agreed(ctx context.Context, tx pgx.Tx, c change) error {
 	a := c.a
+	var old change
+	if a.replaces != "" {
+		var err error
+		if old, err = s.held(ctx, tx, a.Hospital, a.replaces); err != nil {
+			return err
+		}
+		if old.a.State != Held && old.a.State != Confirmed {
+			return s.giveUp(ctx, tx, c, Cancelled, "原预约已失效")
+		}
+		old.place, old.outbox = c.place, c.outbox
+	}
 	rules, err := s.settings(ctx, tx, a.Hospital)
 	if err != nil {
 		return err
@@ -223,11 +234,6 @@ func (s *Service) agreed(ctx context.Context, tx pgx.Tx, c change) error {
 	if err := s.answer(ctx, tx, `appointment = $5 and state = 'locking'`, Granted, "", a.No, a.No); err != nil || a.replaces == "" {
 		return err
 	}
-	old, err := s.held(ctx, tx, a.Hospital, a.replaces)
-	if err != nil || old.a.State != Held && old.a.State != Confirmed {
-		return err
-	}
-	old.place, old.outbox = c.place, c.outbox
 	return s.giveUp(ctx, tx, old, Cancelled, "改约")
 }
 
