@@ -58,8 +58,8 @@ type review struct {
 
 // Review approves or rejects a prescription. Its author cannot, in whatever role. An
 // approval against a check is a second signature under the doctor's own answer: it is
-// possible only where the doctor answered a warning (rule double sign). With the approval
-// the order is made that pays for it.
+// possible only where the doctor answered a warning (rule double sign). On the day of the
+// approval the author's licence counts as well; the order is made that pays for it.
 func (s *Service) Review(ctx context.Context, p clinic.Person, hospital, no string, v Verdict) (Rx, error) {
 	if err := v.check(); err != nil {
 		return Rx{}, err
@@ -76,6 +76,11 @@ func (s *Service) Review(ctx context.Context, p clinic.Person, hospital, no stri
 	}
 	if v.Approve && slices.Contains(values(v.Checks), false) && len(rx.Content.Answers) == 0 {
 		return rx, fmt.Errorf("review prescription: %w: double sign: a check that is not right is approved only when the doctor answered for it, too; reject it", clinic.ErrRule)
+	}
+	if v.Approve {
+		if err := s.Licences.Licensed(ctx, rx.author, hospital, identity.Physician, time.Now()); err != nil {
+			return rx, fmt.Errorf("review prescription: licence of the doctor who signed it, on the day of the review: %w; reject it", err)
+		}
 	}
 	findings, err := json.Marshal(review{v.Checks, v.Reason})
 	if err != nil {

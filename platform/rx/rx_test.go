@@ -40,6 +40,7 @@ type world struct {
 	consult  Consult
 	over     bool
 	licensed error
+	lapsed   int64 // whose licence is over
 	cards    []string
 	paid     map[string]bool // given back
 	handing  []string        // what is to be handed out, and what is not any more
@@ -86,7 +87,10 @@ func (patients) Identity(context.Context, string, string) (patient.Identity, err
 
 type licences struct{ *world }
 
-func (w licences) Licensed(context.Context, int64, string, identity.LicenceKind, time.Time) error {
+func (w licences) Licensed(_ context.Context, account int64, _ string, kind identity.LicenceKind, _ time.Time) error {
+	if account == w.lapsed {
+		return fmt.Errorf("%w: the %s licence at this hospital expired on 2026-01-05", clinic.ErrRule, kind)
+	}
 	return w.licensed
 }
 
@@ -306,6 +310,28 @@ func TestMoneyOnThePatientsWord(t *testing.T) {
 	}
 }
 
+// A refund of all made the prescription void; that the channel refused it does not keep the money.
+func TestMoneyOfAVoidPrescriptionIsNotKept(t *testing.T) {
+	w := opened(t, false)
+	ctx := t.Context()
+	rx := w.pay(t, w.approve(t, w.signed(t)))
+	no := w.signedOrder(t, rx.No)
+	if err := w.Transact(ctx, "h1", func(tx pgx.Tx, outbox core.Outbox) error {
+		o, err := w.orders.Lock(ctx, tx, no)
+		if err == nil {
+			_, err = w.orders.Refund(ctx, tx, outbox, no, order.Refund{No: "R1", Amount: o.Amount, Reason: "窗口", ByWindow: true})
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err := w.Transact(ctx, "h1", func(tx pgx.Tx, _ core.Outbox) error { return w.orders.Undo(ctx, tx, "R1") })
+	o, _ := w.orders.Get(ctx, no)
+	if rx = must(t)(w.Get(ctx, "h1", rx.No)); !errors.Is(err, order.ErrEnded) || rx.State != Void || o.State != order.Refunded {
+		t.Errorf("%v; the prescription is %s, the order %s", err, rx.State, o.State)
+	}
+}
+
 // Rule: what was signed never changes, and a change is found.
 func TestRuleImmutable(t *testing.T) {
 	w := opened(t, false)
@@ -429,6 +455,31 @@ func TestRuleOwnConsultAndLicence(t *testing.T) {
 	w.licensed = clinic.ErrRule
 	if _, err := w.Review(ctx, pharmacist, "h1", rx.No, Verdict{Revision: 1, Approve: true, Checks: right}); !errors.Is(err, clinic.ErrRule) {
 		t.Errorf("rule licence: reviewed with an expired one: %v", err)
+	}
+}
+
+// Rule licence of the author: one that was valid when he signed, and is over on the day of the
+// review, approves nothing. One that is over later stops no payment.
+func TestRuleAuthorsLicenceOnTheDayOfReview(t *testing.T) {
+	w := opened(t, false)
+	ctx := t.Context()
+	rx := w.signed(t)
+	w.lapsed = doctor.Account
+	_, err := w.Review(ctx, pharmacist, "h1", rx.No, Verdict{Revision: 1, Approve: true, Checks: right})
+	if !errors.Is(err, clinic.ErrRule) || !strings.Contains(err.Error(), "doctor who signed") || !strings.Contains(err.Error(), "physician licence") {
+		t.Errorf("approved: %v", err)
+	}
+	if now := must(t)(w.Get(ctx, "h1", rx.No)); now.State != InReview || now.Order != "" {
+		t.Errorf("%s, order %q", now.State, now.Order)
+	}
+	if rx = must(t)(w.Review(ctx, pharmacist, "h1", rx.No, Verdict{Revision: 1, Checks: right, Reason: "医生执业证已过期"})); rx.State != Rejected {
+		t.Errorf("rejected: %s", rx.State)
+	}
+	w.lapsed = 0
+	approved := w.approve(t, w.signed(t))
+	w.lapsed = doctor.Account
+	if paid := w.pay(t, approved); paid.State != Paid {
+		t.Errorf("over since the review: %s", paid.State)
 	}
 }
 
