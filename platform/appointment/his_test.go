@@ -262,6 +262,14 @@ func TestMoneyOnThePatientsWord(t *testing.T) {
 	if err := back(fine, 5000, true); err != nil || w.read(t, fine.No).State != Cancelled {
 		t.Errorf("in time: %v", err)
 	}
+	// The place is gone: that the channel refused does not keep the money.
+	var no string
+	if err := w.Database.QueryRow(ctx, `select no from clinic_order.refund where order_no = $1`, fine.Order).Scan(&no); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Transact(ctx, "h1", func(tx pgx.Tx, _ core.Outbox) error { return w.orders.Undo(ctx, tx, no) }); !errors.Is(err, order.ErrEnded) {
+		t.Errorf("the refund of a place that was let go is taken back: %v", err)
+	}
 }
 
 // A HIS wants its own number of a booking with the money, and with the cancellation: it is

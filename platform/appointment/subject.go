@@ -12,7 +12,10 @@ import (
 	"hishub/platform/schedule"
 )
 
-var _ order.Subject = (*Service)(nil)
+var (
+	_ order.Subject = (*Service)(nil)
+	_ order.Ender   = (*Service)(nil)
+)
 
 // Price implements order.Subject: the session's fee now, asked where the HIS has it.
 func (s *Service) Price(ctx context.Context, o order.Order) ([]order.Line, error) {
@@ -132,6 +135,12 @@ func (s *Service) patientMay(ctx context.Context, tx pgx.Tx, a Appointment, o or
 		return fmt.Errorf("%w: an appointment goes back as a whole; the hospital decides about a part", clinic.ErrRule)
 	}
 	return s.inTime(ctx, tx, a)
+}
+
+// Ended implements order.Ender: the place was let go.
+func (s *Service) Ended(ctx context.Context, tx pgx.Tx, o order.Order) (bool, error) {
+	a, err := s.lock(ctx, tx, o.Hospital, o.Subject)
+	return a.State == Cancelled || a.State == Stopped || a.State == Rejected, err
 }
 
 // Returned implements order.Subject: the HIS hears that the appointment is taken back,

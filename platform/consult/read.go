@@ -212,6 +212,14 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, _ core.Outbox, o orde
 	return nil
 }
 
+var _ order.Ender = (*Service)(nil)
+
+// Ended implements order.Ender: it never took place.
+func (s *Service) Ended(ctx context.Context, tx pgx.Tx, o order.Order) (bool, error) {
+	k, err := s.lock(ctx, tx, o.Hospital, o.Subject)
+	return k.State == Cancelled || k.State == Refused || k.State == TimedOut, err
+}
+
 // Returned implements order.Subject: the money that went back is in the ledger, too.
 func (s *Service) Returned(ctx context.Context, _ pgx.Tx, outbox core.Outbox, o order.Order, r order.Refund, b order.Back) error {
 	_, err := outbox.Enqueue(ctx, o.Hospital, core.Message{Kind: core.RecordMoney, Body: &core.LedgerRecord{

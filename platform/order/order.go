@@ -139,6 +139,15 @@ type Subject interface {
 	Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o Order, r Refund, b Back) error
 }
 
+// Ender is a Subject that can be over for good, as a void prescription or a place that was let
+// go: the money for it cannot be kept then, whatever the channel says.
+type Ender interface {
+	Ended(ctx context.Context, tx pgx.Tx, o Order) (bool, error)
+}
+
+// ErrEnded: a refund is not taken back once what was paid for is over.
+var ErrEnded = fmt.Errorf("%w: what the order paid for is over, so its money has to go back; ask the channel again", clinic.ErrRule)
+
 // Back is money that a channel gave back.
 type Back struct {
 	Payment         Payment // whose money it was

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,14 +136,15 @@ func (s *Service) Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r
 	return s.Subjects[o.Kind].Returned(ctx, tx, outbox, o, r, b)
 }
 
-// StartedByWindow says of a refund that the HIS's window has started it, too: the HIS need
-// not be told, unless it was before. The caller holds the order.
-func (s *Service) StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string) error {
-	_, err := tx.Exec(ctx, `update clinic_order.refund set by_window = true where no = $1 and returned_at is null`, refundNo)
+// StartedByWindow says of a refund whether the HIS's window has started it, too: the HIS then
+// need not be told, unless it was before. The caller holds the order.
+func (s *Service) StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string, did bool) error {
+	_, err := tx.Exec(ctx, `update clinic_order.refund set by_window = $2 where no = $1 and returned_at is null`, refundNo, did)
 	return err
 }
 
-// Undo takes back a refund that the channel refused for good.
+// Undo takes back a refund that the channel refused for good; ErrEnded when what was paid for
+// is over meanwhile, most often by the refund itself.
 func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
 	var no string
 	var amount core.Fen
@@ -152,8 +154,14 @@ func (s *Service) Undo(ctx context.Context, tx pgx.Tx, refundNo string) error {
 	} else if err != nil {
 		return err
 	}
-	if _, err := s.Lock(ctx, tx, no); err != nil {
+	o, err := s.Lock(ctx, tx, no)
+	if err != nil {
 		return err
+	}
+	if subject, ok := s.Subjects[o.Kind].(Ender); ok {
+		if over, err := subject.Ended(ctx, tx, o); over || err != nil {
+			return cmp.Or(err, ErrEnded)
+		}
 	}
 	tag, err := tx.Exec(ctx, `delete from clinic_order.refund where no = $1 and returned_at is null`, refundNo)
 	if err != nil || tag.RowsAffected() == 0 {

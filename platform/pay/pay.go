@@ -104,7 +104,7 @@ type Orders interface {
 	MarkPaid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, p order.Payment) (order.Order, error)
 	Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, r order.Refund) (order.Order, error)
 	Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, refundNo string, b order.Back) error
-	StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string) error
+	StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string, did bool) error
 	Undo(ctx context.Context, tx pgx.Tx, refundNo string) error
 }
 

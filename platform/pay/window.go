@@ -21,6 +21,7 @@ const (
 	wordsDifferent = "支付信息与平台不一致"
 	wordsTooMuch   = "可退金额不足"
 	wordsChannel   = "支付渠道拒绝退款"
+	wordsFinance   = "支付渠道拒绝退款，由平台财务处理，请勿重复退费"
 	wordsState     = "订单当前状态不可退款"
 	wordsUnknown   = "平台查无此支付"
 	wordsNoLine    = "退费项目与平台订单不一致"
@@ -71,10 +72,9 @@ func (s *Service) WindowRefund(ctx context.Context, hospital string, r *core.Win
 		case Arrived:
 			decided = done(set.No, set.Amount)
 		case NotReturned:
-			if err := s.putBack(ctx, set); err != nil {
+			if decided, err = s.notReturned(ctx, set); err != nil {
 				return decision, fmt.Errorf("window refund: %w", err)
 			}
-			decided = refused(wordsChannel)
 		case Dropped:
 			decided = refused(wordsChannel)
 		default: // the channel is at it; whoever asks it is the job, or we
@@ -188,28 +188,36 @@ func (s *Service) paymentOf(ctx context.Context, hospital string, w *core.Window
 }
 
 // sameByApp is the app's refund of just this amount, which the window started, too; it is
-// the window's from now on, and a HIS that was not told of it yet need not be.
+// the window's from now on, and a HIS that was not told of it yet need not be. One that the
+// channel refused stays finance's.
 func (s *Service) sameByApp(ctx context.Context, tx pgx.Tx, a Attempt, w *core.WindowRefund) (Refund, *core.Resolution, error) {
 	var no string
 	err := tx.QueryRow(ctx, `update pay.refund set his_refund_no = $3, updated_at = clock_timestamp() where no = (
-			select no from pay.refund where attempt = $1 and amount = $2 and his_refund_no = '' and state not in ('requested', 'declined', 'dropped') order by created_at desc limit 1)
+			select no from pay.refund where attempt = $1 and amount = $2 and his_refund_no = '' and state not in ('requested', 'declined', 'failed', 'dropped') order by created_at desc limit 1)
 		returning no`, a.id, w.Amount, w.HisRefundNo).Scan(&no)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Refund{}, refused(wordsTooMuch), nil
+		var failed bool
+		err = tx.QueryRow(ctx, `select exists (select from pay.refund where attempt = $1 and amount = $2 and state = 'failed')`, a.id, w.Amount).Scan(&failed)
+		if failed {
+			return Refund{}, refused(wordsFinance), err
+		}
+		return Refund{}, refused(wordsTooMuch), err
 	} else if err != nil {
 		return Refund{}, nil, err
 	}
-	if err := s.Orders.StartedByWindow(ctx, tx, no); err != nil {
+	if err := s.Orders.StartedByWindow(ctx, tx, no, true); err != nil {
 		return Refund{}, nil, err
 	}
 	r, err := s.refund(ctx, tx, no)
 	return r, nil, err
 }
 
-// putBack gives a window's refund up that the channel refused: the cashier is told no, so
-// it must not be paid later.
-func (s *Service) putBack(ctx context.Context, r Refund) error {
-	return s.Transact(ctx, r.Hospital, func(tx pgx.Tx, _ core.Outbox) error {
+// notReturned says what a cashier is told of a refund that the channel refused, nil when it
+// goes on meanwhile. His own is given up: he is told no, so it must not be paid later. One that
+// the app promised, or through which what was paid for ended, is finance's: it is the window's
+// no more, and the HIS hears of it once it is paid.
+func (s *Service) notReturned(ctx context.Context, r Refund) (decided *core.Resolution, err error) {
+	err = s.Transact(ctx, r.Hospital, func(tx pgx.Tx, _ core.Outbox) error {
 		o, err := s.Orders.Lock(ctx, tx, r.OrderNo)
 		if err != nil {
 			return err
@@ -218,11 +226,24 @@ func (s *Service) putBack(ctx context.Context, r Refund) error {
 		switch {
 		case err != nil || len(all) == 0:
 			return errors.Join(err, clinic.ErrNotFound)
-		case all[0].State == Dropped:
+		case all[0].State != NotReturned:
 			return nil
 		}
-		return s.drop(ctx, tx, o, &all[0], 0)
+		r := all[0]
+		if r.Origin == ByWindow {
+			decided = refused(wordsChannel)
+			dropped := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return s.drop(ctx, tx, o, &r, 0) })
+			if !errors.Is(dropped, order.ErrEnded) {
+				return dropped
+			}
+		}
+		decided = refused(wordsFinance)
+		if _, err := tx.Exec(ctx, `update pay.refund set his_refund_no = '', origin = case origin when 'window' then 'clinic' else origin end, updated_at = clock_timestamp() where no = $1`, r.No); err != nil {
+			return err
+		}
+		return s.Orders.StartedByWindow(ctx, tx, r.No, r.Origin == ByHIS)
 	})
+	return decided, err
 }
 
 // windowNo is our number of a refund that the window started: the same for the same, so

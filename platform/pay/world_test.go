@@ -33,6 +33,7 @@ type goods struct {
 	refuse map[string]error
 	paid   map[string]core.Fen
 	back   map[string]core.Fen
+	over   map[string]bool // ended by subject, not to be kept
 }
 
 func (g *goods) Price(_ context.Context, o order.Order) ([]order.Line, error) {
@@ -67,6 +68,12 @@ func (g *goods) Refunded(_ context.Context, _ pgx.Tx, _ core.Outbox, o order.Ord
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.refuse["refund "+o.Subject]
+}
+
+func (g *goods) Ended(_ context.Context, _ pgx.Tx, o order.Order) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.over[o.Subject], nil
 }
 
 func (g *goods) Returned(_ context.Context, _ pgx.Tx, _ core.Outbox, o order.Order, r order.Refund, _ order.Back) error {
@@ -115,7 +122,7 @@ func open(t *testing.T) *world { return openAt(t, "wechat", 5*time.Second) }
 func openAt(t *testing.T, name core.Channel, timeout time.Duration) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{t: t, name: name, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}}}
+	w := &world{t: t, name: name, c: clinictest.New(t), goods: &goods{refuse: map[string]error{}, paid: map[string]core.Fen{}, back: map[string]core.Fen{}, over: map[string]bool{}}}
 	w.c.Cannot[core.RecordMoney] = false
 	w.orders = &order.Service{Clinic: w.c.Clinic, Subjects: map[order.Kind]order.Subject{order.Drugs: w.goods}}
 	var err error

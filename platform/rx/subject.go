@@ -249,6 +249,14 @@ func (s *Service) Refunded(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o
 	return s.end(ctx, tx, outbox, rx, Void, rx.Content.DoctorCode, r.Reason)
 }
 
+var _ order.Ender = (*Service)(nil)
+
+// Ended implements order.Ender: a void prescription stays so, here and at the HIS.
+func (s *Service) Ended(ctx context.Context, tx pgx.Tx, o order.Order) (bool, error) {
+	rx, err := s.lock(ctx, tx, o.Hospital, o.Subject)
+	return rx.State == Void || rx.State == Expired, err
+}
+
 // Returned implements order.Subject: the HIS hears of the money that went back.
 func (s *Service) Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, o order.Order, r order.Refund, b order.Back) error {
 	rx, err := s.lock(ctx, tx, o.Hospital, o.Subject)
