@@ -114,6 +114,8 @@ type Refund struct {
 	Amount core.Fen
 	// Lines are positions in the order's lines; empty gives back a part of the whole.
 	Lines []int
+	// Parts are how much of each of Lines, fen; empty gives back all of each.
+	Parts []core.Fen
 	// ByWindow: the HIS started it, and need not be told.
 	ByWindow bool
 	// ByPatient: on the patient's own word, and nobody else's. The subject refuses with ErrRule

@@ -32,8 +32,8 @@ func (s *Service) Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no 
 	if err != nil {
 		return o, err
 	}
-	if _, err := tx.Exec(ctx, `insert into clinic_order.refund (no, order_no, amount, lines, by_window, reason) values ($1, $2, $3, $4, $5, $6)`,
-		r.No, no, r.Amount, ints(r.Lines), r.ByWindow, reason); err != nil {
+	if _, err := tx.Exec(ctx, `insert into clinic_order.refund (no, order_no, amount, lines, parts, by_window, reason) values ($1, $2, $3, coalesce($4::integer[], '{}'), coalesce($5::bigint[], '{}'), $6, $7)`,
+		r.No, no, r.Amount, r.Lines, r.Parts, r.ByWindow, reason); err != nil {
 		return o, err
 	}
 	if err := s.Subjects[o.Kind].Refunded(ctx, tx, outbox, o, r); err != nil {
@@ -72,36 +72,68 @@ func (s *Service) refundable(ctx context.Context, tx pgx.Tx, o Order, r Refund) 
 	if len(r.Lines) == 0 {
 		return nil
 	}
-	var given []int
-	if err := tx.QueryRow(ctx, `select coalesce(array_agg(l), '{}') from clinic_order.refund f, unnest(f.lines) l where f.order_no = $1`, o.No).Scan(&given); err != nil {
-		return err
+	if len(r.Parts) > 0 && len(r.Parts) != len(r.Lines) {
+		return core.Problems{{Field: "parts", What: fmt.Sprintf("%d for %d lines", len(r.Parts), len(r.Lines))}}
 	}
-	back := map[int]bool{}
-	for _, i := range given {
-		back[i] = true
+	gone, err := s.Gone(ctx, tx, o)
+	if err != nil {
+		return err
 	}
 	var total core.Fen
 	for i, line := range r.Lines {
-		if line < 0 || line >= len(o.Lines) {
-			return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: fmt.Sprintf("the order has lines 0 to %d", len(o.Lines)-1)}}
+		rest, err := o.Rest(gone, i, line)
+		if err != nil {
+			return err
 		}
-		if back[line] {
-			return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: "was given back before"}}
+		part := o.Lines[line].Amount
+		if len(r.Parts) > 0 {
+			part = r.Parts[i]
 		}
-		back[line] = true
-		total += o.Lines[line].Amount
+		if part > rest || part < 0 {
+			return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: fmt.Sprintf("%s of %s yuan of it can still be given back", rest, o.Lines[line].Amount)}}
+		}
+		gone[line] = o.Lines[line].Amount // named once
+		total += part
 	}
 	if total != r.Amount {
-		return core.Problems{{Field: "amount", What: fmt.Sprintf("these lines cost %s yuan", total)}}
+		return core.Problems{{Field: "amount", What: fmt.Sprintf("these lines give %s yuan", total)}}
 	}
 	return nil
 }
 
-func ints(lines []int) []int {
-	if lines == nil {
-		return []int{}
+// Gone is how much of each line went back, or is on its way. The caller holds the order.
+func (s *Service) Gone(ctx context.Context, tx pgx.Tx, o Order) (map[int]core.Fen, error) {
+	rows, err := tx.Query(ctx, `select l, part from clinic_order.refund f, unnest(f.lines, f.parts) as u(l, part) where f.order_no = $1`, o.No)
+	if err != nil {
+		return nil, fmt.Errorf("look for lines that went back: %w", err)
 	}
-	return lines
+	type given struct {
+		Line int
+		Part *core.Fen
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[given])
+	gone := map[int]core.Fen{}
+	for _, g := range all {
+		switch {
+		case g.Part != nil:
+			gone[g.Line] += *g.Part
+		case g.Line >= 0 && g.Line < len(o.Lines):
+			gone[g.Line] = o.Lines[g.Line].Amount
+		}
+	}
+	return gone, err
+}
+
+// Rest is what can still go back of a line, the i-th that somebody names.
+func (o Order) Rest(gone map[int]core.Fen, i, line int) (core.Fen, error) {
+	if line < 0 || line >= len(o.Lines) {
+		return 0, core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: fmt.Sprintf("the order has lines 0 to %d", len(o.Lines)-1)}}
+	}
+	was, some := gone[line]
+	if some && was >= o.Lines[line].Amount {
+		return 0, core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: "was given back before"}}
+	}
+	return o.Lines[line].Amount - was, nil
 }
 
 // Returned is called when a channel has paid a refund. Again it does nothing.

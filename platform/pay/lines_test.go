@@ -203,3 +203,37 @@ func contains(lines []int, l int) bool {
 	}
 	return false
 }
+
+// Some of a line goes back at the window, again and again, then the rest by the app: never
+// more than the line.
+func TestPartsOfALineAreCounted(t *testing.T) {
+	w := open(t)
+	ctx := context.Background()
+	o := w.paidLines()
+	var refusals []string
+	for i := range 3 {
+		d, err := w.pay.WindowRefund(ctx, "h1", &core.WindowRefund{HisRefundNo: fmt.Sprint("T", i), OrderID: o.No, Amount: 100, Reason: "测试",
+			Lines: []core.RefundLine{{LineNo: "2", Amount: 100}}})
+		w.ok(err)
+		if d.State != core.ResultDone {
+			refusals = append(refusals, d.Message)
+		}
+	}
+	if len(refusals) != 1 || !strings.Contains(refusals[0], "可退金额不足") {
+		t.Errorf("three times 1.00 of 2.50 yuan: %q", refusals)
+	}
+	if r, err := w.pay.Request(ctx, payer, "", o.No, pay.Back{Lines: []int{1, 2}, Reason: "测试"}); err != nil || r.Amount != 50+250 {
+		t.Errorf("the rest and another line: %s, %v", r.Amount, err)
+	}
+	var ps core.Problems
+	if r, err := w.pay.Request(ctx, payer, "", o.No, pay.Back{Lines: []int{1}, Reason: "测试"}); !errors.As(err, &ps) {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	if r, err := w.pay.Request(ctx, payer, "", o.No, pay.Back{Lines: []int{0, 0}, Reason: "测试"}); !errors.As(err, &ps) {
+		t.Errorf("a line twice: %+v, %v", r, err)
+	}
+	if now := w.get(o.No); now.Refunded != 500 {
+		t.Errorf("%s went back", now.Refunded)
+	}
+	w.balanced()
+}

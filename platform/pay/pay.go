@@ -104,6 +104,7 @@ type Orders interface {
 	MarkPaid(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, p order.Payment) (order.Order, error)
 	Refund(ctx context.Context, tx pgx.Tx, outbox core.Outbox, no string, r order.Refund) (order.Order, error)
 	Returned(ctx context.Context, tx pgx.Tx, outbox core.Outbox, refundNo string, b order.Back) error
+	Gone(ctx context.Context, tx pgx.Tx, o order.Order) (map[int]core.Fen, error)
 	StartedByWindow(ctx context.Context, tx pgx.Tx, refundNo string, did bool) error
 	Undo(ctx context.Context, tx pgx.Tx, refundNo string) error
 }
@@ -133,7 +134,7 @@ func (s *Service) Migrate(ctx context.Context) error {
 type Wish struct {
 	Channel core.Channel `json:"channel" enum:"wechat,alipay"`
 	Way     Way          `json:"way" enum:"jsapi,native,h5"`
-	Version int          `json:"version" minimum:"1" doc:"of the order that was seen"`
+	Version int          `json:"version" minimum:"1" maximum:"2147483647" doc:"of the order that was seen"`
 	Payer   string       `json:"payer,omitempty" maxLength:"128" doc:"his id at the channel (openid); jsapi needs it"`
 	// Address that the request came from.
 	Address string `json:"-"`

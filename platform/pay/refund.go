@@ -68,6 +68,7 @@ type Refund struct {
 	Told            Told        `json:"told,omitempty" doc:"what became of telling the HIS"`
 	CreatedAt       time.Time   `json:"created_at"`
 
+	parts       []core.Fen // of each line; empty: all of each
 	attempt     int64
 	hisRefundNo string
 	proposedBy  int64
@@ -143,17 +144,12 @@ func (s *Service) propose(ctx context.Context, hospital, orderNo string, b Back,
 		if o.State != order.Paid {
 			return fmt.Errorf("%w: the order is %s", clinic.ErrState, o.State)
 		}
-		if wanted.Amount, err = b.of(o); err != nil {
-			return err
-		}
-		gone, err := s.linesGone(ctx, tx, orderNo)
+		gone, err := s.Orders.Gone(ctx, tx, o)
 		if err != nil {
 			return err
 		}
-		for i, l := range b.Lines {
-			if gone[l] {
-				return core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: "was given back before"}}
-			}
+		if wanted.Amount, wanted.parts, err = b.of(o, gone); err != nil {
+			return err
 		}
 		var waiting int
 		if err := tx.QueryRow(ctx, `select count(*) from pay.refund where order_no = $1 and state = 'requested'`, orderNo).Scan(&waiting); err != nil {
@@ -174,24 +170,28 @@ func (s *Service) propose(ctx context.Context, hospital, orderNo string, b Back,
 	return r, err
 }
 
-// of is how much somebody wants back.
-func (b Back) of(o order.Order) (core.Fen, error) {
-	amount := b.Amount
-	if amount == 0 {
-		for i, l := range b.Lines {
-			if l < 0 || l >= len(o.Lines) {
-				return 0, core.Problems{{Field: fmt.Sprintf("lines[%d]", i), What: fmt.Sprintf("the order has lines 0 to %d", len(o.Lines)-1)}}
-			}
-			amount += o.Lines[l].Amount
+// of is how much somebody wants back, and of each line: what is left of it.
+func (b Back) of(o order.Order, gone map[int]core.Fen) (amount core.Fen, parts []core.Fen, err error) {
+	for i, l := range b.Lines {
+		rest, err := o.Rest(gone, i, l)
+		if err != nil {
+			return 0, nil, err
 		}
-		if len(b.Lines) == 0 {
-			amount = o.Amount - o.Refunded
-		}
+		gone[l] = o.Lines[l].Amount // named once
+		parts, amount = append(parts, rest), amount+rest
+	}
+	switch {
+	case len(b.Lines) > 0 && b.Amount != 0 && b.Amount != amount:
+		return 0, nil, core.Problems{{Field: "amount", What: fmt.Sprintf("these lines give %s yuan", amount)}}
+	case len(b.Lines) == 0 && b.Amount != 0:
+		amount = b.Amount
+	case len(b.Lines) == 0:
+		amount = o.Amount - o.Refunded
 	}
 	if amount <= 0 || amount > o.Amount-o.Refunded {
-		return 0, core.Problems{{Field: "amount", What: fmt.Sprintf("%s of %s yuan went back before", o.Refunded, o.Amount)}}
+		return 0, nil, core.Problems{{Field: "amount", What: fmt.Sprintf("%s of %s yuan went back before", o.Refunded, o.Amount)}}
 	}
-	return amount, nil
+	return amount, parts, nil
 }
 
 // insert writes a refund down; its money is that of the attempt that paid the order.
@@ -215,9 +215,9 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order.Order, r Refund
 	if err != nil {
 		return r, err
 	}
-	_, err = tx.Exec(ctx, `insert into pay.refund (no, hospital, attempt, order_no, patient, origin, amount, lines, reason, state, his_refund_no, proposed_by, problem)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		r.No, o.Hospital, r.attempt, o.No, o.Patient, r.Origin, r.Amount, r.Lines, sealed, r.State, r.hisRefundNo, r.proposedBy, r.Problem)
+	_, err = tx.Exec(ctx, `insert into pay.refund (no, hospital, attempt, order_no, patient, origin, amount, lines, reason, state, his_refund_no, proposed_by, problem, parts)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14::bigint[], '{}'))`,
+		r.No, o.Hospital, r.attempt, o.No, o.Patient, r.Origin, r.Amount, r.Lines, sealed, r.State, r.hisRefundNo, r.proposedBy, r.Problem, r.parts)
 	if err != nil {
 		return r, err
 	}
@@ -231,7 +231,7 @@ func (s *Service) approve(ctx context.Context, tx pgx.Tx, outbox core.Outbox, r 
 	if err != nil {
 		return err
 	}
-	if _, err := s.Orders.Refund(ctx, tx, outbox, r.OrderNo, order.Refund{No: r.No, Amount: r.Amount, Lines: r.Lines, Reason: r.Reason, ByWindow: r.Origin == ByWindow || r.Origin == ByHIS,
+	if _, err := s.Orders.Refund(ctx, tx, outbox, r.OrderNo, order.Refund{No: r.No, Amount: r.Amount, Lines: r.Lines, Parts: r.parts, Reason: r.Reason, ByWindow: r.Origin == ByWindow || r.Origin == ByHIS,
 		ByPatient: r.Origin == ByPatient && by == 0}); err != nil {
 		return err
 	}
@@ -303,11 +303,11 @@ func (s *Service) moveRefund(ctx context.Context, tx pgx.Tx, r Refund, to Refund
 	return s.refund(ctx, tx, r.No)
 }
 
-const refundColumns = `no, hospital, attempt, order_no, patient, origin, amount, lines, reason, state, his_refund_no, proposed_by, channel_refund_no, returned_at, asked, problem, told, created_at`
+const refundColumns = `no, hospital, attempt, order_no, patient, origin, amount, lines, reason, state, his_refund_no, proposed_by, channel_refund_no, returned_at, asked, problem, told, created_at, parts`
 
 func (s *Service) scanRefund(row pgx.CollectableRow) (r Refund, err error) {
 	if err := row.Scan(&r.No, &r.Hospital, &r.attempt, &r.OrderNo, &r.Patient, &r.Origin, &r.Amount, &r.Lines, &r.sealed, &r.State, &r.hisRefundNo, &r.proposedBy,
-		&r.ChannelRefundNo, &r.ReturnedAt, &r.asked, &r.Problem, &r.Told, &r.CreatedAt); err != nil {
+		&r.ChannelRefundNo, &r.ReturnedAt, &r.asked, &r.Problem, &r.Told, &r.CreatedAt, &r.parts); err != nil {
 		return r, err
 	}
 	reason, err := s.Vault.Open(r.sealed, "refund", r.No)

@@ -26,6 +26,7 @@ const (
 	wordsUnknown   = "平台查无此支付"
 	wordsNoLine    = "退费项目与平台订单不一致"
 	wordsLineGone  = "该项目此前已退费"
+	wordsLineLess  = "该项目可退金额不足"
 )
 
 func refused(words string) *core.Resolution {
@@ -115,59 +116,42 @@ func (s *Service) setAside(ctx context.Context, tx pgx.Tx, outbox core.Outbox, a
 	case o.State != order.Paid && o.State != order.Refunded:
 		return Refund{}, refused(wordsState), nil
 	}
-	lines, no, err := s.linesOf(ctx, tx, o, w)
+	lines, parts, no, err := s.linesOf(ctx, tx, o, w)
 	if no != nil || err != nil {
 		return Refund{}, no, err
 	}
 	if w.Amount > o.Amount-o.Refunded {
 		return s.sameByApp(ctx, tx, a, w)
 	}
-	r, err := s.insert(ctx, tx, o, Refund{No: windowNo(a.Hospital, w.HisRefundNo), Origin: ByWindow, Amount: w.Amount, Lines: lines, Reason: w.Reason, State: Requested, hisRefundNo: w.HisRefundNo, attempt: a.id})
+	r, err := s.insert(ctx, tx, o, Refund{No: windowNo(a.Hospital, w.HisRefundNo), Origin: ByWindow, Amount: w.Amount, Lines: lines, parts: parts, Reason: w.Reason, State: Requested, hisRefundNo: w.HisRefundNo, attempt: a.id})
 	if err == nil {
 		err = s.approve(ctx, tx, outbox, &r, 0)
 	}
 	return r, nil, err
 }
 
-// linesOf are the positions of the lines that a window names, or the words by which it is
-// refused. Of a line of which only some goes back, the order counts no more than the amount.
-func (s *Service) linesOf(ctx context.Context, tx pgx.Tx, o order.Order, w *core.WindowRefund) (lines []int, no *core.Resolution, err error) {
-	gone, err := s.linesGone(ctx, tx, o.No)
+// linesOf are the positions of the lines that a window names and how much of each, or the words
+// by which it is refused.
+func (s *Service) linesOf(ctx context.Context, tx pgx.Tx, o order.Order, w *core.WindowRefund) (lines []int, parts []core.Fen, no *core.Resolution, err error) {
+	gone, err := s.Orders.Gone(ctx, tx, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	whole := true
 	for _, named := range w.Lines {
 		i := slices.IndexFunc(o.Lines, func(l order.Line) bool {
 			return l.LineNo == named.LineNo && (named.BillNo == "" || l.BillNo == "" || l.BillNo == named.BillNo)
 		})
 		switch {
 		case i < 0 || named.Amount > o.Lines[i].Amount || slices.Contains(lines, i):
-			return nil, refused(wordsNoLine), nil
-		case gone[i]:
-			return nil, refused(wordsLineGone), nil
+			return nil, nil, refused(wordsNoLine), nil
+		case gone[i] >= o.Lines[i].Amount:
+			return nil, nil, refused(wordsLineGone), nil
+		case named.Amount > o.Lines[i].Amount-gone[i]:
+			return nil, nil, refused(wordsLineLess), nil
 		}
-		whole = whole && named.Amount == o.Lines[i].Amount
-		lines = append(lines, i)
+		lines, parts = append(lines, i), append(parts, named.Amount)
 	}
-	if !whole {
-		return nil, nil, nil
-	}
-	return lines, nil, nil
-}
-
-// linesGone are the lines of an order that went back, or are on their way.
-func (s *Service) linesGone(ctx context.Context, tx pgx.Tx, orderNo string) (map[int]bool, error) {
-	rows, err := tx.Query(ctx, `select unnest(lines) from pay.refund where order_no = $1 and state not in ('requested', 'declined', 'dropped')`, orderNo)
-	if err != nil {
-		return nil, fmt.Errorf("look for lines that went back: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	gone := map[int]bool{}
-	for _, l := range all {
-		gone[l] = true
-	}
-	return gone, err
+	return lines, parts, nil, nil
 }
 
 // paymentOf finds the payment that a window means; different is true when what the HIS says
