@@ -3,6 +3,8 @@ package pay_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"hishub/core"
@@ -95,6 +97,26 @@ func TestMoneyOfWhatIsOverIsNotKept(t *testing.T) {
 	}
 	if r, err = w.pay.Decide(ctx, person(9), "h1", r.No, pay.Again); err != nil || r.State != pay.Arrived || w.goods.back[o.No] != o.Amount {
 		t.Errorf("again: %+v, %v; the subject, and so the HIS, heard of %s", r, err, w.goods.back[o.No])
+	}
+	w.balanced()
+}
+
+// What a subject does not give back on the patient's own word is finance's to decide, who reads
+// why; he does not ask twice meanwhile.
+func TestWhatASubjectKeepsFinanceMayGiveBack(t *testing.T) {
+	w := open(t)
+	ctx := context.Background()
+	o := w.paidLines()
+	w.goods.refuse["patient "+o.Subject] = fmt.Errorf("%w: too late to cancel", clinic.ErrRule)
+	r, err := w.pay.Request(ctx, payer, "", o.No, pay.Back{Reason: "测试"})
+	if err != nil || r.State != pay.Requested || !strings.Contains(r.Problem, "too late to cancel") || w.get(o.No).Refunded != 0 {
+		t.Fatalf("on his own word: %+v, %v", r, err)
+	}
+	if _, err := w.pay.Request(ctx, payer, "", o.No, pay.Back{Reason: "测试"}); !errors.Is(err, clinic.ErrState) {
+		t.Errorf("asked again: %v", err)
+	}
+	if r, err = w.pay.Decide(ctx, person(9), "h1", r.No, pay.Approve); err != nil || r.State != pay.Arrived {
+		t.Errorf("approved: %+v, %v", r, err)
 	}
 	w.balanced()
 }

@@ -67,6 +67,9 @@ func (g *goods) Refunded(_ context.Context, _ pgx.Tx, _ core.Outbox, o order.Ord
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if r.ByPatient && g.refuse["patient "+o.Subject] != nil {
+		return g.refuse["patient "+o.Subject]
+	}
 	return g.refuse["refund "+o.Subject]
 }
 
