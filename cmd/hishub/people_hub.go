@@ -12,7 +12,8 @@ import (
 )
 
 // hubRoles is what people are at the hub by what they are at the clinic: at the same
-// hospitals, and by the hub's policy exactly what a key of that role may do.
+// hospitals, and by the hub's policy what a key of that role may do, but for what is only
+// for programs.
 var hubRoles = map[clinic.Role]api.Role{
 	clinic.Ops:           api.Operator,
 	clinic.HospitalAdmin: api.Operator, // hospital IT looks after its own hospital

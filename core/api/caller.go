@@ -43,7 +43,12 @@ var ErrUnknownCaller = errors.New("unknown or revoked key")
 // caller returns ErrUnknownCaller for a text that is no valid key and no session's token.
 func (c *callers) caller(ctx context.Context, text string) (Caller, error) {
 	if c.person != nil && strings.HasPrefix(text, sessionPrefix) {
-		return c.person(ctx, text)
+		who, err := c.person(ctx, text)
+		if err != nil && !errors.Is(err, ErrUnknownCaller) {
+			c.log.Warn("look for a session", "error", err)
+			return who, problem("unavailable", "sessions cannot be looked up now").after(time.Second)
+		}
+		return who, err
 	}
 	prefix := prefixOf(text)
 	if prefix == "" {

@@ -63,7 +63,15 @@ type Grant struct {
 	Hospitals []string
 }
 
-func (g Grant) gives(r Right) bool { return slices.Contains(policy[g.Role], r) }
+// ofPrograms are rights that people never have, whatever their role: what a HIS is told
+// of a patient comes from a program that has its own rules (who may prescribe, who
+// reviewed), and what it is asked of one goes by the clinic, which audits it.
+var ofPrograms = []Right{maySubmit, mayAsk}
+
+// gives reports whether the caller has the right by that grant of his.
+func (c Caller) gives(g Grant, r Right) bool {
+	return slices.Contains(policy[g.Role], r) && (c.Account == 0 || !slices.Contains(ofPrograms, r))
+}
 
 func (g Grant) at(hospital string) bool {
 	return g.Role == Admin || g.Hospitals == nil || slices.Contains(g.Hospitals, hospital)
@@ -91,12 +99,12 @@ func (c Caller) about(r Right) Caller {
 
 // May reports whether the caller has the right at any hospital.
 func (c Caller) May(r Right) bool {
-	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.gives(r) })
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return c.gives(g, r) })
 }
 
 // MayAt reports whether the caller has the right at the hospital.
 func (c Caller) MayAt(r Right, hospital string) bool {
-	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.gives(r) && g.at(hospital) })
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return c.gives(g, r) && g.at(hospital) })
 }
 
 // Sees reports whether the hospital is in the caller's scope. What is outside
@@ -108,7 +116,7 @@ func (c Caller) scope() []string {
 	seen := []string{}
 	for _, g := range c.Grants {
 		switch {
-		case !g.gives(cmp.Or(c.right, mayRead)):
+		case !c.gives(g, cmp.Or(c.right, mayRead)):
 		case g.Role == Admin || g.Hospitals == nil:
 			return nil
 		default:
@@ -122,7 +130,7 @@ func (c Caller) scope() []string {
 func (c Caller) roles() string {
 	var roles []string
 	for _, g := range c.Grants {
-		if (c.right == "" || g.gives(c.right)) && !slices.Contains(roles, string(g.Role)) {
+		if (c.right == "" || c.gives(g, c.right)) && !slices.Contains(roles, string(g.Role)) {
 			roles = append(roles, string(g.Role))
 		}
 	}
@@ -137,5 +145,7 @@ func (c Caller) number() int64 {
 	return c.Key
 }
 
-// RightsOf are what a role may do, in the order of the policy.
-func RightsOf(r Role) []Right { return slices.Clone(policy[r]) }
+// RightsOf are what a person of a role may do, in the order of the policy.
+func RightsOf(r Role) []Right {
+	return slices.DeleteFunc(slices.Clone(policy[r]), func(r Right) bool { return slices.Contains(ofPrograms, r) })
+}

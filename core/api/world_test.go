@@ -199,6 +199,9 @@ func (w *world) do(key, method, path string, body any, headers ...string) answer
 	answer, err := client.Do(r)
 	must(w.T, err)
 	defer answer.Body.Close()
+	if answer.Header.Get("Content-Type") == "text/event-stream" {
+		return answerOfAPI{answer.StatusCode, answer.Header, ""} // it does not end
+	}
 	text, err := io.ReadAll(answer.Body)
 	must(w.T, err)
 	return answerOfAPI{answer.StatusCode, answer.Header, string(text)}

@@ -63,8 +63,14 @@ func Embedded() *Client {
 	m := miniredis.NewMiniRedis()
 	m.ClockTTL(true) // without it keys would never expire
 	o := &goredis.Options{
-		Addr:   "embedded",
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+		Addr: "embedded",
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			conn, err := m.Dial()
+			if err != nil {
+				return nil, err
+			}
+			return newWaiting(conn), nil
+		},
 	}
 	return &Client{rdb: connect(o), embedded: m}
 }

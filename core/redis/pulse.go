@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,37 +30,54 @@ func pulseKey(minute int64, hospital string) string {
 	return "hishub:pulse:" + strconv.FormatInt(minute, 10) + ":" + hospital
 }
 
+// together is how many hospitals share a pipeline: a long one takes longer than Redis is
+// waited for, and would have it left alone by everybody.
+const together = 100
+
 // Add counts more for a minute (since 1970) by hospital; "" is all of them together.
 func (p *Pulse) Add(ctx context.Context, minute int64, by map[string]Counts) error {
-	return p.client.try(ctx, func(ctx context.Context) error {
-		_, err := p.client.rdb.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-			for hospital, counts := range by {
-				key, lasts := pulseKey(minute, hospital), PulseOfOne
-				if hospital == "" {
-					lasts = PulseOfAll
+	for some := range slices.Chunk(slices.Collect(maps.Keys(by)), together) {
+		err := p.client.try(ctx, func(ctx context.Context) error {
+			_, err := p.client.rdb.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+				for _, hospital := range some {
+					key, lasts := pulseKey(minute, hospital), PulseOfOne
+					if hospital == "" {
+						lasts = PulseOfAll
+					}
+					for name, n := range by[hospital] {
+						pipe.HIncrBy(ctx, key, name, n)
+					}
+					pipe.Expire(ctx, key, lasts)
 				}
-				for name, n := range counts {
-					pipe.HIncrBy(ctx, key, name, n)
-				}
-				pipe.Expire(ctx, key, lasts)
-			}
-			return nil
+				return nil
+			})
+			return err
 		})
-		return err
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Read gives the minutes from first to last of the hospitals together, "" for all; the
 // one at index i is of minute first+i.
 func (p *Pulse) Read(ctx context.Context, hospitals []string, first, last int64) ([]Counts, error) {
 	out := make([]Counts, last-first+1)
-	err := p.client.try(ctx, func(ctx context.Context) error {
-		var asked []*goredis.MapStringStringCmd
+	for _, h := range hospitals { // each its own pipeline, see together
+		if err := p.read(ctx, h, first, out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (p *Pulse) read(ctx context.Context, hospital string, first int64, out []Counts) error {
+	return p.client.try(ctx, func(ctx context.Context) error {
+		asked := make([]*goredis.MapStringStringCmd, len(out))
 		_, err := p.client.rdb.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-			for _, h := range hospitals {
-				for m := first; m <= last; m++ {
-					asked = append(asked, pipe.HGetAll(ctx, pulseKey(m, h)))
-				}
+			for i := range out {
+				asked[i] = pipe.HGetAll(ctx, pulseKey(first+int64(i), hospital))
 			}
 			return nil
 		})
@@ -66,19 +85,17 @@ func (p *Pulse) Read(ctx context.Context, hospitals []string, first, last int64)
 			return err
 		}
 		for i, a := range asked {
-			at := i % len(out)
 			for name, text := range a.Val() {
 				n, err := strconv.ParseInt(text, 10, 64)
 				if err != nil {
 					continue // not ours
 				}
-				if out[at] == nil {
-					out[at] = Counts{}
+				if out[i] == nil {
+					out[i] = Counts{}
 				}
-				out[at][name] += n
+				out[i][name] += n
 			}
 		}
 		return nil
 	})
-	return out, err
 }
