@@ -280,6 +280,9 @@ var format = huma.Format{
 		if err := json.Unmarshal(data, v); err != nil {
 			return errors.New("not of the right form")
 		}
+		if len(nuls(data)) > 0 {
+			return errors.New(holdsNUL) // fromHuma says where
+		}
 		return nil
 	},
 }

@@ -85,7 +85,10 @@ func (c *canonical[T]) readSlowly() (readable bool, errs []error) {
 		return false, []error{problem("malformed", "")}
 	}
 	if err := core.CheckNames(c.slow); err != nil {
-		return false, twice(err)
+		return false, fieldErrors(err.(core.Problems))
+	}
+	if found := nuls(c.slow); len(found) > 0 {
+		return false, fieldErrors(found)
 	}
 	r := readingOf[T]()
 	at, found := huma.NewPathBuffer(nil, 0), &huma.ValidateResult{}
@@ -97,9 +100,9 @@ func (c *canonical[T]) readSlowly() (readable bool, errs []error) {
 	return err == nil, found.Errors
 }
 
-// twice are the problems of names that are there twice.
-func twice(err error) (errs []error) {
-	for _, p := range err.(core.Problems) {
+// fieldErrors are problems that the text itself shows.
+func fieldErrors(ps core.Problems) (errs []error) {
+	for _, p := range ps {
 		errs = append(errs, (*fieldError)(&p))
 	}
 	return errs

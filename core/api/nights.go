@@ -57,7 +57,7 @@ type nightAnswer struct {
 type oneNight struct {
 	Hospital string            `path:"hospital" maxLength:"64" doc:"the hospital's id"`
 	Day      string            `path:"day" maxLength:"10" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" patternDescription:"a date like 2026-01-05"`
-	Run      int               `query:"run" minimum:"1" doc:"a run of this day; the newest without it"`
+	Run      int               `query:"run" minimum:"1" maximum:"2147483647" doc:"a run of this day; the newest without it"`
 	Class    []reconcile.Class `query:"class" maxItems:"12" enum:"in_transit,refund_in_transit,cross_day,excluded,missing_at_his,missing_here,without_money,paid_twice,amount_differs,state_differs,repeated,ambiguous" doc:"only findings of these classes, with commas between"`
 }
 

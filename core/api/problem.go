@@ -129,6 +129,8 @@ func byStatus(status int, detail string) *Problem {
 // refused and the text of internal errors.
 func fromHuma(status int, message string, errs ...error) huma.StatusError {
 	switch {
+	case status == http.StatusBadRequest && len(nulsIn(errs)) > 0:
+		return invalid(nulsIn(errs))
 	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType:
 		return byStatus(status, "")
 	case status == http.StatusRequestTimeout:

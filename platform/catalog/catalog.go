@@ -135,7 +135,7 @@ func exactly[T any](v T, err error) (T, error) {
 type Addition struct {
 	Substance string `json:"substance" maxLength:"200"`
 	Class     Class  `json:"class" enum:",narcotic,psychotropic,toxic,radioactive,precursor"`
-	Version   int    `json:"version" minimum:"1" doc:"the version that was read; another one since is a conflict"`
+	Version   int    `json:"version" minimum:"1" maximum:"2147483647" doc:"the version that was read; another one since is a conflict"`
 }
 
 // Say adds to what the HIS lists of a drug.

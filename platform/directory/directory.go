@@ -96,7 +96,7 @@ func (s *Service) Doctor(ctx context.Context, hospital, code string) (Doctor, er
 type Page struct {
 	Introduction string `json:"introduction" maxLength:"4000"`
 	GoodAt       string `json:"good_at" maxLength:"500"`
-	Version      int    `json:"version" minimum:"1" doc:"the version that was read; another one since is a conflict"`
+	Version      int    `json:"version" minimum:"1" maximum:"2147483647" doc:"the version that was read; another one since is a conflict"`
 }
 
 // Describe writes what a doctor's page says.

@@ -263,7 +263,7 @@ type (
 	agreement struct {
 		KindPath
 		Body struct {
-			Version int `json:"version" minimum:"1" doc:"the current one, which was read"`
+			Version int `json:"version" minimum:"1" maximum:"2147483647" doc:"the current one, which was read"`
 		}
 	}
 )

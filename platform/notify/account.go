@@ -95,7 +95,7 @@ func (s *Service) Inbox(ctx context.Context, account, before int64, limit int) (
 		return in, fmt.Errorf("read the inbox: %w", err)
 	}
 	rows, err := s.Database.Query(ctx, `select id, event, hospital, no, title, text, at, read_at from notify.inbox
-		where account = $1 and ($2 = 0 or id < $2) order by id desc limit $3`, account, before, limit)
+		where account = $1 and ($2::bigint = 0 or id < $2) order by id desc limit $3`, account, before, limit)
 	if err != nil {
 		return in, fmt.Errorf("read the inbox: %w", err)
 	}

@@ -283,7 +283,7 @@ type Contact struct {
 	Phone   string `json:"phone" minLength:"1" maxLength:"20"`
 	Address string `json:"address,omitempty" maxLength:"200"`
 	IDCard  string `json:"id_card,omitempty" maxLength:"18" doc:"number of the identity card of a child who had no document of its own until now"`
-	Version int    `json:"version" minimum:"1" doc:"the version that was read; another one since is a conflict"`
+	Version int    `json:"version" minimum:"1" maximum:"2147483647" doc:"the version that was read; another one since is a conflict"`
 }
 
 // Change a patient's telephone and address, and enter the first identity card of a child.

@@ -108,7 +108,7 @@ func (s *Service) doctors(api *clinic.API) {
 		func(ctx context.Context, p clinic.Person, in *struct {
 			Path
 			Body struct {
-				Version int `json:"version" minimum:"1" doc:"of the draft that was read"`
+				Version int `json:"version" minimum:"1" maximum:"2147483647" doc:"of the draft that was read"`
 			}
 		}) (*clinic.Out[Rx], error) {
 			return s.reply(ctx)(s.Sign(ctx, p, in.Hospital.Hospital, in.No, in.Body.Version))

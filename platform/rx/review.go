@@ -21,7 +21,7 @@ var Checks = []string{"skin_test", "diagnosis", "dose", "route", "duplicate", "i
 
 // Verdict is what a pharmacist found.
 type Verdict struct {
-	Revision int  `json:"revision" minimum:"1" doc:"the one that was read; another one since is a conflict"`
+	Revision int  `json:"revision" minimum:"1" maximum:"2147483647" doc:"the one that was read; another one since is a conflict"`
 	Approve  bool `json:"approve"`
 	// Checks are all seven: true where it is right.
 	Checks map[string]bool `json:"checks" doc:"skin_test, diagnosis, dose, route, duplicate, interaction and other, each true where it is right"`

@@ -106,7 +106,7 @@ type Writing struct {
 	GuardianPresent bool             `json:"guardian_present,omitempty" doc:"of a child under six"`
 	Note            string           `json:"note,omitempty" maxLength:"500"`
 	Answers         []Answer         `json:"answers,omitempty" maxItems:"50" doc:"to warnings, each as it was given"`
-	Version         int              `json:"version,omitempty" minimum:"0" doc:"of the draft that was read; 0 for a new one"`
+	Version         int              `json:"version,omitempty" minimum:"0" maximum:"2147483647" doc:"of the draft that was read; 0 for a new one"`
 }
 
 // Rx is a prescription as the clinic sees it.
