@@ -108,7 +108,7 @@ func TestRecordFromTheLedger(t *testing.T) {
 			}
 			for _, attempt := range attempts {
 				said := s.hishub("hospital", "record", dir, "--message", strconv.FormatInt(m.ID, 10), "--attempt", attempt, "--name", "recorded-"+attempt)
-				if !strings.Contains(said, "masked: patient_name, 1 times") || strings.Contains(said, name) || strings.Contains(said, id) {
+				if !strings.Contains(said, "masked: patient_name, 1 time\n") || strings.Contains(said, name) || strings.Contains(said, id) {
 					t.Errorf("%s: it says\n%s", m.Kind, said)
 				}
 				recorded := filepath.Join(dir, "cases", string(m.Kind)+".recorded-"+attempt)
