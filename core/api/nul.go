@@ -22,11 +22,14 @@ const maxNULs = 20
 
 // nuls names the places of a JSON text that hold NUL: JSON can only write it as \u0000.
 func nuls(data []byte) (ps core.Problems) {
-	var v any
-	if !bytes.Contains(data, []byte(`\u0000`)) || json.Unmarshal(data, &v) != nil {
+	if !bytes.Contains(data, []byte(`\u0000`)) {
 		return nil
 	}
-	return nulsAt(nil, v, "")
+	var v any
+	if err := json.Unmarshal(data, &v); err == nil { // what is no JSON is refused elsewhere
+		ps = nulsAt(nil, v, "")
+	}
+	return ps
 }
 
 func nulsAt(ps core.Problems, v any, at string) core.Problems {
