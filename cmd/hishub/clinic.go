@@ -90,7 +90,7 @@ func (h *hub) openClinic(ctx context.Context, url string) error {
 			continue
 		}
 		if of.take != nil {
-			m.inboxes = append(m.inboxes, &clinic.Inbox{Clinic: shared, Module: of.name, Feed: h.store, Take: of.take})
+			m.inboxes = append(m.inboxes, &clinic.Inbox{Clinic: shared, Module: of.name, Feed: h.store, Take: of.take, Mine: of.mine})
 		}
 		for _, j := range of.jobs {
 			if err := m.jobs.Add(j); err != nil {

@@ -20,6 +20,7 @@ type module struct {
 	people  func(*clinic.API)       // what people call; nil: nothing
 	beside  map[string]http.Handler // addresses that are no operations: sockets, what payment channels call
 	take    func(context.Context, pgx.Tx, core.Event) error
+	mine    func(context.Context, pgx.Tx, []core.Event) ([]core.Event, error) // see clinic.Inbox
 	jobs    []clinic.Job
 	run     func(context.Context) // what else goes on by itself
 }
@@ -41,16 +42,16 @@ func (m *clinicModules) list() []module {
 		{name: "catalog", migrate: m.catalog.Migrate, people: m.catalog.Routes, jobs: m.catalog.Jobs()},
 		{name: "schedule", migrate: m.schedule.Migrate, people: m.schedule.Routes, jobs: m.schedule.Jobs()},
 		{name: "order", migrate: m.orders.Migrate, people: m.orders.Routes, jobs: m.orders.Jobs()},
-		{name: "pay", migrate: m.pay.Migrate, people: m.pay.Routes, take: m.pay.Take, jobs: m.pay.Jobs(),
+		{name: "pay", migrate: m.pay.Migrate, people: m.pay.Routes, take: m.pay.Take, mine: m.pay.Mine, jobs: m.pay.Jobs(),
 			beside: map[string]http.Handler{"POST " + clinic.Prefix + "/notices/": m.pay.Notices()}},
 		{name: "chat", migrate: m.chat.Migrate, people: m.chat.Routes, jobs: m.chat.Jobs(),
 			beside: map[string]http.Handler{"GET " + clinic.Prefix + "/socket": m.node.Handler()}},
 		{name: "consult", migrate: m.consults.Migrate, people: m.consults.Routes, jobs: m.consults.Jobs()},
 		{name: "notify", migrate: m.notices.Migrate, people: m.notices.Routes, jobs: m.notices.Jobs()},
 		{name: "fulfilment", migrate: m.fulfilment.Migrate, people: m.fulfilment.Routes, take: m.fulfilment.Take, jobs: m.fulfilment.Jobs()},
-		{name: "rx", migrate: m.rx.Migrate, people: m.rx.Routes, take: m.rx.Take, jobs: m.rx.Jobs()},
-		{name: "appointment", migrate: m.appointments.Migrate, people: m.appointments.Routes, take: m.appointments.Take, jobs: m.appointments.Jobs(), run: m.appointments.Run},
-		{name: "regulator", migrate: m.regulator.Migrate, people: m.regulator.Routes, take: m.regulator.Take},
+		{name: "rx", migrate: m.rx.Migrate, people: m.rx.Routes, take: m.rx.Take, mine: m.rx.Mine, jobs: m.rx.Jobs()},
+		{name: "appointment", migrate: m.appointments.Migrate, people: m.appointments.Routes, take: m.appointments.Take, mine: m.appointments.Mine, jobs: m.appointments.Jobs(), run: m.appointments.Run},
+		{name: "regulator", migrate: m.regulator.Migrate, people: m.regulator.Routes, take: m.regulator.Take, mine: m.regulator.Mine},
 		{name: "audit", migrate: m.audit.Migrate, people: m.audit.Routes, jobs: m.audit.Jobs()},
 	}
 }

@@ -123,14 +123,18 @@ func (m *subject) decide(ctx context.Context, who, verb, note string, data any) 
 // decide keeps an act on a hospital, or on a message of it (0 is none), where it is
 // shown and in the audit. data may be nil.
 func decide(ctx context.Context, tx pgx.Tx, hospital string, message int64, who, verb, note string, data any) error {
+	subject := ""
+	if message != 0 {
+		subject = fmt.Sprintf("message %d", message)
+	}
+	return decideOn(ctx, tx, hospital, message, Act{Who: who, Verb: verb, Hospital: hospital, Subject: subject, Purpose: note, Data: data})
+}
+
+func decideOn(ctx context.Context, tx pgx.Tx, hospital string, message int64, a Act) error {
 	_, err := tx.Exec(ctx, `insert into hub.decision (hospital, message, who, verb, note, data) values ($1, nullif($2, 0), $3, $4, $5, $6)`,
-		hospital, message, who, verb, clean(note), data)
+		hospital, message, a.Who, a.Verb, clean(a.Purpose), a.Data)
 	if err != nil {
 		return err
-	}
-	a := Act{Who: who, Verb: verb, Hospital: hospital, Purpose: note, Data: data}
-	if message != 0 {
-		a.Subject = fmt.Sprintf("message %d", message)
 	}
 	return record(ctx, tx, a)
 }

@@ -73,11 +73,7 @@ func record(ctx context.Context, q querier, a Act) error {
 // decideAbout keeps an act at a hospital on what is no message, where it is shown and in
 // the audit: subject names it, as "replay 7", and the audit is searched by that.
 func decideAbout(ctx context.Context, tx pgx.Tx, hospital, subject, who, verb, note string, data any) error {
-	_, err := tx.Exec(ctx, `insert into hub.decision (hospital, who, verb, note, data) values ($1, $2, $3, $4, $5)`, hospital, who, verb, clean(note), data)
-	if err != nil {
-		return err
-	}
-	return record(ctx, tx, Act{Who: who, Verb: verb, Hospital: hospital, Subject: subject, Purpose: note, Data: data})
+	return decideOn(ctx, tx, hospital, 0, Act{Who: who, Verb: verb, Hospital: hospital, Subject: subject, Purpose: note, Data: data})
 }
 
 func (a Act) row(ctx context.Context) ([]any, error) {

@@ -113,7 +113,7 @@ func (s *Service) tellCancelled(ctx context.Context, tx pgx.Tx, c change, m core
 
 // Mine are the events of appointments that were made here, and what HIS say of sessions.
 func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
-	return clinic.Known(ctx, tx, "appointment.appointment", "order_no", events, core.AppointmentLock, core.AppointmentUnlock, core.AppointmentBook, core.AppointmentPay, core.AppointmentCancel)
+	return clinic.Known(ctx, tx, "appointment.appointment", "hospital", "order_no", events, core.AppointmentLock, core.AppointmentUnlock, core.AppointmentBook, core.AppointmentPay, core.AppointmentCancel)
 }
 
 // Take is the module's side of the inbox. It only writes down what was said: many events

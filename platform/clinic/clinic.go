@@ -196,9 +196,9 @@ type Inbox struct {
 	Mine func(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error)
 }
 
-// Known keeps of the events of these kinds those whose key the table has in that
-// column, and all of other kinds.
-func Known(ctx context.Context, tx pgx.Tx, table, column string, events []core.Event, kinds ...core.Kind) ([]core.Event, error) {
+// Known keeps of the events of these kinds those whose hospital and key the table has in
+// these columns, and all of other kinds.
+func Known(ctx context.Context, tx pgx.Tx, table, hospital, key string, events []core.Event, kinds ...core.Kind) ([]core.Event, error) {
 	var hospitals, keys []string
 	for _, e := range events {
 		if slices.Contains(kinds, e.Kind) {
@@ -209,8 +209,8 @@ func Known(ctx context.Context, tx pgx.Tx, table, column string, events []core.E
 		return events, nil
 	}
 	type of struct{ Hospital, Key string }
-	rows, err := tx.Query(ctx, `select distinct t.hospital, t.`+column+` from unnest($1::text[], $2::text[]) as i(hospital, key)
-		join `+table+` t on t.hospital = i.hospital and t.`+column+` = i.key`, hospitals, keys)
+	rows, err := tx.Query(ctx, `select distinct i.hospital, i.key from unnest($1::text[], $2::text[]) as i(hospital, key)
+		where exists (select from `+table+` t where t.`+hospital+` = i.hospital and t.`+key+` = i.key)`, hospitals, keys)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,15 @@ var tellStates = map[Told][]Told{
 	Stuck:   {HasIt, Stuck, GoBack},
 }
 
+// Mine are the events of money that was taken or given back here, and all of other kinds.
+func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
+	events, err := clinic.Known(ctx, tx, "pay.attempt", "hospital", "order_no", events, core.PaymentSettle, core.AppointmentPay)
+	if err != nil {
+		return nil, err
+	}
+	return clinic.Known(ctx, tx, "pay.refund", "hospital", "no", events, core.RefundCreate)
+}
+
 // Take is the module's side of the inbox: what became of telling the HIS. A payment that
 // the HIS refuses for good goes back to who paid; that of a registration with its
 // appointment, which the appointment's module gives up then.

@@ -139,6 +139,11 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, hub core.Outbox, hospital
 	return err
 }
 
+// Mine are the events of what a regulator was told of here, and all of other kinds.
+func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
+	return clinic.Known(ctx, tx, "regulator.upload", "regulator", "key", events, core.PrescriptionCreate, core.PrescriptionVoid, core.DispenseReport)
+}
+
 // Take is the module's side of the inbox: receipts, and what the hospital's own pharmacy
 // handed out, which a regulator must hear as well.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {

@@ -186,6 +186,11 @@ func (s *Service) Reviewing(ctx context.Context, hospital string, limit int) ([]
 	return s.many(ctx, `p.hospital = $1 and p.state = 'in_review' and p.valid_until > clock_timestamp() order by p.updated_at limit $2`, hospital, limit)
 }
 
+// Mine are the events of prescriptions that were written here, and all of other kinds.
+func (s *Service) Mine(ctx context.Context, tx pgx.Tx, events []core.Event) ([]core.Event, error) {
+	return clinic.Known(ctx, tx, "rx.prescription", "hospital", "no", events, core.PrescriptionCreate, core.PrescriptionVoid)
+}
+
 // Take is the module's side of the inbox. It does not look at the content: one that was
 // tampered with must not hold up the events of all others.
 func (s *Service) Take(ctx context.Context, tx pgx.Tx, e core.Event) error {
